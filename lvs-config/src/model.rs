@@ -1,0 +1,299 @@
+//! What an `lvs.cf` means once it has been understood: plain data, every value in range.
+//!
+//! Nothing here reads text or checks anything; `lower.rs` builds these types and is the only place that decides
+//! defaults. The vocabulary is the file's own. How a virtual server looks to the kernel is `lvs`' business.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::units::{Device, FwMark, Weight};
+
+/// A whole configuration. Built only by [`crate::parse`] and [`crate::load`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Edit counter of the tools that write the file (`serial_no`); the daemons only show it.
+    pub serial_no: u64,
+    /// Which list of services the routers run (`service`).
+    pub service: ServiceKind,
+    /// Addresses of the router that the file calls primary. Public: `primary`, private: `primary_private`.
+    pub primary: RouterAddresses,
+    /// Addresses of the other router (`backup`, `backup_private`); `None` when the router stands alone
+    /// (`backup` missing or `0.0.0.0`).
+    pub backup: Option<RouterAddresses>,
+    /// Whether heartbeats are exchanged (`backup_active`); never true without [`Config::backup`].
+    pub backup_active: bool,
+    /// Heartbeat port and timers.
+    pub heartbeat: Heartbeat,
+    /// Forwarding method of every virtual server that does not choose its own (`network`).
+    pub network: Forwarding,
+    /// Floating inside address of a NAT router (`nat_router`, `nat_nmask`). It is meant only when
+    /// [`Config::network`] is [`Forwarding::Nat`].
+    pub nat_router: Option<FloatingAddress>,
+    /// Command run when this router becomes active, split into words (`active_cmd`).
+    pub active_cmd: Option<Vec<String>>,
+    /// Command run at start and when this router stops being active, split into words (`inactive_cmd`).
+    pub inactive_cmd: Option<Vec<String>>,
+    /// Whether a router that loses one of its own links counts as failed (`monitor_links`).
+    pub monitor_links: bool,
+    /// Accepted for old files (`hard_shutdown`). A dead monitor is restarted whatever it says.
+    pub hard_shutdown: bool,
+    /// The kernel's connection synchronisation (`syncdaemon`, `syncd_iface`, `syncd_id`); `None` when off.
+    pub sync_daemon: Option<SyncDaemon>,
+    /// Connection timeouts of the kernel; `None` leaves one as it is.
+    pub timeouts: Timeouts,
+    /// Path of an `ipvsadm` (`ipvsadm`). Kept for `client_monitor` programs that want one; we do not run it.
+    pub ipvsadm: PathBuf,
+    /// Command for `load_monitor = uptime` (`rsh_command`).
+    pub rsh_command: String,
+    /// Virtual servers in file order, inactive ones included.
+    pub virtual_servers: Vec<VirtualServer>,
+    /// Failover services in file order (`service = fos`), inactive ones included.
+    pub failover_services: Vec<FailoverService>,
+}
+
+impl Config {
+    /// The virtual servers that are to be served: those with `active = 1`.
+    pub fn active_virtual_servers(&self) -> impl Iterator<Item = &VirtualServer> {
+        self.virtual_servers.iter().filter(|v| v.active)
+    }
+
+    /// Every address that moves with the active router, each once, in file order: the VIPs of the active virtual
+    /// servers, then `nat_router` when the file forwards by NAT.
+    pub fn floating_addresses(&self) -> Vec<&FloatingAddress> {
+        let mut found: Vec<&FloatingAddress> = Vec::new();
+        let nat_router = self.nat_router.as_ref().filter(|_| self.network == Forwarding::Nat);
+        for address in self.active_virtual_servers().map(|v| &v.address).chain(nat_router) {
+            if !found.iter().any(|f| f.address == address.address) {
+                found.push(address);
+            }
+        }
+        found
+    }
+}
+
+/// `service`: which kind of service the pair of routers runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServiceKind {
+    /// `lvs`: load balancing.
+    Lvs,
+    /// `fos`: failover services on the routers themselves.
+    Fos,
+}
+
+/// How one router is reached by the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouterAddresses {
+    /// Address on the public network; also tells a router which of the two it is.
+    pub public: IpAddr,
+    /// Address on the private link; `None` when heartbeats use the public network only.
+    pub private: Option<IpAddr>,
+    /// Shared SCSI device of failover services (`primary_shared`, `backup_shared`); accepted, unused.
+    pub shared_device: Option<String>,
+}
+
+/// Heartbeat transport and timers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// UDP port on both routers (`heartbeat_port`).
+    pub port: u16,
+    /// Send interval (`keepalive`).
+    pub keepalive: Duration,
+    /// Silence after which the partner counts as dead (`deadtime`); always longer than `keepalive`.
+    pub deadtime: Duration,
+}
+
+/// `network`: how a packet gets from the router to a real server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Forwarding {
+    /// `nat`: addresses are rewritten in both directions.
+    Nat,
+    /// `direct`: the frame is sent to the real server's MAC address unchanged.
+    Direct,
+    /// `tunnel`: the packet travels inside another IP packet.
+    Tunnel,
+}
+
+/// An address that only the active router holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FloatingAddress {
+    /// The address.
+    pub address: IpAddr,
+    /// Prefix length from `vip_nmask`, `nat_nmask` or a `/N` suffix; `None`: that of the network which the device
+    /// is already in, else the class default of old (IPv4) or 128 (IPv6).
+    pub prefix: Option<u8>,
+    /// The device, with the alias label that the file gives.
+    pub device: Device,
+}
+
+/// The kernel's connection synchronisation daemon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyncDaemon {
+    /// Interface on which connections are multicast (`syncd_iface`).
+    pub interface: String,
+    /// Id that both routers share (`syncd_id`), 0 to 255.
+    pub id: u8,
+}
+
+/// Kernel connection timeouts in whole seconds; `None` leaves the kernel's value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Timeouts {
+    /// Idle established TCP (`tcp_timeout`).
+    pub tcp: Option<Duration>,
+    /// TCP after a FIN (`tcpfin_timeout`).
+    pub tcp_fin: Option<Duration>,
+    /// UDP (`udp_timeout`).
+    pub udp: Option<Duration>,
+}
+
+/// A `virtual` block.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VirtualServer {
+    /// The name on the block's first line.
+    pub name: String,
+    /// Line of the block's first line, counted from 1.
+    pub line: u32,
+    /// `active`.
+    pub active: bool,
+    /// `address` and `vip_nmask`: the VIP.
+    pub address: FloatingAddress,
+    /// `protocol`.
+    pub protocol: Protocol,
+    /// `port`.
+    pub port: u16,
+    /// `fwmark`: packets are chosen by this mark instead of by address and port.
+    pub fwmark: Option<FwMark>,
+    /// `scheduler`.
+    pub scheduler: Scheduler,
+    /// `persistent` and `pmask`.
+    pub persistence: Option<Persistence>,
+    /// Forwarding method of its real servers.
+    pub forwarding: Forwarding,
+    /// `sorry_server`: serves, on the virtual server's port, when no real server can.
+    pub sorry_server: Option<IpAddr>,
+    /// `quiesce_server`: a failed server keeps its row with weight 0.
+    pub quiesce: bool,
+    /// How its real servers are checked.
+    pub check: Check,
+    /// `server` blocks in file order, inactive ones included.
+    pub servers: Vec<RealServer>,
+}
+
+impl VirtualServer {
+    /// The real servers with `active = 1`.
+    pub fn active_servers(&self) -> impl Iterator<Item = &RealServer> {
+        self.servers.iter().filter(|s| s.active)
+    }
+}
+
+/// `protocol` of a virtual server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// `tcp`.
+    Tcp,
+    /// `udp`.
+    Udp,
+}
+
+/// `scheduler`: the kernel's scheduling algorithms by their kernel names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scheduler {
+    /// `rr`: round robin.
+    Rr,
+    /// `wrr`: weighted round robin.
+    Wrr,
+    /// `lc`: least connections.
+    Lc,
+    /// `wlc`: weighted least connections.
+    Wlc,
+    /// `lblc`: locality-based least connections.
+    Lblc,
+    /// `lblcr`: locality-based least connections with replication.
+    Lblcr,
+    /// `dh`: destination hashing.
+    Dh,
+    /// `sh`: source hashing.
+    Sh,
+    /// `sed`: shortest expected delay.
+    Sed,
+    /// `nq`: never queue.
+    Nq,
+    /// `fo`: weighted failover.
+    Fo,
+    /// `ovf`: weighted overflow.
+    Ovf,
+    /// `mh`: Maglev hashing.
+    Mh,
+    /// `twos`: power of two choices.
+    Twos,
+}
+
+/// Persistence of a virtual server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Persistence {
+    /// Lifetime of a template (`persistent`), whole seconds.
+    pub timeout: Duration,
+    /// How many leading bits of a client's address are compared (`pmask`): 32 or 128 means each client alone.
+    pub granularity: u8,
+}
+
+/// How a real server is checked. Text is as in the file, escapes untouched: `nanny` translates them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// `client_monitor`; `None` is the suite's own `nanny`.
+    pub client_monitor: Option<PathBuf>,
+    /// `send`.
+    pub send: Option<String>,
+    /// `expect`.
+    pub expect: Option<String>,
+    /// `use_regex`.
+    pub use_regex: bool,
+    /// `send_program`: takes the place of `send`.
+    pub send_program: Option<String>,
+    /// `timeout`: time between probes and limit of each step of a probe.
+    pub interval: Duration,
+    /// `reentry`: how long a failed server must answer well before it is used again.
+    pub reentry: Duration,
+    /// `load_monitor`: `none`, `uptime`, `rup`, `ruptime` or a program; `None` when not given.
+    pub load_monitor: Option<String>,
+}
+
+/// A `server` block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RealServer {
+    /// The name on the block's first line.
+    pub name: String,
+    /// Line of the block's first line, counted from 1.
+    pub line: u32,
+    /// `active`.
+    pub active: bool,
+    /// `address`.
+    pub address: IpAddr,
+    /// `port`; the virtual server's when not given.
+    pub port: u16,
+    /// `weight`.
+    pub weight: Weight,
+}
+
+/// A `failover` block.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FailoverService {
+    /// The name on the block's first line.
+    pub name: String,
+    /// Line of the block's first line, counted from 1.
+    pub line: u32,
+    /// `active`.
+    pub active: bool,
+    /// `address` and `vip_nmask`.
+    pub address: FloatingAddress,
+    /// `protocol`.
+    pub protocol: Protocol,
+    /// `port`.
+    pub port: u16,
+    /// How the partner's service is checked.
+    pub check: Check,
+    /// `start_cmd`, split into words.
+    pub start_cmd: Option<Vec<String>>,
+    /// `stop_cmd`, split into words.
+    pub stop_cmd: Option<Vec<String>>,
+}
