@@ -1,1 +1,25 @@
-//! (skeleton)
+//! What any small Linux daemon needs and nothing that knows of load balancing.
+//!
+//! | module | gives |
+//! | --- | --- |
+//! | [`clock`] | [`clock::Mono`], the only clock that decisions see |
+//! | [`duration`] | times on command lines: `2`, `200ms`, `1.5s` |
+//! | [`exit`] | the exit codes that every program shares |
+//! | [`log`] | one line per event to a terminal, the journal or syslog |
+//! | [`signals`] | signals as messages on a channel |
+//! | [`children`] | child processes by token, reaped without blocking, tied to this process's life |
+//! | [`lines`] | one thread that reads the lines of all children |
+//! | [`pidfile`] | a pid file that is also a lock |
+//! | [`privilege`] | dropping capabilities, and proving it |
+//! | [`status_socket`] | one snapshot for whoever connects |
+
+pub mod children;
+pub mod clock;
+pub mod duration;
+pub mod exit;
+pub mod lines;
+pub mod log;
+pub mod pidfile;
+pub mod privilege;
+pub mod signals;
+pub mod status_socket;

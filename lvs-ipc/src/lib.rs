@@ -1,1 +1,11 @@
-//! (skeleton)
+//! What the programs of the suite say to each other, in one place because both ends must agree.
+//!
+//! | module | said by | to |
+//! | --- | --- | --- |
+//! | [`report`] | `nanny`, on its standard output | `lvs`, or a person |
+//! | [`ready`] | `lvs`, on its standard output | `pulse`, or a person |
+//! | [`status`] | `pulse` and `lvs`, on their status sockets | `pulse status`, `lvs status`, any program |
+
+pub mod ready;
+pub mod report;
+pub mod status;

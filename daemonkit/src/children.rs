@@ -1,0 +1,167 @@
+//! Child processes of a supervisor: known by token, tied to this process's life, reaped without blocking.
+//!
+//! A child gets its arguments, standard input from `/dev/null`, one pipe as standard output (read by
+//! [`crate::lines`]), this process's standard error for its log, and the number of its parent in [`PARENT_ENV`],
+//! with which it binds itself to this process by [`die_with_parent`]. That works without `unsafe` code between
+//! fork and exec. Nothing here decides when to start or stop a child.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+
+use nix::errno::Errno;
+use nix::sys::prctl;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{Pid, getppid};
+
+/// Environment variable that carries the supervisor's process id to a child.
+pub const PARENT_ENV: &str = "LVS_ROUTER_PARENT";
+
+/// How a child ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// It exited with this status.
+    Status(i32),
+    /// This signal ended it.
+    Signal(i32),
+}
+
+impl Exit {
+    /// Whether it ended with status `code`.
+    #[must_use]
+    pub fn is(self, code: u8) -> bool {
+        self == Self::Status(i32::from(code))
+    }
+}
+
+impl std::fmt::Display for Exit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "exited with status {status}"),
+            Self::Signal(number) => match Signal::try_from(*number) {
+                Ok(signal) => write!(f, "killed by {signal}"),
+                Err(_) => write!(f, "killed by signal {number}"),
+            },
+        }
+    }
+}
+
+/// The children of this process. Use it from one thread that lives as long as the process does: a child's death
+/// signal follows the *thread* that started it.
+#[derive(Debug, Default)]
+pub struct Children {
+    tokens: HashMap<Pid, u64>,
+    pids: HashMap<u64, Pid>,
+}
+
+impl Children {
+    /// Starts `command` under `token` and returns the reading end of its standard output.
+    ///
+    /// # Errors
+    /// Why the program could not be started; nothing is left behind then.
+    pub fn spawn(&mut self, token: u64, mut command: Command) -> io::Result<OwnedFd> {
+        command.env(PARENT_ENV, std::process::id().to_string());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
+        let mut child = command.spawn()?;
+        let pid = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
+        self.tokens.insert(pid, token);
+        self.pids.insert(token, pid);
+        child.stdout.take().map(OwnedFd::from).ok_or_else(|| io::Error::other("no pipe to the child"))
+    }
+
+    /// Process id of the child `token`, while it has not been reaped.
+    #[must_use]
+    pub fn pid(&self, token: u64) -> Option<i32> {
+        self.pids.get(&token).map(|pid| pid.as_raw())
+    }
+
+    /// Whether no child is left.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.pids.is_empty()
+    }
+
+    /// Sends `signal` to the child `token`; nothing happens when it has been reaped.
+    pub fn signal(&self, token: u64, signal: Signal) {
+        if let Some(pid) = self.pids.get(&token) {
+            // It is our child and not reaped, so the id is still its own; it may be a zombie, which is no error.
+            let _ = kill(*pid, signal);
+        }
+    }
+
+    /// Sends `signal` to the child `token` and to whatever runs in its process group.
+    pub fn signal_group(&self, token: u64, signal: Signal) {
+        if let Some(pid) = self.pids.get(&token) {
+            let _ = kill(Pid::from_raw(-pid.as_raw()), signal);
+        }
+    }
+
+    /// Reaps every child that has ended, without waiting for any.
+    pub fn reap(&mut self) -> Vec<(u64, Exit)> {
+        let mut ended = Vec::new();
+        loop {
+            let (pid, exit) = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::Exited(pid, status)) => (pid, Exit::Status(status)),
+                Ok(WaitStatus::Signaled(pid, signal, _)) => (pid, Exit::Signal(signal as i32)),
+                Err(Errno::EINTR) => continue,
+                Ok(_) | Err(_) => return ended,
+            };
+            if let Some(token) = self.tokens.remove(&pid) {
+                self.pids.remove(&token);
+                ended.push((token, exit));
+            }
+        }
+    }
+}
+
+/// Binds this process to the supervisor that started it: it gets SIGTERM when that one ends. Returns false when
+/// the supervisor has ended already, and true when no supervisor of ours started this process.
+///
+/// # Errors
+/// When the variable is no process id or the kernel refuses.
+pub fn die_with_parent() -> io::Result<bool> {
+    let Ok(text) = std::env::var(PARENT_ENV) else { return Ok(true) };
+    let parent: i32 = text.parse().map_err(|_| {
+        io::Error::new(io::ErrorKind::InvalidInput, format!("{PARENT_ENV}={text}: not a process id"))
+    })?;
+    prctl::set_pdeathsig(Signal::SIGTERM)?;
+    // It may have ended before the line above; then another process is our parent by now.
+    Ok(getppid() == Pid::from_raw(parent))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    // One test, because `reap` takes any child of the test process.
+    #[test]
+    fn a_child_is_started_signalled_and_reaped() {
+        let mut children = Children::default();
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "echo $LVS_ROUTER_PARENT; exec sleep 60"]);
+        let pipe = children.spawn(7, command).unwrap();
+        let mut first_line = [0; 64];
+        let count = std::fs::File::from(pipe).read(&mut first_line).unwrap();
+        assert_eq!(&first_line[..count], format!("{}\n", std::process::id()).as_bytes());
+        assert!(children.pid(7).is_some() && !children.is_empty());
+
+        children.signal_group(7, Signal::SIGKILL);
+        let started = Instant::now();
+        let mut ended = children.reap();
+        while ended.is_empty() && started.elapsed() < Duration::from_secs(5) {
+            std::thread::yield_now();
+            ended = children.reap();
+        }
+        assert_eq!(ended, [(7, Exit::Signal(9))]);
+        assert!(children.is_empty() && children.pid(7).is_none());
+        assert_eq!(ended[0].1.to_string(), "killed by SIGKILL");
+        assert!(children.spawn(8, Command::new("/no/such/program")).is_err());
+        assert!(children.is_empty());
+    }
+}

@@ -1,0 +1,231 @@
+//! One line per event: to a terminal, to the journal through standard error, or to the syslog socket.
+//!
+//! A line is `MESSAGE key=value …`; a value with blanks, quotes or control characters is quoted and escaped, so a
+//! peer's text can never forge a line. What is worth a line is decided by the callers: one per transition, with
+//! its reason, and silence in steady state.
+
+use std::fmt::{self, Write as _};
+use std::io::{self, Write};
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+
+/// Longest datagram written to syslog, in bytes; longer lines are cut.
+const SYSLOG_LIMIT: usize = 2000;
+
+/// Facility "daemon" of RFC 5424 section 6.2.1, already shifted.
+const FACILITY_DAEMON: u8 = 3 << 3;
+
+/// Where the lines go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sink {
+    /// Standard error, with time and level.
+    Terminal,
+    /// Standard error, with the `<N>` prefix that the systemd journal understands, and no time.
+    Journal,
+    /// The datagram socket `/dev/log`.
+    Syslog,
+}
+
+impl Sink {
+    /// The sink of a process in the foreground: the journal when systemd connected standard error to it.
+    #[must_use]
+    pub fn foreground() -> Self {
+        if std::env::var_os("JOURNAL_STREAM").is_some() { Self::Journal } else { Self::Terminal }
+    }
+}
+
+/// Starts logging for the whole process under the name `ident`. A second call changes nothing.
+pub fn start(ident: &'static str, sink: Sink, verbose: bool) {
+    let level = if verbose { LevelFilter::DEBUG } else { LevelFilter::INFO };
+    let lines = tracing_subscriber::fmt().with_max_level(level).event_format(Lines { ident, sink });
+    // An error means that logging has been started already.
+    let _ = match sink {
+        Sink::Terminal | Sink::Journal => {
+            tracing::subscriber::set_global_default(lines.with_writer(io::stderr).finish())
+        }
+        Sink::Syslog => tracing::subscriber::set_global_default(lines.with_writer(|| Syslog).finish()),
+    };
+}
+
+/// Formats one event as one line.
+struct Lines {
+    ident: &'static str,
+    sink: Sink,
+}
+
+impl<S, N> FormatEvent<S, N> for Lines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, _: &FmtContext<'_, S, N>, mut to: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let level = *event.metadata().level();
+        let pid = std::process::id();
+        match self.sink {
+            Sink::Terminal => {
+                SystemTime.format_time(&mut to)?;
+                write!(to, " {level:5} {}[{pid}]: ", self.ident)?;
+            }
+            Sink::Journal => write!(to, "<{}>{}[{pid}]: ", severity(level), self.ident)?,
+            Sink::Syslog => write!(to, "<{}>{}[{pid}]: ", FACILITY_DAEMON | severity(level), self.ident)?,
+        }
+        let mut line = Line::default();
+        event.record(&mut line);
+        writeln!(to, "{}{}", line.message, line.fields)
+    }
+}
+
+/// Severity of RFC 5424 section 6.2.1.
+fn severity(level: Level) -> u8 {
+    match level {
+        Level::ERROR => 3,
+        Level::WARN => 4,
+        Level::INFO => 6,
+        _ => 7,
+    }
+}
+
+/// An event's message and fields as text.
+#[derive(Default)]
+struct Line {
+    message: String,
+    fields: String,
+}
+
+impl Line {
+    fn put(&mut self, field: &Field, value: &str) {
+        let name = field.name();
+        if name == "message" {
+            self.message = escape_control(value);
+        } else if value.is_empty()
+            || value.contains(|c: char| c.is_whitespace() || c.is_control() || c == '"')
+        {
+            // Writing to a String cannot fail.
+            let _ = write!(self.fields, " {name}={value:?}");
+        } else {
+            let _ = write!(self.fields, " {name}={value}");
+        }
+    }
+}
+
+impl Visit for Line {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field, value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.put(field, &format!("{value:?}"));
+    }
+}
+
+/// Keeps a message on its line.
+fn escape_control(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
+        if c.is_control() {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+        out
+    })
+}
+
+/// Writes each formatted event as one datagram. While nobody listens at the socket, lines are lost: a daemon must
+/// not stop because its log does.
+struct Syslog;
+
+impl Write for Syslog {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let text = line.strip_suffix(b"\n").unwrap_or(line);
+        let cut = &text[..text.len().min(SYSLOG_LIMIT)];
+        let _ = send_to(Path::new("/dev/log"), cut);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A socket per line survives a restarted syslog daemon and needs no state; lines are rare.
+fn send_to(path: &Path, datagram: &[u8]) -> io::Result<usize> {
+    let socket = UnixDatagram::unbound()?;
+    socket.set_nonblocking(true)?;
+    socket.send_to(datagram, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Memory(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Memory {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(sink: Sink, events: impl FnOnce()) -> String {
+        let memory = Memory::default();
+        let writer = memory.clone();
+        let lines = tracing_subscriber::fmt()
+            .with_max_level(LevelFilter::DEBUG)
+            .event_format(Lines { ident: "test", sink })
+            .with_writer(move || writer.clone());
+        tracing::subscriber::with_default(lines.finish(), events);
+        let text = memory.0.lock().unwrap().clone();
+        String::from_utf8(text).unwrap().replace(&std::process::id().to_string(), "PID")
+    }
+
+    #[test]
+    fn values_are_quoted_only_when_they_must_be() {
+        let text = logged(Sink::Journal, || {
+            tracing::info!(rs = %"10.2.0.11:80", reason = "connection refused", took_ms = 3, "real server down");
+        });
+        assert_eq!(
+            text,
+            "<6>test[PID]: real server down rs=10.2.0.11:80 reason=\"connection refused\" took_ms=3\n"
+        );
+    }
+
+    #[test]
+    fn foreign_text_cannot_forge_a_line() {
+        let text = logged(Sink::Syslog, || tracing::warn!(got = "x\n<0>kernel: panic", "odd\nanswer"));
+        assert_eq!(text, "<28>test[PID]: odd\\nanswer got=\"x\\n<0>kernel: panic\"\n");
+    }
+
+    #[test]
+    fn a_terminal_line_begins_with_time_and_level() {
+        let text = logged(Sink::Terminal, || tracing::debug!("hello"));
+        let (time, rest) = text.split_once(' ').unwrap();
+        assert!(time.starts_with("20") && time.ends_with('Z'), "{time}");
+        assert_eq!(rest, "DEBUG test[PID]: hello\n");
+    }
+
+    #[test]
+    fn syslog_lines_are_datagrams() {
+        let path = std::env::temp_dir().join(format!("log-{}", std::process::id()));
+        let listener = UnixDatagram::bind(&path).unwrap();
+        assert_eq!(send_to(&path, b"<30>x").unwrap(), 5);
+        let mut received = [0; 16];
+        assert_eq!(listener.recv(&mut received).unwrap(), 5);
+        assert_eq!(&received[..5], b"<30>x");
+        std::fs::remove_file(path).unwrap();
+    }
+}

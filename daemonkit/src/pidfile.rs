@@ -1,0 +1,95 @@
+//! A pid file that is also a lock: only one process at a time can hold it, and a file that a crash left behind
+//! locks nobody out.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+
+/// A held pid file; dropping it removes the file.
+#[derive(Debug)]
+pub struct PidFile {
+    path: PathBuf,
+    _lock: Flock<File>,
+}
+
+/// Why a pid file could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum PidFileError {
+    /// Another process holds it.
+    #[error("{}: already running as process {pid}", path.display())]
+    Held {
+        /// The file.
+        path: PathBuf,
+        /// What the file says of its holder.
+        pid: String,
+    },
+    /// It cannot be made, locked or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl PidFile {
+    /// Takes `path`, making its folder when missing, and writes this process's id into it.
+    ///
+    /// # Errors
+    /// [`PidFileError::Held`] when another process holds it, [`PidFileError::Io`] otherwise.
+    pub fn take(path: &Path) -> Result<Self, PidFileError> {
+        let io_error = |source| PidFileError::Io { path: path.to_owned(), source };
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(io_error)?;
+        }
+        // Not truncated: until the lock is ours the content is somebody else's.
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(path)
+            .map_err(io_error)?;
+        let mut lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => lock,
+            Err((file, Errno::EWOULDBLOCK)) => {
+                let mut pid = String::new();
+                let _ = file.take(16).read_to_string(&mut pid);
+                return Err(PidFileError::Held { path: path.to_owned(), pid: pid.trim().to_owned() });
+            }
+            Err((_, errno)) => return Err(io_error(errno.into())),
+        };
+        lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id())).map_err(io_error)?;
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        // A file that stays behind is harmless: the lock goes with this process.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_holder_is_told_who_the_first_is() {
+        let folder = std::env::temp_dir().join(format!("pidfile-{}", std::process::id()));
+        let path = folder.join("run/test.pid");
+        let first = PidFile::take(&path).unwrap();
+        let refused = PidFile::take(&path).unwrap_err().to_string();
+        assert_eq!(refused, format!("{}: already running as process {}", path.display(), std::process::id()));
+        drop(first);
+        assert!(!path.exists());
+        std::fs::write(&path, "99999\n").unwrap();
+        drop(PidFile::take(&path).unwrap());
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+}

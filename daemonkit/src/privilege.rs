@@ -1,0 +1,83 @@
+//! Giving up what a process does not need, and proving that it is gone.
+//!
+//! Each program says which capabilities it keeps; all others leave every set, the bounding set and the ambient set
+//! included, so that neither a defect nor a child can get them back.
+
+use capctl::caps::{Cap, CapSet, CapState, ambient, bounding};
+
+pub use capctl::caps::Cap as Capability;
+
+/// Why privileges could not be given up.
+#[derive(Debug, thiserror::Error)]
+pub enum PrivilegeError {
+    /// A call of the kernel failed.
+    #[error("cannot {what}: {source}")]
+    Refused {
+        /// What was tried.
+        what: &'static str,
+        /// The kernel's answer.
+        source: capctl::Error,
+    },
+    /// The kernel agreed, yet a capability is still there.
+    #[error("capabilities are still held after dropping them: {0:?}")]
+    StillHeld(Vec<Cap>),
+}
+
+/// Keeps those of `keep` that this process has, and drops all other capabilities for ever.
+///
+/// Children inherit at most `keep`, and only when they are run as root or carry file capabilities. A process that
+/// has no capability at all passes.
+///
+/// # Errors
+/// [`PrivilegeError`]; the process should not go on then.
+pub fn keep_only(keep: &[Cap]) -> Result<(), PrivilegeError> {
+    let refused = |what| move |source| PrivilegeError::Refused { what, source };
+    let now = CapState::get_current().map_err(refused("read the capabilities"))?;
+    let kept: CapSet = keep.iter().copied().filter(|cap| now.permitted.has(*cap)).collect();
+    if now.effective.has(Cap::SETPCAP) {
+        for cap in Cap::iter().filter(|cap| !keep.contains(cap)) {
+            // A capability that this kernel does not know cannot be dropped and need not be.
+            if bounding::read(cap) == Some(true) {
+                bounding::drop(cap).map_err(refused("shrink the bounding set"))?;
+            }
+        }
+    }
+    if ambient::is_supported() {
+        ambient::clear().map_err(refused("clear the ambient set"))?;
+    }
+    let wanted = CapState { effective: kept, permitted: kept, inheritable: CapSet::empty() };
+    wanted.set_current().map_err(refused("drop capabilities"))?;
+    let left = CapState::get_current().map_err(refused("read the capabilities"))?;
+    let extra: Vec<Cap> =
+        (left.permitted | left.effective).iter().filter(|cap| !keep.contains(cap)).collect();
+    if extra.is_empty() { Ok(()) } else { Err(PrivilegeError::StillHeld(extra)) }
+}
+
+/// Promises that neither this process nor any that it starts gains privileges by exec (`no_new_privs`).
+///
+/// # Errors
+/// [`PrivilegeError::Refused`] when the kernel does not know the promise.
+pub fn no_new_privileges() -> Result<(), PrivilegeError> {
+    capctl::prctl::set_no_new_privs()
+        .map_err(|source| PrivilegeError::Refused { what: "set no_new_privs", source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_left_after_keeping_nothing() {
+        // Capabilities belong to a thread; the other tests keep theirs.
+        std::thread::spawn(|| {
+            keep_only(&[]).unwrap();
+            let left = CapState::get_current().unwrap();
+            assert!(left.permitted.is_empty() && left.effective.is_empty() && left.inheritable.is_empty());
+            no_new_privileges().unwrap();
+            keep_only(&[Cap::NET_ADMIN]).unwrap();
+            assert!(CapState::get_current().unwrap().permitted.is_empty());
+        })
+        .join()
+        .unwrap();
+    }
+}

@@ -1,0 +1,223 @@
+//! What a monitor tells the director about its real server: one bounded line per event.
+//!
+//! ```text
+//! [ active ] rs=10.2.0.11:80 took_ms=3 reason="answered as expected"
+//! [inactive] rs=10.2.0.11:80 took_ms=1 reason="connection refused"
+//! [ weight ] rs=10.2.0.11:80 weight=40 reason="load 0.31"
+//! ```
+//!
+//! The first ten characters are the tokens that the original director looked for in its monitors' output, so a
+//! monitor of either suite is understood. A director knows which monitor wrote a line by the pipe it came
+//! through; `rs` is for people. The reason comes last and may hold anything but control characters.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Longest line, in bytes. A longer reason is cut when it is written.
+pub const MAX_LINE: usize = 512;
+
+const ACTIVE: &str = "[ active ]";
+const INACTIVE: &str = "[inactive]";
+const WEIGHT: &str = "[ weight ]";
+
+/// One event of a monitored real server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Report {
+    /// The server passed its check and is to be used.
+    Active {
+        /// Address and port, for people.
+        server: String,
+        /// How long the deciding probe took, to the millisecond.
+        took: Duration,
+        /// Why.
+        reason: String,
+    },
+    /// The server failed its check and is not to be used.
+    Inactive {
+        /// Address and port, for people.
+        server: String,
+        /// How long the deciding probe took, to the millisecond.
+        took: Duration,
+        /// Why.
+        reason: String,
+    },
+    /// The server is to get this weight, 0 to 65535, until the next report.
+    Weight {
+        /// Address and port, for people.
+        server: String,
+        /// The weight.
+        weight: u16,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Why a line is no report.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReportError {
+    /// It begins with none of the three tokens.
+    #[error("not a report: {0:?}")]
+    UnknownToken(String),
+    /// A weight report without a weight from 0 to 65535.
+    #[error("weight report without a weight from 0 to 65535: {0:?}")]
+    BadWeight(String),
+}
+
+impl Report {
+    /// Reads one line. Only the token is required of `active` and `inactive` reports; fields that are missing,
+    /// unknown or out of range are left out, because what counts is the event.
+    ///
+    /// # Errors
+    /// [`ReportError`] with (the beginning of) the line.
+    pub fn parse(line: &str) -> Result<Self, ReportError> {
+        let excerpt = || line.chars().take(80).collect();
+        let find = |token| line.split_once(token).map(|(_, fields)| Fields::parse(fields));
+        if let Some(fields) = find(ACTIVE) {
+            let Fields { server, took, reason, .. } = fields;
+            return Ok(Self::Active { server, took, reason });
+        }
+        if let Some(fields) = find(INACTIVE) {
+            let Fields { server, took, reason, .. } = fields;
+            return Ok(Self::Inactive { server, took, reason });
+        }
+        let Fields { server, weight, reason, .. } =
+            find(WEIGHT).ok_or_else(|| ReportError::UnknownToken(excerpt()))?;
+        let weight = weight.ok_or_else(|| ReportError::BadWeight(excerpt()))?;
+        Ok(Self::Weight { server, weight, reason })
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (head, reason) = match self {
+            Self::Active { server, took, reason } => {
+                (format!("{ACTIVE} rs={server} took_ms={}", took.as_millis()), reason)
+            }
+            Self::Inactive { server, took, reason } => {
+                (format!("{INACTIVE} rs={server} took_ms={}", took.as_millis()), reason)
+            }
+            Self::Weight { server, weight, reason } => {
+                (format!("{WEIGHT} rs={server} weight={weight}"), reason)
+            }
+        };
+        write!(f, "{head} reason=\"")?;
+        let mut room = MAX_LINE.saturating_sub(head.len() + " reason=\"\"".len());
+        for c in reason.chars().map(|c| if c.is_control() { ' ' } else { c }) {
+            if c.len_utf8() > room {
+                break;
+            }
+            room -= c.len_utf8();
+            write!(f, "{c}")?;
+        }
+        f.write_str("\"")
+    }
+}
+
+/// The `key=value` part of a line.
+#[derive(Default)]
+struct Fields {
+    server: String,
+    took: Duration,
+    weight: Option<u16>,
+    reason: String,
+}
+
+impl Fields {
+    fn parse(text: &str) -> Self {
+        let mut fields = Self::default();
+        let (words, reason) = text.split_once("reason=\"").unwrap_or((text, ""));
+        reason.strip_suffix('"').unwrap_or(reason).clone_into(&mut fields.reason);
+        for (key, value) in words.split_whitespace().filter_map(|word| word.split_once('=')) {
+            match key {
+                "rs" => value.clone_into(&mut fields.server),
+                "took_ms" => fields.took = Duration::from_millis(value.parse().unwrap_or(0)),
+                "weight" => fields.weight = value.parse().ok(),
+                _ => {}
+            }
+        }
+        fields
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn reads_and_writes_each_event() {
+        let server = || "10.2.0.11:80".to_owned();
+        for (line, report) in [
+            (
+                r#"[ active ] rs=10.2.0.11:80 took_ms=3 reason="answered as expected""#,
+                Report::Active {
+                    server: server(),
+                    took: Duration::from_millis(3),
+                    reason: "answered as expected".into(),
+                },
+            ),
+            (
+                r#"[inactive] rs=10.2.0.11:80 took_ms=0 reason="got "no", not "yes"""#,
+                Report::Inactive {
+                    server: server(),
+                    took: Duration::ZERO,
+                    reason: r#"got "no", not "yes""#.into(),
+                },
+            ),
+            (
+                r#"[ weight ] rs=10.2.0.11:80 weight=40 reason="load 0.31""#,
+                Report::Weight { server: server(), weight: 40, reason: "load 0.31".into() },
+            ),
+        ] {
+            assert_eq!(report.to_string(), line);
+            assert_eq!(Report::parse(line), Ok(report));
+        }
+    }
+
+    #[test]
+    fn the_tokens_of_an_original_monitor_are_understood() {
+        let line = "nanny[99]: [ active ] making 10.1.0.100:80 available";
+        assert!(matches!(Report::parse(line), Ok(Report::Active { .. })));
+        assert!(matches!(Report::parse("x [inactive] y"), Ok(Report::Inactive { .. })));
+    }
+
+    #[test]
+    fn rejects_other_lines_and_weights_out_of_range() {
+        assert_eq!(Report::parse("hello"), Err(ReportError::UnknownToken("hello".into())));
+        for line in ["[ weight ] rs=a", "[ weight ] weight=65536", "[ weight ] weight=-1"] {
+            assert_eq!(Report::parse(line), Err(ReportError::BadWeight(line.into())));
+        }
+    }
+
+    #[test]
+    fn a_long_reason_is_cut_and_a_newline_cannot_begin_a_second_report() {
+        let reason = "é".repeat(MAX_LINE) + "\n[ active ]";
+        let line = Report::Inactive { server: "[2001:db8::1]:80".into(), took: Duration::ZERO, reason };
+        let line = line.to_string();
+        assert!(line.len() <= MAX_LINE && line.len() > MAX_LINE - 4 && !line.contains('\n'), "{line}");
+        let short = Report::Inactive { server: "s".into(), took: Duration::ZERO, reason: "a\nb".into() };
+        assert_eq!(short.to_string(), r#"[inactive] rs=s took_ms=0 reason="a b""#);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(took in 0u64..100_000, weight: u16, reason in "[^\\p{Cc}]{0,40}", up: bool) {
+            let (server, took) = ("10.2.0.11:80".to_owned(), Duration::from_millis(took));
+            // The tokens themselves are the one thing a reason cannot carry unharmed into a weight report.
+            prop_assume!(!reason.contains("[ active ]") && !reason.contains("[inactive]"));
+            let report = match up {
+                true => Report::Active { server: server.clone(), took, reason: reason.clone() },
+                false => Report::Inactive { server: server.clone(), took, reason: reason.clone() },
+            };
+            prop_assert_eq!(Report::parse(&report.to_string()), Ok(report));
+            let report = Report::Weight { server, weight, reason };
+            prop_assert_eq!(Report::parse(&report.to_string()), Ok(report));
+        }
+
+        #[test]
+        fn any_text_is_read_without_panic(line in ".{0,600}") {
+            let _ = Report::parse(&line);
+        }
+    }
+}

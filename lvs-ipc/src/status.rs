@@ -1,0 +1,241 @@
+//! Snapshots of the daemons' state as they stand on the status sockets: one line of JSON, then end of file.
+//!
+//! Every state carries its reason and since when. Times are milliseconds since the Unix epoch, for people; no
+//! program decides anything by them. Fields are only ever added; readers ignore what they do not know.
+
+use serde::{Deserialize, Serialize};
+
+/// Where `pulse` and `lvs` keep their sockets and pid files.
+pub const RUN_DIR: &str = "/run/lvs-router";
+/// File name of the status socket of `pulse` in [`RUN_DIR`].
+pub const PULSE_SOCKET: &str = "pulse.sock";
+/// File name of the status socket of `lvs` in [`RUN_DIR`].
+pub const LVS_SOCKET: &str = "lvs.sock";
+
+/// A state, why it is so and since when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Since<T> {
+    /// The state.
+    pub state: T,
+    /// Why, in words.
+    pub reason: String,
+    /// Since when, in milliseconds since the Unix epoch.
+    pub since_ms: u64,
+}
+
+/// What `pulse` knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PulseStatus {
+    /// Version of the program.
+    pub version: String,
+    /// Process id.
+    pub pid: u32,
+    /// The configuration file in force.
+    pub config: String,
+    /// `serial_no` of that file.
+    pub serial_no: u64,
+    /// Which router of the file this is: `primary` or `backup`.
+    pub router: String,
+    /// Whether it serves.
+    pub role: Since<Role>,
+    /// What is known of the other router; `None` when the file names none.
+    pub peer: Option<Since<Peer>>,
+    /// Each path on which heartbeats are exchanged.
+    pub paths: Vec<PathStatus>,
+    /// Each floating address and whether it is here.
+    pub addresses: Vec<AddressStatus>,
+    /// Whether `lvs` runs.
+    pub lvs: Since<Child>,
+}
+
+/// Whether a router serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// It holds the addresses and runs `lvs`.
+    Active,
+    /// It is taking the addresses and starting `lvs`.
+    TakingOver,
+    /// It is giving up the addresses and stopping `lvs`.
+    Releasing,
+    /// It waits for the other one to fail.
+    Backup,
+}
+
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Active => "active",
+            Self::TakingOver => "taking over",
+            Self::Releasing => "releasing",
+            Self::Backup => "backup",
+        })
+    }
+}
+
+/// What a router knows of the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Peer {
+    /// Nothing heard since start.
+    Unknown,
+    /// It says that it serves.
+    Active,
+    /// It says that it does not serve.
+    Backup,
+    /// Nothing heard for `deadtime`.
+    Dead,
+}
+
+impl std::fmt::Display for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Unknown => "not heard yet",
+            Self::Active => "active",
+            Self::Backup => "backup",
+            Self::Dead => "dead",
+        })
+    }
+}
+
+/// One path between the routers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathStatus {
+    /// `public` or `private`.
+    pub name: String,
+    /// Our address.
+    pub local: String,
+    /// The other router's address.
+    pub remote: String,
+    /// Whether heartbeats come in on it.
+    pub heard: Since<bool>,
+}
+
+/// One floating address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressStatus {
+    /// The address with its prefix length.
+    pub address: String,
+    /// The device or alias of the file.
+    pub device: String,
+    /// Whether it is on this router.
+    pub present: bool,
+}
+
+/// A supervised program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Child {
+    /// Not meant to run.
+    Stopped,
+    /// Started, not ready yet.
+    Starting,
+    /// Ready.
+    Running,
+    /// Asked to end.
+    Stopping,
+    /// It died; a restart is due.
+    Waiting,
+}
+
+impl std::fmt::Display for Child {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Stopped => "stopped",
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+            Self::Waiting => "waiting to restart",
+        })
+    }
+}
+
+/// What `lvs` knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LvsStatus {
+    /// Version of the program.
+    pub version: String,
+    /// Process id.
+    pub pid: u32,
+    /// The configuration file in force.
+    pub config: String,
+    /// `serial_no` of that file.
+    pub serial_no: u64,
+    /// How the last reading of the file went: true when the file is in force.
+    pub reload: Since<bool>,
+    /// Whether the kernel's table is as wanted, and what is wrong if not.
+    pub table: Since<bool>,
+    /// The active virtual servers.
+    pub virtual_servers: Vec<VirtualServerStatus>,
+}
+
+/// One virtual server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VirtualServerStatus {
+    /// Its name in the file.
+    pub name: String,
+    /// How the kernel knows it: `TCP 192.0.2.80:80` or `FWM 80`.
+    pub service: String,
+    /// Scheduler.
+    pub scheduler: String,
+    /// Whether the sorry server serves.
+    pub sorry: bool,
+    /// Its real servers.
+    pub real_servers: Vec<RealServerStatus>,
+}
+
+/// One real server of a virtual server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RealServerStatus {
+    /// Its name in the file.
+    pub name: String,
+    /// Address and port.
+    pub address: String,
+    /// Weight in the kernel; `None` when it is not in the table.
+    pub weight: Option<u32>,
+    /// Its health.
+    pub health: Since<Health>,
+    /// Its monitor.
+    pub monitor: Since<Child>,
+}
+
+/// Health of a real server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    /// Not checked yet.
+    Unknown,
+    /// Passed.
+    Up,
+    /// Failed.
+    Down,
+}
+
+impl std::fmt::Display for Health {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Unknown => "unknown",
+            Self::Up => "up",
+            Self::Down => "down",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_are_lower_case_words_on_the_wire() {
+        let role = Since { state: Role::TakingOver, reason: "peer silent".into(), since_ms: 5 };
+        let text = serde_json::to_string(&role).unwrap();
+        assert_eq!(text, r#"{"state":"taking_over","reason":"peer silent","since_ms":5}"#);
+        assert_eq!(serde_json::from_str::<Since<Role>>(&text).unwrap(), role);
+    }
+
+    #[test]
+    fn a_reader_ignores_fields_it_does_not_know() {
+        let newer = r#"{"state":"up","reason":"r","since_ms":1,"colour":"green"}"#;
+        assert_eq!(serde_json::from_str::<Since<Health>>(newer).unwrap().state, Health::Up);
+    }
+}
