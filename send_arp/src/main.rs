@@ -1,2 +1,25 @@
-//! (skeleton)
-fn main() {}
+//! The program `send_arp`: words to a command, the command carried out, its exit status.
+
+mod run;
+
+use std::process::ExitCode;
+
+use daemonkit::exit;
+use send_arp::args;
+
+fn main() -> ExitCode {
+    let command = match args::parse(std::env::args_os().skip(1)) {
+        Ok(command) => command,
+        Err(error) => {
+            eprintln!("send_arp: {error}\nTry `send_arp --help`.");
+            return exit::USAGE.into();
+        }
+    };
+    match run::run(command) {
+        Ok(status) => status.into(),
+        Err(error) => {
+            eprintln!("send_arp: {error:#}");
+            run::status(&error).into()
+        }
+    }
+}
