@@ -1,0 +1,232 @@
+//! Request and answer over a [`Transport`]: sequence numbers, batches, dumps, and recovery.
+//!
+//! Every request gets the next sequence number, and an answer counts only for the request that carries its
+//! number. So after a lost or late answer nothing needs to be drained: what is left over from an abandoned
+//! exchange has an old number and is passed over.
+
+use std::io;
+
+use netlink_packet_core::{Emitable, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NlasIterator};
+use netlink_packet_generic::GenlHeader;
+use netlink_packet_generic::constants::{CTRL_ATTR_FAMILY_ID, GENL_ID_CTRL};
+use netlink_packet_generic::ctrl::nlas::GenlCtrlAttrs;
+use netlink_packet_generic::ctrl::{GenlCtrl, GenlCtrlCmd};
+use netlink_packet_generic::{GenlFamily, GenlMessage};
+use nix::errno::Errno;
+
+use crate::error::Error;
+use crate::transport::Transport;
+use crate::wire::ack::{self, Body, Incoming, Refusal};
+use crate::wire::consts::FAMILY;
+use crate::wire::{Message, WireError};
+
+/// Most requests in one batch, however large the receive buffer is.
+const BATCH: usize = 256;
+/// Most bytes in one batch; well below the default send buffer.
+const BATCH_BYTES: usize = 32 << 10;
+/// How often a dump that changes disturbed is begun anew.
+const DUMP_ATTEMPTS: u32 = 10;
+
+/// What kind of answer a question has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// One message.
+    One,
+    /// Any number of messages and an end.
+    Dump,
+}
+
+/// The state of an exchange with the kernel.
+#[derive(Debug)]
+pub(crate) struct Conversation<T> {
+    transport: T,
+    family: u16,
+    sequence: u32,
+    outgoing: Vec<u8>,
+    incoming: Vec<u8>,
+}
+
+impl<T: Transport> Conversation<T> {
+    /// Asks the kernel under which number the family answers.
+    pub(crate) fn begin(transport: T) -> Result<Self, Error> {
+        let mut it = Self { transport, family: 0, sequence: 0, outgoing: Vec::new(), incoming: Vec::new() };
+        it.family = it.resolve()?;
+        Ok(it)
+    }
+
+    /// Sends changes and returns, in order, why each was refused, if it was.
+    pub(crate) fn pipeline(
+        &mut self,
+        messages: &mut dyn Iterator<Item = Message>,
+    ) -> Result<Vec<Option<Refusal>>, Error> {
+        let most = self.transport.answers_in_flight().clamp(1, BATCH);
+        let mut outcome = Vec::new();
+        loop {
+            self.outgoing.clear();
+            let first = self.sequence.wrapping_add(1);
+            let mut count = 0;
+            while count < most && self.outgoing.len() < BATCH_BYTES {
+                let Some(message) = messages.next() else { break };
+                self.sequence = self.sequence.wrapping_add(1);
+                message.write(self.family, NLM_F_REQUEST | NLM_F_ACK, self.sequence, &mut self.outgoing);
+                count += 1;
+            }
+            if count == 0 {
+                return Ok(outcome);
+            }
+            self.send()?;
+            outcome.extend(self.acknowledgements(first, count)?);
+        }
+    }
+
+    /// Reads the acknowledgements of `count` requests from sequence number `first` on.
+    fn acknowledgements(&mut self, first: u32, count: usize) -> Result<Vec<Option<Refusal>>, Error> {
+        let mut slots: Vec<Option<Option<Refusal>>> = vec![None; count];
+        let mut missing = count;
+        while missing > 0 {
+            for answer in self.receive()? {
+                let index = usize::try_from(answer.sequence.wrapping_sub(first)).unwrap_or(usize::MAX);
+                match (answer.body, slots.get_mut(index)) {
+                    (Body::Overrun, _) => return Err(Error::Overrun),
+                    (Body::Ack(refusal), Some(slot @ None)) => {
+                        *slot = Some(refusal);
+                        missing -= 1;
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(slots.into_iter().flatten().collect())
+    }
+
+    /// Asks one question, a disturbed dump as often as it takes within reason.
+    pub(crate) fn ask(
+        &mut self,
+        question: &'static str,
+        message: &Message,
+        mode: Mode,
+    ) -> Result<Vec<Message>, Error> {
+        for _ in 0..DUMP_ATTEMPTS {
+            if let Some(answers) = self.ask_once(question, message, mode)? {
+                return Ok(answers);
+            }
+        }
+        Err(Error::DumpInterrupted(DUMP_ATTEMPTS))
+    }
+
+    /// `None` means that a dump was disturbed.
+    fn ask_once(
+        &mut self,
+        question: &'static str,
+        message: &Message,
+        mode: Mode,
+    ) -> Result<Option<Vec<Message>>, Error> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let flags = match mode {
+            // The acknowledgement marks the end, so that nothing of this answer is left for the next question.
+            Mode::One => NLM_F_REQUEST | NLM_F_ACK,
+            Mode::Dump => NLM_F_REQUEST | NLM_F_DUMP,
+        };
+        self.outgoing.clear();
+        message.write(self.family, flags, self.sequence, &mut self.outgoing);
+        self.send()?;
+        let mut answers = Vec::new();
+        let mut disturbed = false;
+        loop {
+            for answer in self.receive()?.into_iter().filter(|it| it.sequence == self.sequence) {
+                disturbed |= answer.interrupted;
+                match answer.body {
+                    Body::Answer(message) => answers.push(message),
+                    Body::Overrun => return Err(Error::Overrun),
+                    Body::Nothing => {}
+                    Body::Ack(None) | Body::Done(None) => return Ok((!disturbed).then_some(answers)),
+                    Body::Ack(Some(refusal)) | Body::Done(Some(refusal)) => {
+                        return retry_or_refuse(question, refusal);
+                    }
+                }
+            }
+        }
+    }
+
+    fn send(&mut self) -> Result<(), Error> {
+        self.transport.send(&self.outgoing).map_err(|source| Error::Socket { doing: "sending to", source })
+    }
+
+    fn receive(&mut self) -> Result<Vec<Incoming>, Error> {
+        receive_into(&mut self.transport, &mut self.incoming)?;
+        ack::split(&self.incoming).map(|message| Ok(ack::parse(&message?, self.family)?)).collect()
+    }
+
+    /// Asks the controller of generic netlink for the family's number.
+    fn resolve(&mut self) -> Result<u16, Error> {
+        self.sequence = self.sequence.wrapping_add(1);
+        self.outgoing.clear();
+        let question = GenlMessage::from_payload(GenlCtrl {
+            cmd: GenlCtrlCmd::GetFamily,
+            nlas: vec![GenlCtrlAttrs::FamilyName(FAMILY.to_owned())],
+        });
+        let length = question.buffer_len();
+        let flags = NLM_F_REQUEST | NLM_F_ACK;
+        ack::write_header(length, question.payload.family_id(), flags, self.sequence, &mut self.outgoing);
+        let start = self.outgoing.len();
+        self.outgoing.resize(start + length, 0);
+        question.emit(&mut self.outgoing[start..]);
+        self.send()?;
+        let mut family = None;
+        loop {
+            receive_into(&mut self.transport, &mut self.incoming)?;
+            for message in ack::split(&self.incoming) {
+                let message = message?;
+                if message.sequence_number() != self.sequence {
+                    continue;
+                }
+                if message.message_type() == GENL_ID_CTRL {
+                    family = family.or(family_number(message.payload())?);
+                    continue;
+                }
+                match ack::parse(&message, 0)?.body {
+                    Body::Ack(None) => return family.ok_or(Error::Unexpected("the family's number")),
+                    Body::Ack(Some(Refusal { errno: Errno::ENOENT, .. })) => return Err(Error::NotAvailable),
+                    Body::Ack(Some(Refusal { errno, extended })) => {
+                        return Err(Error::Refused { question: "the family's number", errno, extended });
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+fn receive_into(transport: &mut impl Transport, datagram: &mut Vec<u8>) -> Result<(), Error> {
+    transport.receive(datagram).map_err(|source| match source.kind() {
+        io::ErrorKind::TimedOut => Error::Timeout(transport.time_limit()),
+        _ if source.raw_os_error() == Some(Errno::ENOBUFS as i32) => Error::Overrun,
+        _ => Error::Socket { doing: "receiving from", source },
+    })
+}
+
+/// The family number in the controller's answer. Only that one attribute is looked at: the answer describes
+/// the whole family, in terms that newer kernels add to.
+fn family_number(payload: &[u8]) -> Result<Option<u16>, WireError> {
+    let header = GenlHeader::parse(payload)?;
+    for nla in NlasIterator::new(payload.get(header.buffer_len()..).unwrap_or_default()) {
+        let nla = nla?;
+        if nla.kind() == CTRL_ATTR_FAMILY_ID {
+            let value = nla.value();
+            let bytes = value
+                .try_into()
+                .map_err(|_| WireError::Length { attribute: "CTRL_ATTR_FAMILY_ID", length: value.len() })?;
+            return Ok(Some(u16::from_ne_bytes(bytes)));
+        }
+    }
+    Ok(None)
+}
+
+/// A refused question: worth another attempt, or an error.
+fn retry_or_refuse<A>(question: &'static str, refusal: Refusal) -> Result<Option<A>, Error> {
+    match refusal.errno {
+        Errno::EINTR | Errno::EAGAIN | Errno::EBUSY => Ok(None),
+        Errno::EPERM => Err(Error::Permission),
+        errno => Err(Error::Refused { question, errno, extended: refusal.extended }),
+    }
+}
