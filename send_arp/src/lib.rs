@@ -2,9 +2,10 @@
 //! advertisements for IPv6.
 //!
 //! ```text
-//!  words, list ──► list ──► plan ──► frame ──► bytes ──► socket ──► LAN
-//!                            ▲                             ▲
-//!                interfaces ─┘                  schedule ──┘ (when)
+//!  args ───┐                          announcement
+//!          ├──► entries ──► plan ────► frame ──► octets ──► outlet ──► socket ──► LAN
+//!  list ───┘                 ▲                               ▲  ▲
+//!               interfaces ──┴───────────────────────────────┘  └── schedule (when)
 //! ```
 //!
 //! After a takeover the neighbours still send to the old router until they learn the new MAC address. They are told
@@ -14,9 +15,9 @@
 //! the output.
 //!
 //! ```
+//! use send_arp::announcement::gratuitous_arp;
 //! use send_arp::frame::{Frame, Operation};
 //! use send_arp::mac::Mac;
-//! use send_arp::plan::gratuitous_arp;
 //!
 //! let mac: Mac = "00:16:3e:12:34:56".parse()?;
 //! let frame = gratuitous_arp(Operation::Reply, [10, 1, 0, 100].into(), mac);
@@ -25,6 +26,7 @@
 //! # Ok::<(), send_arp::mac::MacError>(())
 //! ```
 
+pub mod announcement;
 pub mod args;
 pub mod frame;
 pub mod list;

@@ -11,14 +11,14 @@ fn main() -> ExitCode {
     let command = match args::parse(std::env::args_os().skip(1)) {
         Ok(command) => command,
         Err(error) => {
-            eprintln!("send_arp: {error}\nTry `send_arp --help`.");
+            run::tell(&format_args!("{error}\nTry `send_arp --help`."));
             return exit::USAGE.into();
         }
     };
     match run::run(command) {
         Ok(status) => status.into(),
         Err(error) => {
-            eprintln!("send_arp: {error:#}");
+            run::tell(&format_args!("{error:#}"));
             run::status(&error).into()
         }
     }

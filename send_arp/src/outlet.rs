@@ -4,13 +4,18 @@
 //! traffic of the router that has it now. So a burst or a refresh that outlives the address does no harm, even when
 //! whoever started it cannot stop it. Addresses that the host never held (announced for somebody else) always go out.
 //!
+//! A round that a slow link cut short is continued by the next one where it stopped, so that every address gets its
+//! turn.
+//!
 //! Does not decide when a round is due, nor does it print: it returns what there is to say, once per change.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
 
+use nix::errno::Errno;
+
 use crate::plan::Batch;
-use crate::socket::{SendError, Sink};
+use crate::socket::Sink;
 
 /// An interface with the frames of a round.
 #[derive(Debug)]
@@ -20,7 +25,11 @@ pub struct Outlet<S> {
     frames: Vec<(IpAddr, Vec<u8>)>,
     held_at_start: HashSet<IpAddr>,
     withheld: HashSet<IpAddr>,
-    trouble: Option<SendError>,
+    trouble: Option<Errno>,
+    /// Where the next round begins: at the first frame that the last one left over.
+    begin: usize,
+    /// Frames taken so far, over all rounds.
+    taken: usize,
     complete: bool,
 }
 
@@ -38,6 +47,8 @@ impl<S: Sink> Outlet<S> {
             held_at_start,
             withheld: HashSet::new(),
             trouble: None,
+            begin: 0,
+            taken: 0,
             complete: false,
         }
     }
@@ -48,7 +59,7 @@ impl<S: Sink> Outlet<S> {
         &self.device
     }
 
-    /// Whether at least one round went out without an error.
+    /// Whether every frame that was due was taken at least once.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.complete
@@ -60,21 +71,27 @@ impl<S: Sink> Outlet<S> {
         let held: HashSet<_> = held.iter().copied().collect();
         let mut messages = Vec::new();
         messages.extend(self.withhold(self.held_at_start.difference(&held).copied().collect()));
-        let frames: Vec<&[u8]> = self
+        let mut frames: Vec<&[u8]> = self
             .frames
             .iter()
             .filter(|(address, _)| !self.withheld.contains(address))
             .map(|(_, bytes)| bytes.as_slice())
             .collect();
-        let trouble = self.sink.send_all(&frames).err();
         let due = frames.len();
-        self.complete |= trouble.is_none();
-        if trouble != self.trouble {
-            messages.push(match &trouble {
+        let begin = if self.begin < due { self.begin } else { 0 };
+        frames.rotate_left(begin);
+        let trouble = self.sink.send_all(&frames).err();
+        let taken = trouble.map_or(due, |error| error.sent);
+        self.begin = if taken < due { (begin + taken) % due } else { 0 };
+        self.taken += taken;
+        self.complete |= self.taken >= due;
+        let errno = trouble.map(|error| error.errno);
+        if errno != self.trouble {
+            messages.push(match trouble {
                 Some(error) => format!("{}: {error}", self.device),
                 None => format!("{}: sending again", self.device),
             });
-            self.trouble = trouble;
+            self.trouble = errno;
         }
         (due, messages)
     }
@@ -103,9 +120,10 @@ mod tests {
     use nix::errno::Errno;
 
     use super::Outlet;
+    use crate::announcement::gratuitous_arp;
     use crate::frame::{Frame, Operation};
     use crate::mac::Mac;
-    use crate::plan::{Batch, gratuitous_arp};
+    use crate::plan::Batch;
     use crate::socket::{SendError, Sink};
 
     const MAC: Mac = Mac([0x00, 0x16, 0x3e, 0, 0, 1]);
@@ -113,6 +131,7 @@ mod tests {
     #[derive(Default)]
     struct Wire {
         broken: Cell<Option<Errno>>,
+        room: Cell<Option<usize>>,
         seen: RefCell<Vec<IpAddr>>,
     }
 
@@ -121,7 +140,13 @@ mod tests {
             if let Some(errno) = self.broken.get() {
                 return Err(SendError { sent: 0, all: frames.len(), errno });
             }
-            self.seen.borrow_mut().extend(frames.iter().map(|bytes| Frame::parse(bytes).unwrap().address()));
+            let room = self.room.get().unwrap_or(usize::MAX).min(frames.len());
+            self.seen
+                .borrow_mut()
+                .extend(frames[..room].iter().map(|bytes| Frame::parse(bytes).unwrap().address()));
+            if room < frames.len() {
+                return Err(SendError { sent: room, all: frames.len(), errno: Errno::ENOBUFS });
+            }
             Ok(())
         }
     }
@@ -188,5 +213,18 @@ mod tests {
         assert_eq!(outlet.round(&[]), (1, vec!["eth0: sending again".to_owned()]));
         assert_eq!(outlet.round(&[]), quiet(1));
         assert!(outlet.is_complete());
+    }
+
+    #[test]
+    fn a_slow_link_gives_every_address_its_turn() {
+        let wire = Wire::default();
+        wire.room.set(Some(2));
+        let mut outlet = Outlet::new(&batch(&[1, 2, 3]), &wire, &[]);
+        let slow = "eth0: sent 2 of 3 frames: the link drains too slowly";
+        assert_eq!(outlet.round(&[]), (3, vec![slow.to_owned()]));
+        assert!(!outlet.is_complete());
+        assert_eq!(outlet.round(&[]), quiet(3));
+        assert!(outlet.is_complete());
+        assert_eq!(wire.take(), [vip(1), vip(2), vip(3), vip(1)]);
     }
 }

@@ -11,11 +11,12 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use thiserror::Error;
 
-use crate::frame::{ALL_NODES, Advertisement, Arp, Body, Frame, Operation};
+use crate::announcement::{gratuitous_arp, unsolicited_advertisement};
+use crate::frame::{Frame, Operation};
 use crate::list::{Entry, Origin, Problem, strip_alias};
 use crate::mac::Mac;
 
@@ -228,41 +229,6 @@ fn batch(interface: &Interface, wanted: &[(IpAddr, Mac)], form: Form) -> Batch {
         }
     }
     Batch { device: interface.name.clone(), frames }
-}
-
-/// A gratuitous ARP packet to everybody: sender and target are the announced address (RFC 5944 section 4.6). The
-/// reply form repeats the MAC address as target; the request form leaves the target unknown (RFC 5227 section 2.3).
-#[must_use]
-pub fn gratuitous_arp(operation: Operation, address: Ipv4Addr, mac: Mac) -> Frame {
-    let target_mac = if operation == Operation::Request { Mac::ZERO } else { mac };
-    let arp = Arp { operation, sender_mac: mac, sender_ip: address, target_mac, target_ip: address };
-    Frame { destination: Mac::BROADCAST, source: mac, body: Body::Arp(arp) }
-}
-
-/// An unsolicited neighbour advertisement to all nodes (RFC 4861 section 7.2.6), with the override flag so that
-/// neighbours replace what they have cached.
-///
-/// It comes from the announced address itself, which need not be usable for sockets yet. `router` must be true when
-/// the sender forwards: hosts drop a default router that says it is none (RFC 4861 section 7.2.5).
-#[must_use]
-pub fn unsolicited_advertisement(address: Ipv6Addr, mac: Mac, router: bool) -> Frame {
-    let advertisement = Advertisement {
-        source_ip: address,
-        destination_ip: ALL_NODES,
-        router,
-        solicited: false,
-        override_cache: true,
-        target: address,
-        target_mac: Some(mac),
-    };
-    Frame { destination: Mac::IPV6_ALL_NODES, source: mac, body: Body::Advertisement(advertisement) }
-}
-
-/// The frame that Piranha's `send_arp` sent for `SRC_IP SRC_MAC TARG_IP TARG_MAC`: a gratuitous reply from `mac`
-/// about `address` to the station `destination`. It ignored `TARG_IP`.
-#[must_use]
-pub fn original_reply(address: Ipv4Addr, mac: Mac, destination: Mac) -> Frame {
-    Frame { destination, ..gratuitous_arp(Operation::Reply, address, mac) }
 }
 
 #[cfg(test)]

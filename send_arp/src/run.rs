@@ -1,5 +1,6 @@
 //! Carries a [`Command`] out: looks at the host, opens links, drops privileges, keeps the schedule, tells the user.
 
+use std::fmt::Display;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 
@@ -8,8 +9,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use daemonkit::clock::Mono;
 use daemonkit::{children, exit, privilege, signals};
 use nix::sys::signal::Signal;
+use send_arp::announcement;
 use send_arp::args::{Announce, Command, HELP, Original};
-use send_arp::frame::Frame;
 use send_arp::list::{self, Entry};
 use send_arp::outlet::Outlet;
 use send_arp::plan::{self, Batch};
@@ -50,6 +51,11 @@ fn print(text: &str) -> Result<u8> {
     }
 }
 
+/// Says something on standard error. Nobody may be there to read it; that stops no announcement.
+pub(crate) fn tell(message: &dyn Display) {
+    let _ = writeln!(io::stderr(), "send_arp: {message}");
+}
+
 /// The lines of a dry run.
 fn render(batches: &[Batch]) -> String {
     let lines = |batch: &Batch| -> String {
@@ -60,16 +66,15 @@ fn render(batches: &[Batch]) -> String {
 
 fn send_original(original: &Original) -> Result<u8> {
     let address = resolve(&original.source)?;
-    let frame: Frame = plan::original_reply(address, original.mac, original.destination);
-    let batch = Batch { device: original.device.clone(), frames: vec![frame] };
+    let frame = announcement::original_reply(address, original.mac, original.destination);
     if original.dry_run {
-        return print(&render(&[batch]));
+        return print(&render(&[Batch { device: original.device.clone(), frames: vec![frame] }]));
     }
     let link = read_interfaces()?.open(&original.device)?;
     privilege::keep_only(&[])?;
     link.send_all(&[&frame.emit()]).with_context(|| original.device.clone())?;
     if original.verbose {
-        eprint!("{}", render(&[batch]));
+        tell(&format_args!("{}: {frame}", original.device));
     }
     Ok(exit::OK)
 }
@@ -96,7 +101,7 @@ fn send_announcements(announce: &Announce) -> Result<u8> {
     let interfaces = read_interfaces()?;
     let (batches, problems) = plan::plan(&entries, &announce.defaults, interfaces.list());
     for problem in &problems {
-        eprintln!("send_arp: {problem}");
+        tell(&problem);
     }
     unusable += problems.len();
     let partly = if unusable == 0 { exit::OK } else { exit::FAILED };
@@ -121,7 +126,7 @@ fn open(batches: &[Batch], interfaces: &Interfaces) -> Result<(Vec<Outlet<Link>>
         match interfaces.open(&batch.device) {
             Ok(link) => outlets.push(Outlet::new(batch, link, interfaces.held(&batch.device))),
             Err(error) if error.is_permission() => return Err(error.into()),
-            Err(error) => eprintln!("send_arp: {error}"),
+            Err(error) => tell(&error),
         }
     }
     let unopened = batches.len() - outlets.len();
@@ -138,7 +143,7 @@ fn read_list() -> Result<(Vec<Entry>, usize)> {
     }
     let (entries, problems) = list::parse(&String::from_utf8_lossy(&bytes));
     for problem in &problems {
-        eprintln!("send_arp: {problem}");
+        tell(&problem);
     }
     Ok((entries, problems.len()))
 }
@@ -170,10 +175,11 @@ fn keep_announcing(
         for outlet in outlets.iter_mut() {
             let (frames, messages) = outlet.round(interfaces.held(outlet.device()));
             for message in messages {
-                eprintln!("send_arp: {message}");
+                tell(&message);
             }
             if announce.verbose {
-                eprintln!("send_arp: {}: {}: {frames} frames", outlet.device(), name(round, announce.count));
+                let round = name(round, announce.count);
+                tell(&format_args!("{}: {round}: {frames} frames", outlet.device()));
             }
         }
     }

@@ -24,8 +24,10 @@ use crate::plan::Interface;
 
 /// ARP's number for Ethernet among the kinds of link (`include/uapi/linux/if_arp.h: ARPHRD_ETHER`).
 const ARPHRD_ETHER: u16 = 1;
-/// Longest wait for room in a send buffer during one [`Sink::send_all`]. A working link drains in milliseconds.
-const SEND_WAIT: Duration = Duration::from_millis(500);
+/// Longest wait for room during one [`Sink::send_all`]. A working link drains in milliseconds.
+const SEND_WAIT: Duration = Duration::from_millis(200);
+/// How soon to look again whether the interface's queue has room.
+const QUEUE_RETRY: Duration = Duration::from_millis(2);
 
 /// The interfaces of this host at one moment.
 #[derive(Debug, Clone, Default)]
@@ -149,12 +151,12 @@ pub struct SendError {
     pub sent: usize,
     /// Frames there were.
     pub all: usize,
-    /// Why it took no more; [`Errno::EAGAIN`] when there was no room in the send buffer for too long.
+    /// Why it took no more; [`Errno::EAGAIN`] or [`Errno::ENOBUFS`] when there was no room for too long.
     pub errno: Errno,
 }
 
 fn reason(errno: Errno) -> &'static str {
-    if errno == Errno::EAGAIN { "the link does not drain" } else { errno.desc() }
+    if matches!(errno, Errno::EAGAIN | Errno::ENOBUFS) { "the link drains too slowly" } else { errno.desc() }
 }
 
 /// Where frames go: a [`Link`], or a double in tests.
@@ -167,20 +169,18 @@ pub trait Sink {
 }
 
 impl Sink for Link {
-    /// Sends the frames in order, waiting half a second at most in total for room in the send buffer.
+    /// Sends the frames in order, waiting 200 ms at most in total for room.
     fn send_all(&self, frames: &[&[u8]]) -> Result<(), SendError> {
         let mut give_up: Option<Mono> = None;
         for (sent, frame) in frames.iter().enumerate() {
-            let failed = |errno| SendError { sent, all: frames.len(), errno };
             loop {
-                match send(self.fd.as_raw_fd(), frame, MsgFlags::empty()) {
+                let errno = match send(self.fd.as_raw_fd(), frame, MsgFlags::empty()) {
                     Ok(_) => break,
-                    Err(Errno::EINTR) => {}
-                    Err(Errno::EAGAIN) => {
-                        let limit = *give_up.get_or_insert_with(|| Mono::now() + SEND_WAIT);
-                        self.wait_for_room(limit).map_err(failed)?;
-                    }
-                    Err(errno) => return Err(failed(errno)),
+                    Err(errno) => errno,
+                };
+                let limit = *give_up.get_or_insert_with(|| Mono::now() + SEND_WAIT);
+                if Mono::now() >= limit || !self.wait_for_room(errno, limit) {
+                    return Err(SendError { sent, all: frames.len(), errno });
                 }
             }
         }
@@ -189,18 +189,23 @@ impl Sink for Link {
 }
 
 impl Link {
-    /// Waits until the kernel takes another frame. `EAGAIN` when that is not before `limit`.
-    fn wait_for_room(&self, limit: Mono) -> Result<(), Errno> {
+    /// Waits for what makes another attempt worth while after `errno`, not longer than until `limit`. False when
+    /// nothing does.
+    fn wait_for_room(&self, errno: Errno, limit: Mono) -> bool {
         let left = limit.since(Mono::now());
-        if left.is_zero() {
-            return Err(Errno::EAGAIN);
+        // Whether the wait succeeded, timed out or was interrupted, the next attempt shows how things are.
+        let wait = |fds: &mut [PollFd], time| {
+            let _ = poll(fds, PollTimeout::try_from(time).unwrap_or(PollTimeout::MAX));
+        };
+        match errno {
+            Errno::EINTR => {}
+            // The socket's own buffer is full, and says when it is not.
+            Errno::EAGAIN => wait(&mut [PollFd::new(self.fd.as_fd(), PollFlags::POLLOUT)], left),
+            // The interface's queue is full, which no event tells the end of.
+            Errno::ENOBUFS => wait(&mut [], left.min(QUEUE_RETRY)),
+            _ => return false,
         }
-        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
-        match poll(&mut [PollFd::new(self.fd.as_fd(), PollFlags::POLLOUT)], timeout) {
-            // `send` is tried again also after a time-out, and then finds that none is left.
-            Ok(_) | Err(Errno::EINTR) => Ok(()),
-            Err(errno) => Err(errno),
-        }
+        true
     }
 }
 
@@ -239,6 +244,6 @@ mod tests {
         let down = SendError { sent: 0, all: 40, errno: Errno::ENETDOWN };
         assert_eq!(down.to_string(), "sent 0 of 40 frames: Network is down");
         let full = SendError { sent: 7, all: 40, errno: Errno::EAGAIN };
-        assert_eq!(full.to_string(), "sent 7 of 40 frames: the link does not drain");
+        assert_eq!(full.to_string(), "sent 7 of 40 frames: the link drains too slowly");
     }
 }

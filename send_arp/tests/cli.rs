@@ -99,6 +99,15 @@ fn a_reader_that_goes_away_is_no_failure() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
+#[test]
+fn messages_that_nobody_reads_change_nothing() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut child =
+        Command::new(env!("CARGO_BIN_EXE_send_arp")).arg("--nonsense").stderr(writer).spawn().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(2));
+}
+
 /// The long options that a text mentions.
 fn options(text: &str) -> BTreeSet<String> {
     text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-')
