@@ -1,6 +1,66 @@
 //! `lvs.cf`, from text to types.
+//!
+//! The way of a file: characters become tokens that know where they are (`token.rs`), tokens become entries and blocks
+//! (`tree.rs`), and those become a [`Config`] (`lower`) with the help of one table of directives (`keys.rs`). Everything
+//! that is wrong with a file is found in one run and told as [`Diagnostic`]s; each step recovers, so that one mistake is
+//! told once. Tokens and tree keep to ranges of the original text and lose none of it.
+//!
+//! There is no I/O except in [`load`] and in [`SystemNames`].
+
+mod diagnostic;
+mod keys;
+mod load;
+mod lower;
+mod names;
+mod reference;
+mod span;
+mod suggest;
+mod token;
+mod tree;
+mod value;
+mod words;
 
 pub mod model;
 pub mod units;
 
+pub use diagnostic::{Code, Diagnostic, Note, Severity};
+pub use load::{LoadError, Loaded, load};
 pub use model::Config;
+pub use names::{Family, Names, SystemNames};
+pub use reference::reference_markdown;
+pub use span::Place;
+
+use diagnostic::{Problem, Report};
+use span::Span;
+
+/// Largest text that is read, in bytes.
+pub const MAX_FILE: usize = 64 * 1024 * 1024;
+
+/// What became of a text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parsed {
+    /// What it means; `None` when anything in it is an error.
+    pub config: Option<Config>,
+    /// Everything that is wrong or odd, in the order of the text.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Reads the text of an `lvs.cf`. It takes any bytes, in time proportional to their number; names are looked up in
+/// `names`.
+pub fn parse(text: impl AsRef<[u8]>, names: &dyn Names) -> Parsed {
+    let bytes = text.as_ref();
+    if bytes.len() > MAX_FILE {
+        let mut report = Report::new("");
+        let message = format!("the file is larger than {MAX_FILE} bytes");
+        report.add(Problem::error(Code::FileTooLarge, Span::START, message));
+        return Parsed { config: None, diagnostics: report.finish() };
+    }
+    // Editors of another system begin a file with this mark.
+    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
+    let lossy = String::from_utf8_lossy(bytes);
+    let odd_bytes = matches!(lossy, std::borrow::Cow::Owned(_)) || bytes.contains(&0);
+    let mut report = Report::new(&lossy);
+    let document = tree::read(&lossy, odd_bytes, &mut report);
+    let (config, diagnostics) = lower::lower(&document, names, report);
+    Parsed { config, diagnostics }
+}

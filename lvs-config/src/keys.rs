@@ -1,0 +1,563 @@
+//! The table of directives: where each may stand, what it takes, what it is when not given, what it does.
+//!
+//! It drives the reading of values (`lower`), what messages say is allowed, the search for a misspelt word, and the
+//! reference for people ([`crate::reference_markdown`]).
+
+use std::time::Duration;
+
+use crate::model::{Forwarding, Protocol, Scheduler, ServiceKind};
+use crate::units::Weight;
+use crate::words;
+
+/// Where a directive may stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Section {
+    /// Outside all blocks.
+    Global,
+    /// In a `virtual` or `failover` block.
+    Service,
+    /// In a `server` block.
+    Server,
+}
+
+impl Section {
+    pub(crate) const ALL: [Self; 3] = [Self::Global, Self::Service, Self::Server];
+
+    /// As it stands in messages: "belongs …".
+    pub(crate) fn place(self) -> &'static str {
+        match self {
+            Self::Global => "outside of all blocks",
+            Self::Service => "in a `virtual` or `failover` block",
+            Self::Server => "in a `server` block",
+        }
+    }
+}
+
+/// Type and range of a directive's value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Value {
+    /// A whole number: decimal, `0x` hexadecimal or, with a leading `0`, octal.
+    Number(u64, u64),
+    /// 0 or 1.
+    Switch,
+    /// 0, or any other number for "on".
+    NonZero,
+    /// A port by number, or by the name of a service.
+    Port,
+    /// A port by number; 0 only for a server of a firewall mark service.
+    ServerPort,
+    /// An address or the name of a host.
+    Host,
+    /// An address.
+    Address,
+    /// A host with optional `/N`, and a device.
+    Floating,
+    /// A dotted mask or a prefix length.
+    Mask,
+    /// A time in this range.
+    Time(Duration, Duration),
+    /// A time in this range without a fraction of a second.
+    WholeTime(Duration, Duration),
+    /// One of a few words.
+    Choice(fn() -> Vec<&'static str>),
+    /// The name of a network interface without alias.
+    Interface,
+    /// Any text.
+    Text,
+    /// A command and its arguments, split at blanks.
+    Command,
+    /// `[ a b … ]`.
+    List,
+}
+
+impl Value {
+    /// What may be written, for messages: "allowed: …".
+    pub(crate) fn allowed(self) -> String {
+        match self {
+            Self::Number(min, max) => format!("{min} to {max}"),
+            Self::Switch => "0 or 1".to_owned(),
+            Self::NonZero => "0, or another number for on".to_owned(),
+            Self::Port => "1 to 65535, or the name of a service".to_owned(),
+            Self::ServerPort => "1 to 65535; 0 only where the virtual server has a `fwmark`".to_owned(),
+            Self::Host => "an IPv4 or IPv6 address, or the name of a host".to_owned(),
+            Self::Address => "an IPv4 or IPv6 address".to_owned(),
+            Self::Floating => "an address and a device, such as `192.0.2.1 eth0:1`".to_owned(),
+            Self::Mask => "a mask such as 255.255.255.0, or a prefix length such as 24".to_owned(),
+            Self::Time(min, max) => format!("{} to {}, units ms, s, m, h", time_text(min), time_text(max)),
+            Self::WholeTime(min, max) => format!("{} to {}, whole seconds", time_text(min), time_text(max)),
+            Self::Choice(words) => words().join(", "),
+            Self::Interface => "the name of a network interface, such as `eth0`".to_owned(),
+            Self::Text => "text, in quotes when it contains blanks".to_owned(),
+            Self::Command => "a command, in quotes when it has arguments".to_owned(),
+            Self::List => "a list such as `[ a b ]`".to_owned(),
+        }
+    }
+}
+
+/// A time as the file can say it: seconds without a unit, else milliseconds.
+pub(crate) fn time_text(time: Duration) -> String {
+    if time.subsec_millis() == 0 { time.as_secs().to_string() } else { format!("{}ms", time.as_millis()) }
+}
+
+/// Every directive. `address`, `active`, `port` and `network` mean something else in another section.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Directive {
+    SerialNo,
+    Service,
+    Primary,
+    PrimaryPrivate,
+    PrimaryShared,
+    Backup,
+    BackupPrivate,
+    BackupShared,
+    BackupActive,
+    Heartbeat,
+    HeartbeatPort,
+    Keepalive,
+    Deadtime,
+    ReservationConflictAction,
+    Network,
+    NatRouter,
+    NatNmask,
+    ActiveCmd,
+    InactiveCmd,
+    MonitorLinks,
+    HardShutdown,
+    Syncdaemon,
+    SyncdIface,
+    SyncdId,
+    TcpTimeout,
+    TcpfinTimeout,
+    UdpTimeout,
+    Ipvsadm,
+    RshCommand,
+    DebugLevel,
+    Sync,
+    Active,
+    Address,
+    VipNmask,
+    SorryServer,
+    Fwmark,
+    Protocol,
+    Port,
+    Scheduler,
+    Persistent,
+    Pmask,
+    ClientMonitor,
+    Send,
+    Expect,
+    UseRegex,
+    SendProgram,
+    Timeout,
+    Reentry,
+    LoadMonitor,
+    QuiesceServer,
+    StartCmd,
+    StopCmd,
+    Master,
+    Dirs,
+    Weight,
+}
+
+impl Directive {
+    /// How many there are.
+    pub(crate) const COUNT: usize = Self::Weight as usize + 1;
+}
+
+/// One row of the table.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Key {
+    pub(crate) directive: Directive,
+    /// The word in the file.
+    pub(crate) name: &'static str,
+    pub(crate) value: Value,
+    /// What holds when it is not given, as it would be written; empty for none.
+    pub(crate) default: &'static str,
+    /// For people, in Markdown.
+    pub(crate) help: &'static str,
+}
+
+impl Key {
+    /// The row of `name` in `section`.
+    pub(crate) fn find(section: Section, name: &str) -> Option<&'static Self> {
+        Self::in_section(section).iter().find(|key| key.name == name)
+    }
+
+    /// The row of `directive` in `section`.
+    pub(crate) fn of(section: Section, directive: Directive) -> Option<&'static Self> {
+        Self::in_section(section).iter().find(|key| key.directive == directive)
+    }
+
+    /// The rows of `section`.
+    pub(crate) fn in_section(section: Section) -> &'static [Self] {
+        match section {
+            Section::Global => GLOBAL,
+            Section::Service => SERVICE,
+            Section::Server => SERVER,
+        }
+    }
+}
+
+const fn key(
+    directive: Directive,
+    name: &'static str,
+    value: Value,
+    default: &'static str,
+    help: &'static str,
+) -> Key {
+    Key { directive, name, value, default, help }
+}
+
+const fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+const fn millis(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+/// The kernel keeps connection timeouts in jiffies; `ipvsadm` limits them to 31 days as well.
+const KERNEL_TIMEOUT: Value = Value::WholeTime(seconds(0), seconds(31 * 86_400));
+const U32_MAX: u64 = u32::MAX as u64;
+
+const GLOBAL: &[Key] = &[
+    key(
+        Directive::SerialNo,
+        "serial_no",
+        Value::Number(0, u64::MAX),
+        "0",
+        "Edit counter of the tools that write the file.",
+    ),
+    key(
+        Directive::Service,
+        "service",
+        Value::Choice(words::all::<ServiceKind>),
+        "lvs",
+        "Which services the routers run: `lvs`, the `virtual` blocks, or `fos`, the `failover` blocks.",
+    ),
+    key(
+        Directive::Primary,
+        "primary",
+        Value::Host,
+        "",
+        "**Required.** Public address of the primary router. A router that has this address is the primary one.",
+    ),
+    key(
+        Directive::PrimaryPrivate,
+        "primary_private",
+        Value::Host,
+        "",
+        "Its address on a private link: a second path for heartbeats.",
+    ),
+    key(
+        Directive::PrimaryShared,
+        "primary_shared",
+        Value::Text,
+        "",
+        "Shared SCSI device of failover services. Accepted for old files.",
+    ),
+    key(
+        Directive::Backup,
+        "backup",
+        Value::Host,
+        "0.0.0.0",
+        "Public address of the backup router; `0.0.0.0` when there is none.",
+    ),
+    key(
+        Directive::BackupPrivate,
+        "backup_private",
+        Value::Host,
+        "",
+        "Its address on the private link. Needed with `primary_private`, ignored without.",
+    ),
+    key(Directive::BackupShared, "backup_shared", Value::Text, "", "As `primary_shared`."),
+    key(
+        Directive::BackupActive,
+        "backup_active",
+        Value::Switch,
+        "0",
+        "Whether the backup router takes part: without it no heartbeats are exchanged.",
+    ),
+    key(
+        Directive::Heartbeat,
+        "heartbeat",
+        Value::Switch,
+        "0",
+        "Accepted for old files; `backup_active` decides.",
+    ),
+    key(
+        Directive::HeartbeatPort,
+        "heartbeat_port",
+        Value::Port,
+        "539",
+        "UDP port of heartbeats on both routers.",
+    ),
+    key(
+        Directive::Keepalive,
+        "keepalive",
+        Value::Time(millis(10), seconds(3600)),
+        "2",
+        "How often a heartbeat is sent.",
+    ),
+    key(
+        Directive::Deadtime,
+        "deadtime",
+        Value::Time(millis(20), seconds(86_400)),
+        "5",
+        "How long the partner may be silent before it counts as dead; longer than `keepalive`.",
+    ),
+    key(
+        Directive::ReservationConflictAction,
+        "reservation_conflict_action",
+        Value::Choice(|| vec!["nothing", "preempt"]),
+        "",
+        "For shared SCSI devices. Accepted for old files.",
+    ),
+    key(
+        Directive::Network,
+        "network",
+        Value::Choice(words::all::<Forwarding>),
+        "nat",
+        "How packets get to real servers: `nat`, `direct` (direct routing) or `tunnel` (IP in IP).",
+    ),
+    key(
+        Directive::NatRouter,
+        "nat_router",
+        Value::Floating,
+        "",
+        "Inside address that moves with the active router, the real servers' gateway; used with `network = nat`.",
+    ),
+    key(
+        Directive::NatNmask,
+        "nat_nmask",
+        Value::Mask,
+        "",
+        "Mask of `nat_router`. Without it, that of the network which the interface is already in.",
+    ),
+    key(
+        Directive::ActiveCmd,
+        "active_cmd",
+        Value::Command,
+        "",
+        "Command that is run when this router becomes active.",
+    ),
+    key(
+        Directive::InactiveCmd,
+        "inactive_cmd",
+        Value::Command,
+        "",
+        "Command that is run at start and when this router stops being active.",
+    ),
+    key(
+        Directive::MonitorLinks,
+        "monitor_links",
+        Value::NonZero,
+        "0",
+        "Whether a router that loses a link of its own counts as failed.",
+    ),
+    key(
+        Directive::HardShutdown,
+        "hard_shutdown",
+        Value::Switch,
+        "1",
+        "Accepted for old files; a monitor that dies is started again whatever it says.",
+    ),
+    key(
+        Directive::Syncdaemon,
+        "syncdaemon",
+        Value::Switch,
+        "0",
+        "Whether the kernel's connection synchronisation daemon is run.",
+    ),
+    key(
+        Directive::SyncdIface,
+        "syncd_iface",
+        Value::Interface,
+        "eth0",
+        "Interface on which it sends and receives.",
+    ),
+    key(Directive::SyncdId, "syncd_id", Value::Number(0, 255), "0", "Its id, the same on both routers."),
+    key(
+        Directive::TcpTimeout,
+        "tcp_timeout",
+        KERNEL_TIMEOUT,
+        "0",
+        "How long the kernel keeps an idle TCP connection; 0 leaves its setting as it is.",
+    ),
+    key(Directive::TcpfinTimeout, "tcpfin_timeout", KERNEL_TIMEOUT, "0", "The same after a FIN."),
+    key(Directive::UdpTimeout, "udp_timeout", KERNEL_TIMEOUT, "0", "The same for UDP."),
+    key(
+        Directive::Ipvsadm,
+        "ipvsadm",
+        Value::Text,
+        "/sbin/ipvsadm",
+        "Path of an `ipvsadm`, for `client_monitor` programs that want one.",
+    ),
+    key(
+        Directive::RshCommand,
+        "rsh_command",
+        Value::Text,
+        "rsh",
+        "Command that asks a real server for its load when `load_monitor = uptime`.",
+    ),
+    key(Directive::DebugLevel, "debug_level", Value::Text, "NONE", "Accepted for old files, without effect."),
+    key(Directive::Sync, "sync", Value::Switch, "0", "Accepted for old files, without effect."),
+];
+
+const SERVICE: &[Key] = &[
+    key(
+        Directive::Active,
+        "active",
+        Value::Switch,
+        "0",
+        "Whether the block is used. An inactive block is checked and otherwise ignored.",
+    ),
+    key(
+        Directive::Address,
+        "address",
+        Value::Floating,
+        "",
+        "**Required.** The virtual IP address (VIP) and the alias device that it is put on.",
+    ),
+    key(
+        Directive::VipNmask,
+        "vip_nmask",
+        Value::Mask,
+        "",
+        "Mask of the VIP. Without it, that of the network which the interface is already in.",
+    ),
+    key(
+        Directive::SorryServer,
+        "sorry_server",
+        Value::Address,
+        "",
+        "Server that is used, on the virtual server's port, while no real server can serve.",
+    ),
+    key(
+        Directive::Fwmark,
+        "fwmark",
+        Value::Number(0, U32_MAX),
+        "0",
+        "Firewall mark that chooses the packets, instead of address and port; 0 for none.",
+    ),
+    key(Directive::Protocol, "protocol", Value::Choice(words::all::<Protocol>), "tcp", "Transport protocol."),
+    key(Directive::Port, "port", Value::Port, "80", "Port of the virtual server."),
+    key(
+        Directive::Network,
+        "network",
+        Value::Choice(words::all::<Forwarding>),
+        "",
+        "As the global `network`, for this virtual server alone.",
+    ),
+    key(
+        Directive::Scheduler,
+        "scheduler",
+        Value::Choice(words::all::<Scheduler>),
+        "wlc",
+        "How the kernel chooses among the real servers.",
+    ),
+    key(
+        Directive::Persistent,
+        "persistent",
+        KERNEL_TIMEOUT,
+        "0",
+        "How long a client stays with its real server; 0 for not at all.",
+    ),
+    key(
+        Directive::Pmask,
+        "pmask",
+        Value::Mask,
+        "",
+        "Clients whose addresses agree under this mask go to the same real server, with `persistent`. \
+         Without it, each client by itself.",
+    ),
+    key(
+        Directive::ClientMonitor,
+        "client_monitor",
+        Value::Text,
+        "/usr/sbin/nanny",
+        "Program that checks real servers; the default is the suite's own `nanny`, wherever it is.",
+    ),
+    key(
+        Directive::Send,
+        "send",
+        Value::Text,
+        "",
+        "What a check sends. `\\r`, `\\n`, `\\t`, `\\\\`, `\\'` and `\\\"` stand for the usual characters.",
+    ),
+    key(Directive::Expect, "expect", Value::Text, "", "What the answer must begin with; `*` for any answer."),
+    key(
+        Directive::UseRegex,
+        "use_regex",
+        Value::Switch,
+        "0",
+        "Whether `expect` is a regular expression that is looked for in the answer.",
+    ),
+    key(
+        Directive::SendProgram,
+        "send_program",
+        Value::Text,
+        "",
+        "Program that checks, instead of `send`. `%h` becomes the address and `%p` the port of the real server.",
+    ),
+    key(
+        Directive::Timeout,
+        "timeout",
+        Value::Time(millis(10), seconds(3600)),
+        "10",
+        "Time between two checks, and limit of each step of a check.",
+    ),
+    key(
+        Directive::Reentry,
+        "reentry",
+        Value::Time(seconds(0), seconds(86_400)),
+        "180",
+        "How long a failed real server must answer well before it is used again; 0 means 180.",
+    ),
+    key(
+        Directive::LoadMonitor,
+        "load_monitor",
+        Value::Text,
+        "",
+        "How the load of real servers is measured: `none`, `uptime`, `rup`, `ruptime` or a program.",
+    ),
+    key(
+        Directive::QuiesceServer,
+        "quiesce_server",
+        Value::Switch,
+        "0",
+        "Whether a failed real server gets weight 0, which keeps its connections, instead of being removed.",
+    ),
+    key(Directive::StartCmd, "start_cmd", Value::Command, "", "Starts a failover service. Required there."),
+    key(Directive::StopCmd, "stop_cmd", Value::Command, "", "Stops a failover service. Required there."),
+    key(Directive::Master, "master", Value::Text, "", "Accepted for old files, without effect."),
+    key(Directive::Dirs, "dirs", Value::List, "", "Accepted for old files, without effect."),
+];
+
+const SERVER: &[Key] = &[
+    key(Directive::Address, "address", Value::Host, "", "**Required.** Address of the real server."),
+    key(Directive::Active, "active", Value::Switch, "0", "Whether it is used."),
+    key(
+        Directive::Weight,
+        "weight",
+        Value::Number(0, Weight::MAX as u64),
+        "1",
+        "Its share of the work; 0 for no new connections.",
+    ),
+    key(Directive::Port, "port", Value::ServerPort, "", "Its port; without it, the virtual server's."),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_in_their_section() {
+        for section in Section::ALL {
+            for key in Key::in_section(section) {
+                assert!(std::ptr::eq(Key::find(section, key.name).unwrap(), key), "{}", key.name);
+                assert!(std::ptr::eq(Key::of(section, key.directive).unwrap(), key), "{}", key.name);
+            }
+        }
+    }
+}

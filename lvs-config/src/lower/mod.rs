@@ -1,0 +1,51 @@
+//! The tree to a [`Config`]: meanings, ranges, defaults, and what must not be together.
+//!
+//! Every directive is read exactly once, through the row of the table in `keys.rs` that describes it. Whatever is wrong
+//! is reported where it is, and reading goes on; a thing that could not be understood is left out of the result, which
+//! nobody sees once there is an error.
+//!
+//! `read.rs` reads values, `global.rs` what stands outside the blocks, `service.rs` the blocks, `conflicts.rs` knows what
+//! has been seen before.
+
+mod conflicts;
+mod global;
+mod read;
+mod service;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use crate::diagnostic::Report;
+use crate::model::{Config, Protocol};
+use crate::names::{Family, Names};
+use crate::tree::Document;
+
+/// What the document means, if nothing in it is wrong; and everything that was found, earlier reports included.
+pub(crate) fn lower(
+    document: &Document<'_>,
+    names: &dyn Names,
+    report: Report<'_>,
+) -> (Option<Config>, Vec<crate::diagnostic::Diagnostic>) {
+    let mut lowering = Lowering {
+        document,
+        names,
+        report,
+        hosts: HashMap::new(),
+        services: HashMap::new(),
+        seen: conflicts::Seen::default(),
+    };
+    let config = lowering.config();
+    let config = config.filter(|_| !lowering.report.has_errors());
+    (config, lowering.report.finish())
+}
+
+/// The state of one reading.
+struct Lowering<'a> {
+    document: &'a Document<'a>,
+    names: &'a dyn Names,
+    report: Report<'a>,
+    /// Names that have been looked up: each is asked for once, and means one thing throughout.
+    hosts: HashMap<(String, Family), Option<IpAddr>>,
+    services: HashMap<(String, Protocol), Option<u16>>,
+    seen: conflicts::Seen,
+}

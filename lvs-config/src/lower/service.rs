@@ -1,0 +1,380 @@
+//! `virtual` and `failover` blocks and the `server` blocks in them.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Lowering;
+use super::read::{Found, Located};
+use crate::diagnostic::{Code, Problem};
+use crate::keys::{Directive, Key, Section};
+use crate::model::{
+    Check, FailoverService, FloatingAddress, Forwarding, Persistence, Protocol, RealServer, Scheduler,
+    ServiceKind, VirtualServer,
+};
+use crate::names::Family;
+use crate::span::Span;
+use crate::tree::{Block, BlockKind, Node};
+
+/// What `reentry = 0` means.
+const DEFAULT_REENTRY: Duration = Duration::from_secs(180);
+
+/// Directives that mean something for load balancing only.
+const BALANCING: [Directive; 7] = [
+    Directive::SorryServer,
+    Directive::Fwmark,
+    Directive::Network,
+    Directive::Scheduler,
+    Directive::Persistent,
+    Directive::Pmask,
+    Directive::QuiesceServer,
+];
+
+/// What both kinds of block have.
+struct Common {
+    name: Option<String>,
+    line: u32,
+    active: Option<bool>,
+    address: Option<Located<FloatingAddress>>,
+    protocol: Option<Protocol>,
+    port: Option<Located<u16>>,
+    check: Option<Check>,
+}
+
+/// What a server needs to know of its block.
+struct Around {
+    is_active: bool,
+    family: Option<Family>,
+    port: Option<u16>,
+    has_fwmark: bool,
+    forwarding: Option<Forwarding>,
+}
+
+impl<'a> Lowering<'a> {
+    /// A `virtual` block; `None` when it cannot be used, which has been reported.
+    pub(super) fn virtual_server(
+        &mut self,
+        block: &'a Block,
+        kind: Option<ServiceKind>,
+        network: Option<Forwarding>,
+    ) -> Option<VirtualServer> {
+        let found = self.entries(Section::Service, &block.nodes);
+        let common = self.common(block, &found);
+        let is_served = common.active == Some(true) && kind == Some(ServiceKind::Lvs);
+        for directive in [Directive::StartCmd, Directive::StopCmd] {
+            self.command(&found, directive);
+            self.not_in_this_block(&found, directive, "virtual");
+        }
+        let fwmark = self.fwmark(&found);
+        let scheduler = self.choice::<Scheduler>(&found, Directive::Scheduler);
+        let family = common.address.as_ref().map(|a| Family::of(a.value.address));
+        let persistence = self.persistence(&found, family);
+        let forwarding = match found.entry(Directive::Network) {
+            Some(_) => self.choice::<Forwarding>(&found, Directive::Network),
+            None => network,
+        };
+        let quiesce = self.switch(&found, Directive::QuiesceServer);
+        let sorry = self.address(&found, Directive::SorryServer).filter(|s| !s.value.is_unspecified());
+        if is_served {
+            self.service_key(&common, fwmark.flatten());
+            if let Some(address) = &common.address {
+                self.floating_address("the VIP", address);
+            }
+        }
+        let around = Around {
+            is_active: is_served,
+            family,
+            port: common.port.as_ref().map(|p| p.value),
+            has_fwmark: fwmark.flatten().is_some(),
+            forwarding,
+        };
+        if let Some(sorry) = &sorry {
+            self.family_rule(&around, sorry, "sorry server");
+        }
+        let servers = self.servers(block, &around, sorry.as_ref());
+        self.default_port_order(block, &found);
+        if is_served && !servers.iter().any(|s| s.active) {
+            let message = "this virtual server has no active real server";
+            self.report.add(Problem::warning(Code::NoEffect, block.keyword, message));
+        }
+        Some(VirtualServer {
+            name: common.name?,
+            line: common.line,
+            active: common.active?,
+            address: common.address?.value,
+            protocol: common.protocol?,
+            port: common.port?.value,
+            fwmark: fwmark?,
+            scheduler: scheduler?,
+            persistence: persistence?,
+            forwarding: forwarding?,
+            sorry_server: sorry.map(|s| s.value),
+            quiesce: quiesce?,
+            check: common.check?,
+            servers,
+        })
+    }
+
+    /// A `failover` block; `None` when it cannot be used, which has been reported.
+    pub(super) fn failover_service(
+        &mut self,
+        block: &'a Block,
+        kind: Option<ServiceKind>,
+    ) -> Option<FailoverService> {
+        let found = self.entries(Section::Service, &block.nodes);
+        let common = self.common(block, &found);
+        let is_served = common.active == Some(true) && kind == Some(ServiceKind::Fos);
+        let family = common.address.as_ref().map(|a| Family::of(a.value.address));
+        // Read for what may be wrong with them, then told to be useless.
+        self.address(&found, Directive::SorryServer);
+        self.fwmark(&found);
+        self.choice::<Forwarding>(&found, Directive::Network);
+        self.choice::<Scheduler>(&found, Directive::Scheduler);
+        self.persistence(&found, family);
+        self.switch(&found, Directive::QuiesceServer);
+        for directive in BALANCING {
+            self.not_in_this_block(&found, directive, "failover");
+        }
+        for node in &block.nodes {
+            let Node::Block(server) = node else { continue };
+            let message = "a `server` block has no effect in a `failover` block";
+            self.report.add(Problem::warning(Code::NoEffect, server.keyword, message));
+        }
+        let start_cmd = self.command(&found, Directive::StartCmd);
+        let stop_cmd = self.command(&found, Directive::StopCmd);
+        if is_served {
+            for (directive, name) in [(Directive::StartCmd, "start_cmd"), (Directive::StopCmd, "stop_cmd")] {
+                if found.entry(directive).is_none() {
+                    let message = format!("this failover service has no `{name}`");
+                    self.report.add(Problem::error(Code::Missing, block.keyword, message));
+                }
+            }
+            if let Some(address) = &common.address {
+                self.floating_address("the VIP", address);
+            }
+        }
+        Some(FailoverService {
+            name: common.name?,
+            line: common.line,
+            active: common.active?,
+            address: common.address?.value,
+            protocol: common.protocol?,
+            port: common.port?.value,
+            check: common.check?,
+            start_cmd,
+            stop_cmd,
+        })
+    }
+
+    fn not_in_this_block(&mut self, found: &Found<'a>, directive: Directive, keyword: &str) {
+        let name = Key::of(Section::Service, directive).map_or("", |key| key.name);
+        let message = format!("`{name}` has no effect in a `{keyword}` block");
+        self.warn_no_effect(found, directive, &message);
+    }
+
+    fn common(&mut self, block: &'a Block, found: &Found<'a>) -> Common {
+        let active = self.switch(found, Directive::Active);
+        let protocol = self.choice::<Protocol>(found, Directive::Protocol);
+        let port = self.port(found, Directive::Port, protocol.unwrap_or(Protocol::Tcp));
+        let address = self.floating(found, Directive::Address, Directive::VipNmask);
+        let address = self.usable_address(block, found, active, address, |a| a.address);
+        let check = self.check(found);
+        self.check_only(found, Directive::Master);
+        self.check_only(found, Directive::Dirs);
+        Common {
+            name: self.block_name(block),
+            line: block.keyword.line,
+            active,
+            address,
+            protocol,
+            port,
+            check,
+        }
+    }
+
+    fn block_name(&self, block: &Block) -> Option<String> {
+        block.name.map(|name| name.text(self.document.text).to_owned())
+    }
+
+    /// The address of a block or server. Without one, an active thing is an error; an inactive one, which configuration
+    /// tools leave behind, is left out.
+    fn usable_address<T>(
+        &mut self,
+        block: &Block,
+        found: &Found<'a>,
+        active: Option<bool>,
+        address: Option<Located<T>>,
+        of: impl Fn(&T) -> IpAddr,
+    ) -> Option<Located<T>> {
+        let keyword = block.kind.keyword();
+        let is_active = active != Some(false);
+        match address {
+            Some(address) if is_active && of(&address.value).is_unspecified() => {
+                let message =
+                    format!("`address` cannot be `{}` in an active `{keyword}` block", of(&address.value));
+                let problem = Problem::error(Code::BadValue, address.span, message);
+                self.report.add(problem.help("allowed: the address of one host"));
+                None
+            }
+            None if found.entry(Directive::Address).is_none() => {
+                let example = if block.kind == BlockKind::Server { "ADDRESS" } else { "ADDRESS DEVICE" };
+                let problem = if is_active {
+                    let message = format!("this `{keyword}` block has no `address`");
+                    Problem::error(Code::Missing, block.keyword, message)
+                } else {
+                    let message = format!("this inactive `{keyword}` block has no `address` and is left out");
+                    Problem::warning(Code::Missing, block.keyword, message)
+                };
+                self.report.add(problem.help(format!("write `address = {example}`")));
+                None
+            }
+            other => other,
+        }
+    }
+
+    fn check(&mut self, found: &Found<'a>) -> Option<Check> {
+        let default_monitor =
+            Key::of(Section::Service, Directive::ClientMonitor).map_or("", |key| key.default);
+        let client_monitor =
+            self.text(found, Directive::ClientMonitor).filter(|path| path != default_monitor);
+        let send = self.text(found, Directive::Send);
+        let expect = self.text(found, Directive::Expect);
+        let use_regex = self.switch(found, Directive::UseRegex);
+        let send_program = self.text(found, Directive::SendProgram);
+        let interval = self.time(found, Directive::Timeout);
+        let reentry = self.time(found, Directive::Reentry);
+        let load_monitor = self.text(found, Directive::LoadMonitor);
+        if send_program.is_some() {
+            self.warn_no_effect(found, Directive::Send, "`send` has no effect beside `send_program`");
+        }
+        if use_regex == Some(true) && found.entry(Directive::Expect).is_none() {
+            self.warn_no_effect(found, Directive::UseRegex, "`use_regex` has no effect without `expect`");
+        }
+        Some(Check {
+            client_monitor: client_monitor.map(PathBuf::from),
+            send,
+            expect,
+            use_regex: use_regex?,
+            send_program,
+            interval: interval?.value,
+            reentry: Some(reentry?.value).filter(|time| !time.is_zero()).unwrap_or(DEFAULT_REENTRY),
+            load_monitor,
+        })
+    }
+
+    fn persistence(&mut self, found: &Found<'a>, family: Option<Family>) -> Option<Option<Persistence>> {
+        let timeout = self.time(found, Directive::Persistent);
+        let mask = self.mask(found, Directive::Pmask, family);
+        let timeout = timeout?.value;
+        if timeout.is_zero() {
+            self.warn_no_effect(found, Directive::Pmask, "`pmask` has no effect without `persistent`");
+            return Some(None);
+        }
+        let single_client = if family == Some(Family::V6) { 128 } else { 32 };
+        Some(Some(Persistence { timeout, granularity: mask.map_or(single_client, |m| m.value) }))
+    }
+
+    fn servers(
+        &mut self,
+        block: &'a Block,
+        around: &Around,
+        sorry: Option<&Located<IpAddr>>,
+    ) -> Vec<RealServer> {
+        let mut servers = Vec::new();
+        let mut seen: HashMap<(IpAddr, u16), Span> = HashMap::new();
+        for node in &block.nodes {
+            let Node::Block(inner) = node else { continue };
+            let Some((server, span)) = self.server(inner, around) else { continue };
+            if server.active && around.is_active {
+                let key = (server.address, server.port);
+                if let Some(first) = seen.get(&key) {
+                    let problem = Problem::error(Code::Conflict, span, "this real server is given twice");
+                    self.report.add(problem.note(*first, "first given"));
+                } else {
+                    seen.insert(key, span);
+                }
+            }
+            servers.push(server);
+        }
+        let sorry_key = sorry.and_then(|s| Some((s.value, around.port?)));
+        if let (Some(sorry), Some(first)) = (sorry, sorry_key.and_then(|key| seen.get(&key))) {
+            let problem =
+                Problem::error(Code::Conflict, sorry.span, "the sorry server is one of the real servers");
+            self.report.add(problem.note(*first, "given as a real server"));
+        }
+        servers
+    }
+
+    fn server(&mut self, block: &'a Block, around: &Around) -> Option<(RealServer, Span)> {
+        let found = self.entries(Section::Server, &block.nodes);
+        let active = self.switch(&found, Directive::Active);
+        let address = self.host(&found, Directive::Address, around.family.unwrap_or(Family::V4));
+        let address = self.usable_address(block, &found, active, address, |a| *a);
+        let weight = self.weight(&found);
+        let port = self.server_port(&found, around.has_fwmark);
+        if let Some(address) = &address {
+            self.family_rule(around, address, "real server");
+        }
+        if let (Some(port), Some(wanted), false) = (&port, around.port, around.has_fwmark)
+            && let Some(method @ (Forwarding::Direct | Forwarding::Tunnel)) = around.forwarding
+            && port.value != wanted
+        {
+            let message = format!("packets keep port {wanted} with `network = {}`", method.name());
+            let problem = Problem::warning(Code::NoEffect, port.span, message);
+            self.report.add(problem.help(format!("only checks use port {}", port.value)));
+        }
+        // Given and wrong: reported. Not given: the virtual server's.
+        let port = if found.entry(Directive::Port).is_some() { port?.value } else { around.port? };
+        let address = address?;
+        let server = RealServer {
+            name: self.block_name(block)?,
+            line: block.keyword.line,
+            active: active?,
+            address: address.value,
+            port,
+            weight: weight?,
+        };
+        Some((server, address.span))
+    }
+
+    /// The kernel forwards between families through tunnels only.
+    fn family_rule(&mut self, around: &Around, server: &Located<IpAddr>, what: &str) {
+        let (Some(family), Some(forwarding)) = (around.family, around.forwarding) else { return };
+        let is_none = server.value == IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        if forwarding != Forwarding::Tunnel && family != Family::of(server.value) && !is_none {
+            let message = format!("the {what} and the VIP are of different families");
+            let problem = Problem::error(Code::Conflict, server.span, message);
+            self.report.add(problem.help("allowed with `network = tunnel` only"));
+        }
+    }
+
+    /// The original gave a server the port that its block had at that line; here it is the block's, wherever it stands.
+    fn default_port_order(&mut self, block: &'a Block, found: &Found<'a>) {
+        let Some(port) = found.span(Directive::Port) else { return };
+        let without_port = |server: &&Block| {
+            let is_port = |node: &Node| matches!(node, Node::Entry(entry) if entry.name.text(self.document.text) == "port");
+            server.keyword.start < port.start && !server.nodes.iter().any(is_port)
+        };
+        let blocks = block.nodes.iter().filter_map(|node| match node {
+            Node::Block(server) => Some(server),
+            Node::Entry(_) => None,
+        });
+        let earlier = blocks.into_iter().find(without_port).map(|server| server.keyword);
+        if let Some(server) = earlier {
+            let message = "this `port` is also that of the servers before it which have none";
+            let problem = Problem::warning(Code::Conflict, port, message).note(server, "first such server");
+            self.report
+                .add(problem.help("Piranha gave them the port known at their line; put `port` before them"));
+        }
+    }
+
+    fn service_key(&mut self, common: &Common, fwmark: Option<crate::units::FwMark>) {
+        let Some(address) = &common.address else { return };
+        match (fwmark, &common.port, common.protocol) {
+            (Some(mark), _, _) => self.unique_mark(mark, address),
+            (None, Some(port), Some(protocol)) => self.unique_service(address, port.value, protocol),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! Characters to tokens, one line at a time.
+//!
+//! Blanks are space and tab. A line ends at LF, CRLF or CR. Outside quotes a `#` that begins a token starts a comment.
+//! A quoted token runs to the next quote of the same kind on its line; nothing is an escape here, so a backslash is
+//! kept for `nanny`. `=` is a token of its own only where a directive can have one, so that values may contain it; the
+//! same goes for braces. Tokens say where they are in the text, and everything between them is blank, line end or
+//! comment: the text can be put together again byte by byte.
+//!
+//! What the tokens of a line mean is `tree.rs`' business.
+
+use crate::diagnostic::{Code, Problem};
+use crate::span::Span;
+
+/// Longest line in bytes. A longer one is reported and skipped.
+const MAX_LINE: usize = 64 * 1024;
+
+/// What a token is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A run of characters without blanks.
+    Word,
+    /// Text in quotes.
+    Quoted,
+    /// `=` after a directive's name.
+    Equals,
+    /// `{`.
+    Open,
+    /// `}`.
+    Close,
+}
+
+/// One token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Token {
+    /// What it is.
+    pub(crate) kind: Kind,
+    /// Where it is, quotes included.
+    pub(crate) span: Span,
+}
+
+impl Token {
+    /// Its text, without the quotes.
+    pub(crate) fn text(self, text: &str) -> &str {
+        match self.kind {
+            Kind::Quoted => Span { start: self.span.start + 1, end: self.span.end - 1, ..self.span }.of(text),
+            _ => self.span.of(text),
+        }
+    }
+}
+
+/// A line of the text without its end.
+pub(crate) struct Line {
+    start: usize,
+    end: usize,
+    number: u32,
+}
+
+/// The lines of `text` in order, with their numbers.
+pub(crate) fn lines(text: &str) -> impl Iterator<Item = Line> + '_ {
+    let bytes = text.as_bytes();
+    let mut start = 0;
+    let mut number = 0;
+    std::iter::from_fn(move || {
+        if start >= bytes.len() {
+            return None;
+        }
+        let end =
+            bytes[start..].iter().position(|b| matches!(b, b'\n' | b'\r')).map_or(bytes.len(), |n| start + n);
+        number += 1;
+        let line = Line { start, end, number };
+        start = end + if bytes[end..].starts_with(b"\r\n") { 2 } else { 1 };
+        Some(line)
+    })
+}
+
+/// What may come next on the line.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Expect {
+    /// A directive's or block's keyword, or a brace.
+    Keyword,
+    /// `=`, the name of a block, `{`.
+    AfterKeyword,
+    /// Values, to the end of the line or a `}`.
+    Values,
+}
+
+/// Cuts one line into tokens, appended to `out`.
+///
+/// # Errors
+/// The first thing that cannot be a token. The tokens before it have been appended.
+pub(crate) fn tokenize(
+    text: &str,
+    line: &Line,
+    odd_bytes: bool,
+    out: &mut Vec<Token>,
+) -> Result<(), Problem> {
+    let first = out.len();
+    let mut lexer = Lexer { text, at: line.start, end: line.end, line: line.number, expect: Expect::Keyword };
+    if line.end - line.start > MAX_LINE {
+        let message = format!("the line is {} bytes long", line.end - line.start);
+        let span = lexer.span(line.start, line.start);
+        return Err(
+            Problem::error(Code::LineTooLong, span, message).help(format!("allowed: up to {MAX_LINE}"))
+        );
+    }
+    if odd_bytes && let Some(at) = text[line.start..line.end].find('\0') {
+        let span = lexer.span(line.start + at, line.start + at + 1);
+        return Err(Problem::error(Code::BadCharacter, span, "a NUL character cannot be in this file"));
+    }
+    while let Some(token) = lexer.next()? {
+        out.push(token);
+    }
+    if odd_bytes {
+        reject_replacements(text, &out[first..])?;
+    }
+    Ok(())
+}
+
+/// Bytes that were not UTF-8 have become U+FFFD. In a comment that is harmless, in a token it is not.
+fn reject_replacements(text: &str, tokens: &[Token]) -> Result<(), Problem> {
+    for token in tokens {
+        if let Some(at) = token.span.of(text).find(char::REPLACEMENT_CHARACTER) {
+            let start = token.span.start + u32::try_from(at).unwrap_or(0);
+            let span = Span { start, end: start + 3, line: token.span.line };
+            return Err(Problem::error(
+                Code::BadCharacter,
+                span,
+                "bytes that are not UTF-8 outside a comment",
+            ));
+        }
+    }
+    Ok(())
+}
+
+struct Lexer<'t> {
+    text: &'t str,
+    at: usize,
+    end: usize,
+    line: u32,
+    expect: Expect,
+}
+
+impl Lexer<'_> {
+    fn span(&self, start: usize, end: usize) -> Span {
+        // Texts are limited to far less than 4 GiB before they get here.
+        let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        Span { start: narrow(start), end: narrow(end), line: self.line }
+    }
+
+    fn rest(&self) -> &[u8] {
+        &self.text.as_bytes()[self.at..self.end]
+    }
+
+    fn next(&mut self) -> Result<Option<Token>, Problem> {
+        self.at += self.rest().iter().take_while(|b| is_blank(**b)).count();
+        let Some(&byte) = self.rest().first() else { return Ok(None) };
+        if byte == b'#' {
+            return Ok(None);
+        }
+        let kind = match byte {
+            b'"' | b'\'' => return self.quoted(byte).map(Some),
+            b'=' if self.expect != Expect::Values => Kind::Equals,
+            b'{' if self.expect != Expect::Values => Kind::Open,
+            b'}' if self.expect != Expect::Values || self.ends_token(1) => Kind::Close,
+            _ => Kind::Word,
+        };
+        let length = if kind == Kind::Word { self.word_length() } else { 1 };
+        self.expect = match kind {
+            Kind::Open | Kind::Close => Expect::Keyword,
+            Kind::Equals => Expect::Values,
+            Kind::Word | Kind::Quoted => self.after_value(),
+        };
+        let span = self.span(self.at, self.at + length);
+        self.at += length;
+        Ok(Some(Token { kind, span }))
+    }
+
+    fn after_value(&self) -> Expect {
+        if self.expect == Expect::Keyword { Expect::AfterKeyword } else { self.expect }
+    }
+
+    /// Whether the token that would be `length` bytes long is followed by a blank or the end of the line.
+    fn ends_token(&self, length: usize) -> bool {
+        self.rest().get(length).is_none_or(|b| is_blank(*b))
+    }
+
+    fn word_length(&self) -> usize {
+        let rest = self.rest();
+        let blank = rest.iter().position(|b| is_blank(*b)).unwrap_or(rest.len());
+        match self.expect {
+            Expect::Keyword => {
+                rest[..blank].iter().position(|b| matches!(b, b'=' | b'{' | b'}')).unwrap_or(blank)
+            }
+            // `virtual name{`: the brace is not part of the name.
+            Expect::AfterKeyword if blank > 1 && rest[blank - 1] == b'{' => blank - 1,
+            Expect::AfterKeyword | Expect::Values => blank,
+        }
+    }
+
+    fn quoted(&mut self, quote: u8) -> Result<Token, Problem> {
+        let Some(length) = self.rest()[1..].iter().position(|b| *b == quote).map(|n| n + 2) else {
+            let span = self.span(self.at, self.end);
+            let message = format!("the quote {} is not closed on its line", char::from(quote));
+            return Err(Problem::error(Code::Quoting, span, message).help(
+                "a quoted value cannot contain its own quote character; the other kind may be used around it",
+            ));
+        };
+        let punctuation = self.expect != Expect::Values
+            && self.rest().get(length).is_some_and(|b| matches!(b, b'=' | b'{' | b'}'));
+        if !punctuation && !self.ends_token(length) {
+            let span = self.span(self.at + length, self.at + length + 1);
+            let message = "a blank is missing after the closing quote";
+            let span = if self.text.is_char_boundary(span.end as usize) {
+                span
+            } else {
+                Span { end: span.start, ..span }
+            };
+            return Err(Problem::error(Code::Quoting, span, message).help(
+                "a quoted value cannot contain its own quote character; the other kind may be used around it",
+            ));
+        }
+        self.expect = self.after_value();
+        let span = self.span(self.at, self.at + length);
+        self.at += length;
+        Ok(Token { kind: Kind::Quoted, span })
+    }
+}
+
+fn is_blank(byte: u8) -> bool {
+    byte == b' ' || byte == b'\t'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<(Kind, &str)> {
+        let mut tokens = Vec::new();
+        for line in lines(text) {
+            tokenize(text, &line, false, &mut tokens).unwrap();
+        }
+        tokens.iter().map(|t| (t.kind, t.text(text))).collect()
+    }
+
+    #[test]
+    fn quotes_are_removed_and_backslashes_kept() {
+        assert_eq!(
+            words(r#"send = "GET /\r\n" 'a "b"' # why"#),
+            [
+                (Kind::Word, "send"),
+                (Kind::Equals, "="),
+                (Kind::Quoted, r"GET /\r\n"),
+                (Kind::Quoted, r#"a "b""#)
+            ]
+        );
+    }
+
+    #[test]
+    fn blanks_around_equals_and_braces_are_optional_but_values_keep_theirs() {
+        assert_eq!(words("port=80"), [(Kind::Word, "port"), (Kind::Equals, "="), (Kind::Word, "80")]);
+        assert_eq!(words("virtual a{"), [(Kind::Word, "virtual"), (Kind::Word, "a"), (Kind::Open, "{")]);
+        assert_eq!(
+            words("expect=a=b{c}"),
+            [(Kind::Word, "expect"), (Kind::Equals, "="), (Kind::Word, "a=b{c}")]
+        );
+        assert_eq!(words("weight = 1 }")[3], (Kind::Close, "}"));
+        assert_eq!(words("expect = a#b #c")[2..], [(Kind::Word, "a#b")]);
+    }
+
+    #[test]
+    fn lines_end_at_lf_crlf_and_cr() {
+        let numbers: Vec<u32> = lines("a\nb\r\nc\r\rd").map(|l| l.number).collect();
+        assert_eq!(numbers, [1, 2, 3, 4, 5]);
+    }
+}

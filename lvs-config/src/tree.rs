@@ -1,0 +1,427 @@
+//! Tokens to entries and blocks.
+//!
+//! The tree knows the shape of the file (`name = values`, `keyword name { … }`) and which keywords open a block, nothing
+//! about directives. It recovers at the end of a line and at the next header of a block, so that one mistake is told
+//! once. It holds ranges of the text only; with the text it is the whole file, comments and indentation included.
+
+use std::ops::Range;
+
+use crate::diagnostic::{Code, Problem, Report, shown};
+use crate::span::Span;
+use crate::token::{Kind, Token, lines, tokenize};
+
+/// A text and its structure.
+pub(crate) struct Document<'t> {
+    /// The text.
+    pub(crate) text: &'t str,
+    /// Every token in order.
+    pub(crate) tokens: Vec<Token>,
+    /// What stands outside all blocks.
+    pub(crate) nodes: Vec<Node>,
+}
+
+/// An element of a file or block.
+#[derive(Debug)]
+pub(crate) enum Node {
+    /// `name = values`.
+    Entry(Entry),
+    /// `keyword name { … }`.
+    Block(Block),
+}
+
+/// `name = values`.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    /// The directive.
+    pub(crate) name: Token,
+    /// Whether `=` follows.
+    pub(crate) has_equals: bool,
+    /// Whether a problem on its line has been reported already.
+    pub(crate) is_broken: bool,
+    values: Range<u32>,
+}
+
+/// `keyword name { … }`.
+#[derive(Debug)]
+pub(crate) struct Block {
+    /// Which keyword.
+    pub(crate) kind: BlockKind,
+    /// The keyword.
+    pub(crate) keyword: Span,
+    /// The name, when it is there.
+    pub(crate) name: Option<Token>,
+    /// What stands in it.
+    pub(crate) nodes: Vec<Node>,
+    /// The closing brace, when it is there.
+    close: Option<Span>,
+    /// Whether its `{` has been seen.
+    is_open: bool,
+}
+
+/// The blocks there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BlockKind {
+    /// `virtual`.
+    Virtual,
+    /// `failover`.
+    Failover,
+    /// `server`, only in the others.
+    Server,
+}
+
+impl BlockKind {
+    /// Its keyword.
+    pub(crate) fn keyword(self) -> &'static str {
+        match self {
+            Self::Virtual => "virtual",
+            Self::Failover => "failover",
+            Self::Server => "server",
+        }
+    }
+
+    fn of(keyword: &str) -> Option<Self> {
+        [Self::Virtual, Self::Failover, Self::Server].into_iter().find(|k| k.keyword() == keyword)
+    }
+}
+
+impl Document<'_> {
+    /// The values of `entry`.
+    pub(crate) fn values(&self, entry: &Entry) -> &[Token] {
+        self.tokens.get(entry.values.start as usize..entry.values.end as usize).unwrap_or_default()
+    }
+}
+
+/// Reads the structure of `text`. `odd_bytes`: it contains NUL or had bytes that are not UTF-8.
+pub(crate) fn read<'t>(text: &'t str, odd_bytes: bool, report: &mut Report<'_>) -> Document<'t> {
+    let mut builder = Builder { text, tokens: Vec::new(), top: Vec::new(), open: Vec::new(), report };
+    for line in lines(text) {
+        let first = builder.tokens.len();
+        let fault = tokenize(text, &line, odd_bytes, &mut builder.tokens).err();
+        let is_broken = fault.is_some();
+        if let Some(problem) = fault {
+            builder.report.add(problem);
+        }
+        builder.line(first, is_broken);
+    }
+    builder.end_of_file();
+    Document { text, tokens: builder.tokens, nodes: builder.top }
+}
+
+struct Builder<'t, 'r, 'x> {
+    text: &'t str,
+    tokens: Vec<Token>,
+    top: Vec<Node>,
+    open: Vec<Block>,
+    report: &'r mut Report<'x>,
+}
+
+impl Builder<'_, '_, '_> {
+    /// Takes the statements of one line: the tokens from `at` on.
+    fn line(&mut self, mut at: usize, is_broken: bool) {
+        while let Some(&token) = self.tokens.get(at) {
+            at = match token.kind {
+                Kind::Close => self.closing_brace(at),
+                Kind::Open => self.opening_brace(at),
+                Kind::Equals => {
+                    let message = "the name of a directive is missing before `=`";
+                    self.fault_unless(is_broken, Problem::error(Code::Structure, token.span, message));
+                    self.tokens.len()
+                }
+                Kind::Word | Kind::Quoted => self.statement(at, is_broken),
+            };
+        }
+    }
+
+    fn fault_unless(&mut self, is_broken: bool, problem: Problem) {
+        if !is_broken {
+            self.report.add(problem);
+        }
+    }
+
+    fn statement(&mut self, at: usize, is_broken: bool) -> usize {
+        let token = self.tokens[at];
+        let followed_by_equals = self.tokens.get(at + 1).is_some_and(|t| t.kind == Kind::Equals);
+        match BlockKind::of(token.text(self.text)) {
+            Some(kind) if !followed_by_equals => self.header(kind, at, is_broken),
+            Some(kind) => {
+                let keyword = kind.keyword();
+                let problem =
+                    Problem::error(Code::Structure, token.span, format!("`{keyword}` begins a block"))
+                        .help(format!("write `{keyword} NAME {{`"));
+                self.fault_unless(is_broken, problem);
+                self.tokens.len()
+            }
+            None => self.entry(at, is_broken),
+        }
+    }
+
+    fn entry(&mut self, at: usize, is_broken: bool) -> usize {
+        let has_equals = self.tokens.get(at + 1).is_some_and(|t| t.kind == Kind::Equals);
+        let first = if has_equals { at + 2 } else { at + 1 };
+        let is_value = |t: &&Token| matches!(t.kind, Kind::Word | Kind::Quoted);
+        let count = self.tokens[first..].iter().take_while(is_value).count();
+        let mut end = first + count;
+        // Without `=` the rest of the line has no meaning, except that it may close the block.
+        if !has_equals && self.tokens.get(end).is_some_and(|t| t.kind != Kind::Close) {
+            end = self.tokens.len();
+        }
+        let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let values = narrow(first)..narrow(first + count);
+        self.push(Node::Entry(Entry { name: self.tokens[at], has_equals, is_broken, values }));
+        end
+    }
+
+    fn push(&mut self, node: Node) {
+        self.open.last_mut().map_or(&mut self.top, |block| &mut block.nodes).push(node);
+    }
+
+    /// `keyword name {` at `at`. The block is opened even when something is missing, so that its lines find a home.
+    fn header(&mut self, kind: BlockKind, at: usize, is_broken: bool) -> usize {
+        let keyword = self.tokens[at].span;
+        self.make_room_for(kind, keyword, is_broken);
+        let name = self.tokens.get(at + 1).copied().filter(|t| matches!(t.kind, Kind::Word | Kind::Quoted));
+        let mut next = if name.is_some() { at + 2 } else { at + 1 };
+        let is_open = self.tokens.get(next).is_some_and(|t| t.kind == Kind::Open);
+        if is_broken {
+            next = self.tokens.len();
+        } else if is_open {
+            next += 1;
+            if name.is_none() {
+                let message = format!("the `{}` block has no name", kind.keyword());
+                let problem = Problem::error(Code::Structure, keyword, message);
+                self.report.add(problem.help(format!("write `{} NAME {{`", kind.keyword())));
+            }
+        } else {
+            let (span, message) = match self.tokens.get(next) {
+                Some(odd) => {
+                    let found = shown(odd.span.of(self.text));
+                    (odd.span, format!("`{found}` stands where the block's `{{` should be"))
+                }
+                None => (keyword, format!("`{{` is missing after `{}`", self.header_text(at, next))),
+            };
+            let help =
+                format!("write `{} NAME {{` on one line; a name with blanks needs quotes", kind.keyword());
+            self.report.add(Problem::error(Code::Structure, span, message).help(help));
+            next = self.tokens.len();
+        }
+        self.open.push(Block {
+            kind,
+            keyword,
+            name,
+            nodes: Vec::new(),
+            close: None,
+            is_open: is_open || is_broken,
+        });
+        next
+    }
+
+    fn header_text(&self, from: usize, to: usize) -> String {
+        shown(self.tokens[from].span.to(self.tokens[to - 1].span).of(self.text))
+    }
+
+    /// Closes what must have ended before a block of `kind` can begin here.
+    fn make_room_for(&mut self, kind: BlockKind, keyword: Span, is_broken: bool) {
+        if kind == BlockKind::Server && self.open.is_empty() {
+            self.reopen_for_server(keyword, is_broken);
+        }
+        if !self.has_no_room_for(kind) {
+            return;
+        }
+        // The innermost open block is the one that is told; the braces of the outer ones are missing with it.
+        if let Some(innermost) = self.open.last() {
+            let message = format!("`}}` is missing before this `{}`", kind.keyword());
+            let problem = Problem::error(Code::Structure, keyword, message)
+                .note(innermost.keyword, format!("{} begins", self.describe(innermost)));
+            self.report.add(problem);
+        }
+        while self.has_no_room_for(kind) {
+            self.close(None);
+        }
+    }
+
+    fn has_no_room_for(&self, kind: BlockKind) -> bool {
+        self.open.last().is_some_and(|open| kind != BlockKind::Server || open.kind == BlockKind::Server)
+    }
+
+    /// A `server` outside a block: most likely a `}` too many closed the block before it. That block goes on.
+    fn reopen_for_server(&mut self, keyword: Span, is_broken: bool) {
+        let problem = Problem::error(Code::Structure, keyword, "`server` outside of a `virtual` block");
+        if !matches!(self.top.last(), Some(Node::Block(_))) {
+            self.fault_unless(is_broken, problem);
+            return;
+        }
+        if let Some(Node::Block(block)) = self.top.pop() {
+            let problem = match block.close {
+                Some(close) => problem.note(close, format!("{} ends", self.describe(&block))),
+                None => problem,
+            };
+            self.fault_unless(is_broken, problem);
+            if block.kind == BlockKind::Server {
+                self.top.push(Node::Block(block));
+            } else {
+                self.open.push(block);
+            }
+        }
+    }
+
+    fn describe(&self, block: &Block) -> String {
+        match block.name {
+            Some(name) => format!("`{} {}`", block.kind.keyword(), shown(name.text(self.text))),
+            None => format!("the `{}` block", block.kind.keyword()),
+        }
+    }
+
+    fn opening_brace(&mut self, at: usize) -> usize {
+        // The `{` of a header that stands on the next line has been told as missing there.
+        match self.open.last_mut() {
+            Some(block) if !block.is_open => block.is_open = true,
+            _ => {
+                let problem = Problem::error(Code::Structure, self.tokens[at].span, "`{` without a block");
+                self.report.add(
+                    problem
+                        .help("a block begins with `virtual NAME {`, `server NAME {` or `failover NAME {`"),
+                );
+            }
+        }
+        at + 1
+    }
+
+    /// A `}`, and what the original ignored after it: only another brace or block may follow.
+    fn closing_brace(&mut self, at: usize) -> usize {
+        let span = self.tokens[at].span;
+        if self.open.is_empty() {
+            self.report.add(Problem::error(Code::Structure, span, "`}` without a block to close"));
+        } else {
+            self.close(Some(span));
+        }
+        let Some(next) = self.tokens.get(at + 1) else { return at + 1 };
+        let is_header = next.kind == Kind::Word && BlockKind::of(next.span.of(self.text)).is_some();
+        if next.kind == Kind::Close || is_header {
+            return at + 1;
+        }
+        let rest = next.span.to(self.tokens[self.tokens.len() - 1].span);
+        let message = format!("`{}` after `}}` is ignored", shown(rest.of(self.text)));
+        self.report.add(Problem::warning(Code::NoEffect, rest, message).help("put it on a line of its own"));
+        self.tokens.len()
+    }
+
+    fn close(&mut self, brace: Option<Span>) {
+        if let Some(mut block) = self.open.pop() {
+            block.close = brace;
+            self.push(Node::Block(block));
+        }
+    }
+
+    fn end_of_file(&mut self) {
+        if let Some(innermost) = self.open.last() {
+            let message = format!("{} is not closed", self.describe(innermost));
+            let problem = Problem::error(Code::Structure, innermost.keyword, message);
+            self.report.add(problem.help("`}` is missing before the end of the file"));
+        }
+        while !self.open.is_empty() {
+            self.close(None);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outline(text: &str) -> (String, Vec<String>) {
+        let mut report = Report::new(text);
+        let document = read(text, false, &mut report);
+        let mut out = String::new();
+        write_nodes(&document, &document.nodes, &mut out);
+        (
+            out,
+            report
+                .finish()
+                .into_iter()
+                .map(|d| format!("{}:{} {}", d.place.line, d.place.column, d.message))
+                .collect(),
+        )
+    }
+
+    fn write_nodes(document: &Document<'_>, nodes: &[Node], out: &mut String) {
+        for node in nodes {
+            match node {
+                Node::Entry(entry) => {
+                    out.push_str(entry.name.text(document.text));
+                    for value in document.values(entry) {
+                        out.push(':');
+                        out.push_str(value.text(document.text));
+                    }
+                    out.push(' ');
+                }
+                Node::Block(block) => {
+                    let name = block.name.map_or("?", |n| n.text(document.text));
+                    out.push_str(&format!("{} {name}[ ", block.kind.keyword()));
+                    write_nodes(document, &block.nodes, out);
+                    out.push_str("] ");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn blocks_nest_and_braces_may_share_a_line() {
+        let (tree, problems) =
+            outline("a=1\nvirtual v{\n b = 2\n server s { c = 3 } server t {\n d = 4 }\n}\ne = 5 6\n");
+        assert_eq!(tree, "a:1 virtual v[ b:2 server s[ c:3 ] server t[ d:4 ] ] e:5:6 ");
+        assert_eq!(problems, [""; 0]);
+    }
+
+    #[test]
+    fn a_missing_brace_of_a_server_is_told_once() {
+        let (tree, problems) = outline("virtual v {\n server s {\n a = 1\n server t {\n }\n}\nb = 2\n");
+        assert_eq!(tree, "virtual v[ server s[ a:1 ] server t[ ] ] b:2 ");
+        assert_eq!(problems, ["4:2 `}` is missing before this `server`"]);
+    }
+
+    #[test]
+    fn a_missing_brace_of_a_virtual_is_told_once() {
+        let (tree, problems) = outline("virtual v {\n server s {\n }\nvirtual w {\n}\n");
+        assert_eq!(tree, "virtual v[ server s[ ] ] virtual w[ ] ");
+        assert_eq!(problems, ["4:1 `}` is missing before this `virtual`"]);
+    }
+
+    #[test]
+    fn a_brace_too_many_before_a_server_is_told_once() {
+        let (tree, problems) = outline("virtual v {\n server s {\n }\n }\n server t {\n }\n}\n");
+        assert_eq!(tree, "virtual v[ server s[ ] server t[ ] ] ");
+        assert_eq!(problems, ["5:2 `server` outside of a `virtual` block"]);
+    }
+
+    #[test]
+    fn the_end_of_the_file_inside_blocks_is_told_once() {
+        let (tree, problems) = outline("virtual v {\n server s {\n a = 1");
+        assert_eq!(tree, "virtual v[ server s[ a:1 ] ] ");
+        assert_eq!(problems, ["2:2 `server s` is not closed"]);
+    }
+
+    #[test]
+    fn a_brace_on_the_next_line_is_told_once() {
+        let (tree, problems) = outline("virtual v\n{\n a = 1\n}\n");
+        assert_eq!(tree, "virtual v[ a:1 ] ");
+        assert_eq!(problems, ["1:1 `{` is missing after `virtual v`"]);
+    }
+
+    #[test]
+    fn between_the_tokens_there_are_only_blanks_line_ends_and_comments() {
+        let text = "# head\r\na = \"x y\" z # tail\r\n\r\nvirtual v{ # open\n\tb=1 }\r# end";
+        let mut report = Report::new(text);
+        let document = read(text, false, &mut report);
+        let mut gaps = Vec::new();
+        let mut at = 0;
+        for token in &document.tokens {
+            gaps.push(&text[at..token.span.start as usize]);
+            at = token.span.end as usize;
+        }
+        gaps.push(&text[at..]);
+        for line in gaps.iter().flat_map(|gap| gap.split(['\n', '\r'])) {
+            assert!(matches!(line.trim_start().chars().next(), None | Some('#')), "{line:?}");
+        }
+        assert!(report.finish().is_empty());
+    }
+}
