@@ -71,12 +71,18 @@ fn send_original(original: &Original) -> Result<u8> {
         return print(&render(&[Batch { device: original.device.clone(), frames: vec![frame] }]));
     }
     let link = read_interfaces()?.open(&original.device)?;
-    privilege::keep_only(&[])?;
+    drop_privileges()?;
     link.send_all(&[&frame.emit()]).with_context(|| original.device.clone())?;
     if original.verbose {
         tell(&format_args!("{}: {frame}", original.device));
     }
     Ok(exit::OK)
+}
+
+/// Sockets once open need no capability. Called while there is one thread, as each thread has its own.
+fn drop_privileges() -> Result<()> {
+    privilege::keep_only(&[])?;
+    Ok(privilege::no_new_privileges()?)
 }
 
 /// The IPv4 address that a dotted quad or a host name stands for.
@@ -109,7 +115,7 @@ fn send_announcements(announce: &Announce) -> Result<u8> {
         return Ok(print(&render(&batches))?.max(partly));
     }
     let (mut outlets, unopened) = open(&batches, &interfaces)?;
-    privilege::keep_only(&[])?;
+    drop_privileges()?;
     if !outlets.is_empty() {
         // Only a refresh is expected to be ended by a signal. A burst that is, dies of it.
         let stop = if announce.refresh.is_some() { stop_signals()? } else { crossbeam_channel::never() };
