@@ -8,7 +8,7 @@ use std::io;
 
 use nix::errno::Errno;
 
-use crate::model::Forward;
+use crate::model::{Destination, Family, Forward, Service, ServiceId, SyncDaemon, Tunnel};
 use crate::request::Request;
 use crate::wire::WireError;
 
@@ -96,7 +96,6 @@ impl KernelError {
 
     /// What the errno means for this request.
     fn reason(&self) -> String {
-        let on_service = matches!(*self.request, Request::AddService(_) | Request::EditService(_));
         match (&*self.request, self.errno) {
             (Request::AddService(_), Errno::EEXIST) => "the service exists already".into(),
             (Request::AddDestination(..), Errno::EEXIST) => "the service has this real server already".into(),
@@ -115,16 +114,17 @@ impl KernelError {
             (Request::AddDestination(id, to) | Request::EditDestination(id, to), Errno::EINVAL) => {
                 invalid_destination(id, to)
             }
-            (_, Errno::EINVAL) if on_service => {
-                "the address must be unicast, a port of 0 needs persistence, and the mask must fit the family"
-                    .into()
+            (Request::AddService(service) | Request::EditService(service), Errno::EINVAL) => {
+                invalid_service(service)
             }
+            (Request::SetTimeouts(_), Errno::EINVAL) => "a timeout is too long for the kernel".into(),
+            (Request::StartDaemon(daemon), Errno::EINVAL) => invalid_daemon(daemon),
             (_, errno) => sentence(errno).into_owned(),
         }
     }
 }
 
-fn no_module(service: &crate::Service) -> String {
+fn no_module(service: &Service) -> String {
     let scheduler = service.scheduler;
     let engine = service.persistence.and_then(|persistence| persistence.engine);
     let engine = engine.map_or(String::new(), |engine| {
@@ -133,15 +133,36 @@ fn no_module(service: &crate::Service) -> String {
     format!("the kernel has no scheduler {scheduler} (module ip_vs_{scheduler}){engine}")
 }
 
-fn invalid_destination(id: &crate::ServiceId, to: &crate::Destination) -> String {
-    let same_family = id.family() == crate::Family::of(to.id.address);
-    if !same_family && !matches!(to.forward, Forward::Tunnel(_)) {
-        return "a real server of the other address family can be reached by tunnelling only".into();
+fn invalid_service(service: &Service) -> String {
+    if service.id.family() == Family::V6 && service.persistence.is_some_and(|it| it.granularity == 0) {
+        return "an IPv6 persistence granularity is a prefix length from 1 to 128".into();
     }
-    if !same_family {
-        return "a real server of the other address family is not possible while a sync daemon runs".into();
+    "the kernel allows no such combination of address, scheduler and flags".into()
+}
+
+fn invalid_destination(id: &ServiceId, to: &Destination) -> String {
+    let same_family = id.family() == Family::of(to.id.address);
+    match to.forward {
+        Forward::Tunnel(Tunnel::Gue { port: 0, .. }) => "a GUE tunnel needs a port from 1 to 65535".into(),
+        Forward::Tunnel(_) if !same_family => {
+            "a real server of the other address family is not possible while a sync daemon runs".into()
+        }
+        _ if !same_family => {
+            "a real server of the other address family can be reached by tunnelling only".into()
+        }
+        _ => "the real server's address must be a unicast address that this router can route to".into(),
     }
-    "the real server's address must be unicast and its options must fit the service".into()
+}
+
+fn invalid_daemon(daemon: &SyncDaemon) -> String {
+    let interface = &daemon.interface;
+    match daemon.group {
+        Some(group) if !group.is_multicast() => format!("{group} is not a multicast group"),
+        _ => format!(
+            "the interface {interface} must be able to multicast, and no real server may be of the other \
+             address family than its service"
+        ),
+    }
 }
 
 impl fmt::Display for KernelError {
@@ -170,7 +191,7 @@ fn sentence(errno: Errno) -> std::borrow::Cow<'static, str> {
     match errno {
         Errno::EPERM => "CAP_NET_ADMIN in the initial user namespace is needed".into(),
         Errno::EINVAL => "a value is not allowed, or one is missing".into(),
-        Errno::ERANGE => "the weight is above 2147483647 or the lower threshold above the upper".into(),
+        Errno::ERANGE => "the weight is above 2147483647, or the lower threshold above the upper".into(),
         Errno::EAFNOSUPPORT => "the kernel has no IPv6, or the address family is unknown".into(),
         Errno::ENODEV => "there is no such interface".into(),
         Errno::ENOMEM => "the kernel is out of memory".into(),

@@ -26,12 +26,15 @@
 //! | [`Ipvs`] | batches of changes with one outcome each; the table, timeouts, daemons |
 //! | [`Transport`] | the seam to the kernel; [`Netlink`] is the real one |
 //! | [`wire`] | the bytes: for fuzzers, captures and fake kernels |
+//! | `fake` | with the feature `fake`: a kernel in memory, for tests without privileges |
 //!
 //! Nothing here retries a change, watches the table or decides what it should be.
 
 mod client;
 mod conversation;
 mod error;
+#[cfg(any(test, feature = "fake"))]
+pub mod fake;
 pub mod model;
 mod request;
 mod transport;

@@ -161,13 +161,13 @@ impl fmt::Display for DestinationWords<'_> {
     }
 }
 
-/// The option of a forwarding method. The kernel's own two have none; they are written as the one that the
-/// kernel turned into them.
+/// The option of a forwarding method. The kernel's own two have none and are written as direct routing, as
+/// C ipvsadm does.
 fn forward_option(forward: &Forward) -> &'static str {
     match forward {
-        Forward::Masquerade | Forward::Local => "-m",
+        Forward::Masquerade => "-m",
         Forward::Tunnel(_) => "-i",
-        Forward::DirectRoute | Forward::Bypass => "-g",
+        Forward::DirectRoute | Forward::Local | Forward::Bypass => "-g",
     }
 }
 

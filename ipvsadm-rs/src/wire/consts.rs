@@ -100,6 +100,8 @@ pub mod svc {
 
 /// The flag that says that a service is persistent (`IP_VS_SVC_F_PERSISTENT`).
 pub const SVC_F_PERSISTENT: u32 = 0x0001;
+/// The flag that the kernel sets on services in its hash table (`IP_VS_SVC_F_HASHED`).
+pub const SVC_F_HASHED: u32 = 0x0002;
 
 /// Destination attributes (`IPVS_DEST_ATTR_*`).
 pub mod dest {

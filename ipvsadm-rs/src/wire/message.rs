@@ -17,7 +17,7 @@ use super::daemon::{self, DaemonAttribute};
 use super::destination::{self, DestinationAttribute};
 use super::service::{self, ServiceAttribute};
 use super::value::{Value, u32_of};
-use crate::model::{Info, ServiceId, Timeouts};
+use crate::model::{Destination, Info, ServiceId, Timeouts};
 use crate::request::Request;
 
 /// One attribute of the top level.
@@ -157,6 +157,52 @@ impl Message {
             }
         };
         Self { command, attributes }
+    }
+
+    /// The change that a message asks for, `None` if it asks a question. The reverse of
+    /// [`Message::of_request`], as the kernel has to do it.
+    ///
+    /// # Errors
+    /// [`WireError`] if attributes are missing or out of range.
+    pub fn to_request(&self) -> Result<Option<Request>, WireError> {
+        Ok(Some(match self.command {
+            cmd::NEW_SERVICE => Request::AddService(service::service(self.required_service()?)?.0),
+            cmd::SET_SERVICE => Request::EditService(service::service(self.required_service()?)?.0),
+            cmd::DEL_SERVICE => Request::DeleteService(service::id(self.required_service()?)?),
+            cmd::NEW_DEST => {
+                let (id, destination) = self.required_destination()?;
+                Request::AddDestination(id, destination)
+            }
+            cmd::SET_DEST => {
+                let (id, destination) = self.required_destination()?;
+                Request::EditDestination(id, destination)
+            }
+            cmd::DEL_DEST => {
+                let id = service::id(self.required_service()?)?;
+                let nest = self.destination().ok_or(WireError::Missing("IPVS_CMD_ATTR_DEST"))?;
+                Request::DeleteDestination(id, destination::id(nest, id.family())?)
+            }
+            cmd::FLUSH => Request::Flush,
+            cmd::ZERO => Request::Zero(self.service().map(service::id).transpose()?),
+            cmd::SET_CONFIG => Request::SetTimeouts(self.timeouts()),
+            cmd::NEW_DAEMON => Request::StartDaemon(daemon::daemon(self.required_daemon()?)?),
+            cmd::DEL_DAEMON => Request::StopDaemon(daemon::role(self.required_daemon()?)?),
+            _ => return Ok(None),
+        }))
+    }
+
+    fn required_service(&self) -> Result<&[ServiceAttribute], WireError> {
+        self.service().ok_or(WireError::Missing("IPVS_CMD_ATTR_SERVICE"))
+    }
+
+    fn required_destination(&self) -> Result<(ServiceId, Destination), WireError> {
+        let id = service::id(self.required_service()?)?;
+        let nest = self.destination().ok_or(WireError::Missing("IPVS_CMD_ATTR_DEST"))?;
+        Ok((id, destination::entry(nest, id.family())?.destination))
+    }
+
+    fn required_daemon(&self) -> Result<&[DaemonAttribute], WireError> {
+        self.daemon().ok_or(WireError::Missing("IPVS_CMD_ATTR_DAEMON"))
     }
 
     /// Reads what follows the generic netlink header.

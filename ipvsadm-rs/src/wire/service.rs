@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use netlink_packet_core::NlasIterator;
 
-use super::consts::{SVC_F_PERSISTENT, svc};
+use super::consts::{SVC_F_HASHED, SVC_F_PERSISTENT, svc};
 use super::value::{
     Value, address_bytes, address_of_bytes, array, be16_of, bytes_of_address, family_of_number, nla_by_value,
     number_of_family, text_of, u16_of, u32_of,
@@ -177,6 +177,20 @@ pub fn attributes(service: &Service) -> Vec<ServiceAttribute> {
         ServiceAttribute::Netmask(netmask),
     ]);
     all.extend(service.persistence.and_then(|it| it.engine).map(ServiceAttribute::Engine));
+    all
+}
+
+/// The attributes of a reply. The kernel sets a flag of its own on every service that it has hashed, and so
+/// does this.
+#[must_use]
+pub fn entry_attributes(service: &Service, stats: Stats) -> Vec<ServiceAttribute> {
+    let mut all = attributes(service);
+    for attribute in &mut all {
+        if let ServiceAttribute::Flags(flags, _) = attribute {
+            *flags |= SVC_F_HASHED;
+        }
+    }
+    all.extend([ServiceAttribute::Stats(stats), ServiceAttribute::Stats64(stats)]);
     all
 }
 
