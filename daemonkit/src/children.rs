@@ -6,10 +6,11 @@
 //! fork and exec. Nothing here decides when to start or stop a child.
 
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
+use std::thread;
 
 use nix::errno::Errno;
 use nix::sys::prctl;
@@ -58,13 +59,45 @@ pub struct Children {
 }
 
 impl Children {
-    /// Starts `command` under `token` and returns the reading end of its standard output.
+    /// Starts `command`, a program that binds itself to this process, under `token`, and returns the reading end of its
+    /// standard output.
     ///
     /// # Errors
     /// Why the program could not be started; nothing is left behind then.
     pub fn spawn(&mut self, token: u64, mut command: Command) -> io::Result<OwnedFd> {
-        command.env(PARENT_ENV, std::process::id().to_string());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
+        command.env(PARENT_ENV, std::process::id().to_string()).stdin(Stdio::null());
+        self.spawn_as_is(token, command)
+    }
+
+    /// Starts `command` like [`Children::spawn`] and gives it `input` to read from its standard input.
+    ///
+    /// # Errors
+    /// Why the program could not be started or its input not be prepared.
+    pub fn spawn_with_input(
+        &mut self,
+        token: u64,
+        mut command: Command,
+        input: String,
+    ) -> io::Result<OwnedFd> {
+        let (reader, mut writer) = io::pipe()?;
+        command.env(PARENT_ENV, std::process::id().to_string()).stdin(reader);
+        let output = self.spawn_as_is(token, command)?;
+        // More than a pipe holds would make this thread wait for the child. One that does not read it all is free not to.
+        thread::Builder::new().name("input".into()).spawn(move || writer.write_all(input.as_bytes()))?;
+        Ok(output)
+    }
+
+    /// Starts somebody else's program, which knows nothing of this process and may outlive it, under `token`.
+    ///
+    /// # Errors
+    /// Why the program could not be started.
+    pub fn spawn_foreign(&mut self, token: u64, mut command: Command) -> io::Result<OwnedFd> {
+        command.env_remove(PARENT_ENV).stdin(Stdio::null());
+        self.spawn_as_is(token, command)
+    }
+
+    fn spawn_as_is(&mut self, token: u64, mut command: Command) -> io::Result<OwnedFd> {
+        command.stdout(Stdio::piped()).process_group(0);
         let mut child = command.spawn()?;
         let pid = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
         self.tokens.insert(pid, token);

@@ -2,7 +2,7 @@
 //! locks nobody out.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -12,7 +12,7 @@ use nix::fcntl::{Flock, FlockArg};
 #[derive(Debug)]
 pub struct PidFile {
     path: PathBuf,
-    _lock: Flock<File>,
+    lock: Flock<File>,
 }
 
 /// Why a pid file could not be taken.
@@ -54,7 +54,7 @@ impl PidFile {
             .write(true)
             .open(path)
             .map_err(io_error)?;
-        let mut lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        let lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => lock,
             Err((file, Errno::EWOULDBLOCK)) => {
                 let mut pid = String::new();
@@ -63,8 +63,22 @@ impl PidFile {
             }
             Err((_, errno)) => return Err(io_error(errno.into())),
         };
-        lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id())).map_err(io_error)?;
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        let mut held = Self { path: path.to_owned(), lock };
+        held.write_own_id()?;
+        Ok(held)
+    }
+
+    /// Writes this process's id again: a daemon that takes its file before it forks has another one afterwards.
+    ///
+    /// # Errors
+    /// [`PidFileError::Io`].
+    pub fn write_own_id(&mut self) -> Result<(), PidFileError> {
+        let written = self
+            .lock
+            .set_len(0)
+            .and_then(|()| self.lock.rewind())
+            .and_then(|()| writeln!(self.lock, "{}", std::process::id()));
+        written.map_err(|source| PidFileError::Io { path: self.path.clone(), source })
     }
 }
 
@@ -83,7 +97,8 @@ mod tests {
     fn a_second_holder_is_told_who_the_first_is() {
         let folder = std::env::temp_dir().join(format!("pidfile-{}", std::process::id()));
         let path = folder.join("run/test.pid");
-        let first = PidFile::take(&path).unwrap();
+        let mut first = PidFile::take(&path).unwrap();
+        first.write_own_id().unwrap();
         let refused = PidFile::take(&path).unwrap_err().to_string();
         assert_eq!(refused, format!("{}: already running as process {}", path.display(), std::process::id()));
         drop(first);

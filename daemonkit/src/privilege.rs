@@ -1,7 +1,6 @@
 //! Giving up what a process does not need, and proving that it is gone.
 //!
-//! Each program says which capabilities it keeps; all others leave every set, the bounding set and the ambient set
-//! included, so that neither a defect nor a child can get them back.
+//! Each program says which capabilities it keeps. Capabilities belong to a thread: call these before starting others.
 
 use capctl::caps::{Cap, CapSet, CapState, ambient, bounding};
 
@@ -23,18 +22,13 @@ pub enum PrivilegeError {
     StillHeld(Vec<Cap>),
 }
 
-/// Keeps those of `keep` that this process has, and drops all other capabilities for ever.
-///
-/// Children inherit at most `keep`, and only when they are run as root or carry file capabilities. A process that
-/// has no capability at all passes.
+/// Keeps those of `keep` that this process has, and drops all other capabilities for ever, for itself and for whatever
+/// it runs. A process that has no capability at all passes.
 ///
 /// # Errors
 /// [`PrivilegeError`]; the process should not go on then.
 pub fn keep_only(keep: &[Cap]) -> Result<(), PrivilegeError> {
-    let refused = |what| move |source| PrivilegeError::Refused { what, source };
-    let now = CapState::get_current().map_err(refused("read the capabilities"))?;
-    let kept: CapSet = keep.iter().copied().filter(|cap| now.permitted.has(*cap)).collect();
-    if now.effective.has(Cap::SETPCAP) {
+    if CapState::get_current().map_err(refused("read the capabilities"))?.effective.has(Cap::SETPCAP) {
         for cap in Cap::iter().filter(|cap| !keep.contains(cap)) {
             // A capability that this kernel does not know cannot be dropped and need not be.
             if bounding::read(cap) == Some(true) {
@@ -42,6 +36,16 @@ pub fn keep_only(keep: &[Cap]) -> Result<(), PrivilegeError> {
             }
         }
     }
+    keep_for_self(keep)
+}
+
+/// Keeps those of `keep` that this process has for itself, but lets programs that it runs as root have theirs.
+///
+/// # Errors
+/// [`PrivilegeError`]; the process should not go on then.
+pub fn keep_for_self(keep: &[Cap]) -> Result<(), PrivilegeError> {
+    let now = CapState::get_current().map_err(refused("read the capabilities"))?;
+    let kept: CapSet = keep.iter().copied().filter(|cap| now.permitted.has(*cap)).collect();
     if ambient::is_supported() {
         ambient::clear().map_err(refused("clear the ambient set"))?;
     }
@@ -53,13 +57,16 @@ pub fn keep_only(keep: &[Cap]) -> Result<(), PrivilegeError> {
     if extra.is_empty() { Ok(()) } else { Err(PrivilegeError::StillHeld(extra)) }
 }
 
+fn refused(what: &'static str) -> impl Fn(capctl::Error) -> PrivilegeError {
+    move |source| PrivilegeError::Refused { what, source }
+}
+
 /// Promises that neither this process nor any that it starts gains privileges by exec (`no_new_privs`).
 ///
 /// # Errors
 /// [`PrivilegeError::Refused`] when the kernel does not know the promise.
 pub fn no_new_privileges() -> Result<(), PrivilegeError> {
-    capctl::prctl::set_no_new_privs()
-        .map_err(|source| PrivilegeError::Refused { what: "set no_new_privs", source })
+    capctl::prctl::set_no_new_privs().map_err(refused("set no_new_privs"))
 }
 
 #[cfg(test)]
