@@ -1,2 +1,131 @@
-//! (skeleton)
-fn main() {}
+//! `cargo lab`: one command for people and CI to run the suite on a real kernel with IPVS.
+//!
+//! Reads the words, does what they say; the same executable is the first process inside a guest.
+
+use std::{env, process::ExitCode};
+
+use anyhow::{Result, bail};
+use lab::{fetch, kernel::Kernel, kill_guests_when_interrupted, run_inside, shell, suite};
+use lexopt::Arg::{Long, Short, Value};
+
+const USAGE: &str = "\
+usage: cargo lab COMMAND
+
+  fetch                 only gets the lab kernel (and tools that the machine lacks) into target/lab
+  test [NAME...]        runs all tests; with names only the scenarios that have one of them in theirs
+      --only lab        without the unit and property tests
+      --jobs N          scenarios at a time (default: one per two processors)
+      --list            only lists the scenarios
+      --keep            keeps the logs of scenarios that passed in target/lab/logs
+  shell                 an interactive cluster to play in
+
+options of test and shell:
+  --kernel uml|native   forces the kernel (so does LVS_LAB_KERNEL); default: native for root with IPVS, else uml
+";
+
+/// Exit status for a wrong command line.
+const USAGE_ERROR: u8 = 2;
+
+/// What the words ask for.
+enum Command {
+    Help,
+    Fetch,
+    Test(suite::Options),
+    Shell { kernel: Option<String> },
+}
+
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).collect();
+    let inside =
+        matches!(args.first().map(String::as_str), Some("first-process" | "become-native" | "inside"));
+    let result = if inside {
+        run_inside(&args).map(|()| true)
+    } else {
+        match parse() {
+            Ok(command) => carry_out(command),
+            Err(error) => {
+                eprintln!("cargo lab: {error}\n\n{USAGE}");
+                return ExitCode::from(USAGE_ERROR);
+            }
+        }
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("cargo lab: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn carry_out(command: Command) -> Result<bool> {
+    match command {
+        Command::Help => {
+            print!("{USAGE}");
+            Ok(true)
+        }
+        Command::Fetch => fetch::run().map(|()| true),
+        Command::Test(options) => {
+            kill_guests_when_interrupted()?;
+            suite::run(&options)
+        }
+        Command::Shell { kernel } => shell::run(&Kernel::choose(kernel.as_deref())?).map(|()| true),
+    }
+}
+
+fn parse() -> Result<Command> {
+    let mut parser = lexopt::Parser::from_env();
+    let mut words = Vec::new();
+    let mut options = suite::Options::default();
+    let mut only_for_test = None;
+    while let Some(arg) = parser.next()? {
+        let word = match &arg {
+            Long(word) => format!("--{word}"),
+            Short(letter) => format!("-{letter}"),
+            Value(word) => {
+                words.push(word.to_string_lossy().into_owned());
+                continue;
+            }
+        };
+        match word.as_str() {
+            "-h" | "--help" => return Ok(Command::Help),
+            "--kernel" => options.kernel = Some(parser.value()?.to_string_lossy().into_owned()),
+            "--jobs" | "-j" => options.jobs = Some(jobs(&parser.value()?.to_string_lossy())?),
+            "--list" => options.list = true,
+            "--keep" => options.keep = true,
+            "--only" => match parser.value()?.to_string_lossy().as_ref() {
+                "lab" => options.only_lab = true,
+                other => bail!("--only {other}: only `lab` is possible"),
+            },
+            _ => return Err(arg.unexpected().into()),
+        }
+        if word != "--kernel" {
+            only_for_test = Some(word);
+        }
+    }
+    let mut words = words.into_iter();
+    let command = words.next();
+    options.names = words.collect();
+    if let (Some(word), true) = (&only_for_test, command.as_deref() != Some("test")) {
+        bail!("{word} belongs to `test`");
+    }
+    if let (Some(name), true) = (options.names.first(), command.as_deref() != Some("test")) {
+        bail!("unexpected word `{name}`");
+    }
+    match command.as_deref() {
+        Some("fetch") => Ok(Command::Fetch),
+        Some("test") => Ok(Command::Test(options)),
+        Some("shell") => Ok(Command::Shell { kernel: options.kernel }),
+        Some("help") => Ok(Command::Help),
+        Some(other) => bail!("unknown command `{other}`"),
+        None => bail!("which command?"),
+    }
+}
+
+fn jobs(text: &str) -> Result<usize> {
+    match text.parse() {
+        Ok(jobs @ 1..=64) => Ok(jobs),
+        _ => bail!("--jobs {text}: a number from 1 to 64"),
+    }
+}

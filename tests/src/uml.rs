@@ -1,0 +1,39 @@
+//! The command line of User Mode Linux: a Linux kernel as an ordinary process.
+
+use std::{path::Path, process::Command};
+
+use anyhow::{Result, ensure};
+
+use crate::fetch::LabKernel;
+
+/// The process that boots `lab` as first process of a guest with what `spec` says.
+///
+/// `runtime` is a folder for the kernel's own control socket.
+pub(crate) fn command(
+    kernel: &LabKernel,
+    lab: &Path,
+    spec: &Path,
+    runtime: &Path,
+    memory_mib: u32,
+) -> Result<Command> {
+    for path in [lab, spec, runtime] {
+        let plain = path.to_str().is_some_and(|text| !text.contains(|c: char| c.is_whitespace() || c == ','));
+        ensure!(
+            plain,
+            "{} has a blank or comma in it, which a kernel's command line cannot carry",
+            path.display()
+        );
+    }
+    let mut command = Command::new(&kernel.linux);
+    command.arg(format!("mem={memory_mib}M"));
+    // System calls of guest processes are caught by seccomp filters, which is several times faster than ptrace.
+    command.arg("seccomp=on");
+    command.args(["rootfstype=hostfs", "rootflags=/", "ro"]);
+    command.arg(format!("init={}", lab.display()));
+    command.args(["con=null", "con0=fd:0,fd:1", "quiet", "umid=guest"]);
+    command.arg(format!("uml_dir={}/", runtime.display()));
+    command.args(["--", "first-process"]).arg(spec);
+    // It keeps the guest's memory in a file there.
+    command.env_remove("TMPDIR");
+    Ok(command)
+}
