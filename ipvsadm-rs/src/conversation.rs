@@ -1,8 +1,8 @@
 //! Request and answer over a [`Transport`]: sequence numbers, batches, dumps, and recovery.
 //!
 //! Every request gets the next sequence number, and an answer counts only for the request that carries its
-//! number. So after a lost or late answer nothing needs to be drained: what is left over from an abandoned
-//! exchange has an old number and is passed over.
+//! number. So a late answer does no harm: what is left over from an abandoned exchange has an old number and
+//! is passed over.
 
 use std::io;
 
@@ -87,7 +87,7 @@ impl<T: Transport> Conversation<T> {
             for answer in self.receive()? {
                 let index = usize::try_from(answer.sequence.wrapping_sub(first)).unwrap_or(usize::MAX);
                 match (answer.body, slots.get_mut(index)) {
-                    (Body::Overrun, _) => return Err(Error::Overrun),
+                    (Body::Overrun, _) => return Err(overrun(&mut self.transport)),
                     (Body::Ack(refusal), Some(slot @ None)) => {
                         *slot = Some(refusal);
                         missing -= 1;
@@ -137,7 +137,7 @@ impl<T: Transport> Conversation<T> {
                 disturbed |= answer.interrupted;
                 match answer.body {
                     Body::Answer(message) => answers.push(message),
-                    Body::Overrun => return Err(Error::Overrun),
+                    Body::Overrun => return Err(overrun(&mut self.transport)),
                     Body::Nothing => {}
                     Body::Ack(None) | Body::Done(None) => return Ok((!disturbed).then_some(answers)),
                     Body::Ack(Some(refusal)) | Body::Done(Some(refusal)) => {
@@ -200,9 +200,17 @@ impl<T: Transport> Conversation<T> {
 fn receive_into(transport: &mut impl Transport, datagram: &mut Vec<u8>) -> Result<(), Error> {
     transport.receive(datagram).map_err(|source| match source.kind() {
         io::ErrorKind::TimedOut => Error::Timeout(transport.time_limit()),
-        _ if source.raw_os_error() == Some(Errno::ENOBUFS as i32) => Error::Overrun,
+        _ if source.raw_os_error() == Some(Errno::ENOBUFS as i32) => overrun(transport),
         _ => Error::Socket { doing: "receiving from", source },
     })
+}
+
+/// Answers were lost. What is left is emptied out, else the socket would stay deaf.
+fn overrun(transport: &mut impl Transport) -> Error {
+    match transport.discard_unread() {
+        Ok(()) => Error::Overrun,
+        Err(source) => Error::Socket { doing: "emptying", source },
+    }
 }
 
 /// The family number in the controller's answer. Only that one attribute is looked at: the answer describes

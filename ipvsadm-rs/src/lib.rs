@@ -33,7 +33,7 @@
 mod client;
 mod conversation;
 mod error;
-#[cfg(any(test, feature = "fake"))]
+#[cfg(feature = "fake")]
 pub mod fake;
 pub mod model;
 mod request;

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use netlink_sys::protocols::NETLINK_GENERIC;
 use netlink_sys::{Socket, SocketAddr};
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, setsockopt, sockopt};
 use nix::sys::time::TimeVal;
 
 /// Carries netlink datagrams to a kernel and back.
@@ -25,6 +26,13 @@ pub trait Transport {
     /// `ENOBUFS` if datagrams were lost, [`io::ErrorKind::TimedOut`] if none came in time, and those of the
     /// system call.
     fn receive(&mut self, datagram: &mut Vec<u8>) -> io::Result<()>;
+
+    /// Throws away what waits unread, without waiting for more. A socket that lost a datagram takes no new
+    /// ones until it has been emptied.
+    ///
+    /// # Errors
+    /// Those of the system call.
+    fn discard_unread(&mut self) -> io::Result<()>;
 
     /// How many small answers may wait unread without any being lost; at least 1.
     fn answers_in_flight(&self) -> usize;
@@ -88,7 +96,7 @@ impl Transport for Netlink {
         while Instant::now() < late {
             datagram.clear();
             datagram.reserve(DATAGRAM);
-            let received = again(|| self.socket.recv_from(datagram, libc_trunc()));
+            let received = again(|| self.socket.recv_from(datagram, MsgFlags::MSG_TRUNC.bits()));
             let (length, from) = match received {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 other => other?,
@@ -105,6 +113,21 @@ impl Transport for Netlink {
         Err(io::ErrorKind::TimedOut.into())
     }
 
+    fn discard_unread(&mut self) -> io::Result<()> {
+        let mut datagram = Vec::with_capacity(DATAGRAM);
+        // Bounded, because another process may go on sending.
+        for _ in 0..RECEIVE_BUFFER {
+            datagram.clear();
+            match again(|| self.socket.recv_from(&mut datagram, MsgFlags::MSG_DONTWAIT.bits())) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                // The loss itself, reported once more.
+                Err(error) if error.raw_os_error() == Some(Errno::ENOBUFS as i32) => {}
+                other => drop(other?),
+            }
+        }
+        Ok(())
+    }
+
     fn answers_in_flight(&self) -> usize {
         self.answers_in_flight
     }
@@ -112,11 +135,6 @@ impl Transport for Netlink {
     fn time_limit(&self) -> Duration {
         TIME_LIMIT
     }
-}
-
-/// Has the kernel report a datagram's full length even if it was cut off.
-fn libc_trunc() -> i32 {
-    nix::sys::socket::MsgFlags::MSG_TRUNC.bits()
 }
 
 /// Repeats a system call that a signal interrupted.

@@ -47,13 +47,27 @@ impl Faults {
     }
 }
 
+/// One datagram of the kernel.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) bytes: Vec<u8>,
+    /// Whether it is a piece of a dump.
+    pub(super) is_dump: bool,
+}
+
+impl From<Vec<u8>> for Answer {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self { bytes, is_dump: false }
+    }
+}
+
 /// What the kernel answers to a datagram.
 pub(super) fn to(
     datagram: &[u8],
     state: &mut State,
     faults: &mut Faults,
     log: &mut Vec<Request>,
-) -> Vec<Vec<u8>> {
+) -> Vec<Answer> {
     let mut out = Vec::new();
     for message in ack::split(datagram).map_while(Result::ok) {
         match message.message_type() {
@@ -67,7 +81,7 @@ pub(super) fn to(
 
 type Outcome = Result<(), (Errno, Option<String>)>;
 
-fn acknowledge(message: &NetlinkBuffer<&[u8]>, outcome: Outcome) -> Vec<u8> {
+fn acknowledge(message: &NetlinkBuffer<&[u8]>, outcome: Outcome) -> Answer {
     const NLM_F_ACK_TLVS: u16 = 0x200;
     let (errno, words) = match outcome {
         Ok(()) => (0, None),
@@ -89,10 +103,10 @@ fn acknowledge(message: &NetlinkBuffer<&[u8]>, outcome: Outcome) -> Vec<u8> {
     let mut datagram = Vec::new();
     ack::write_header(body.len(), NLMSG_ERROR, flags, message.sequence_number(), &mut datagram);
     datagram.extend(body);
-    datagram
+    datagram.into()
 }
 
-fn resolve(message: &NetlinkBuffer<&[u8]>, faults: &Faults, out: &mut Vec<Vec<u8>>) {
+fn resolve(message: &NetlinkBuffer<&[u8]>, faults: &Faults, out: &mut Vec<Answer>) {
     let payload = message.payload();
     let asks = GenlHeader::parse(payload).is_ok_and(|it| it.cmd == CTRL_CMD_GETFAMILY);
     let named =
@@ -110,7 +124,7 @@ fn resolve(message: &NetlinkBuffer<&[u8]>, faults: &Faults, out: &mut Vec<Vec<u8
     datagram.extend(CTRL_ATTR_FAMILY_ID.to_ne_bytes());
     datagram.extend(FAMILY_NUMBER.to_ne_bytes());
     datagram.extend([0, 0]);
-    out.push(datagram);
+    out.push(datagram.into());
     out.push(acknowledge(message, Ok(())));
 }
 
@@ -119,7 +133,7 @@ fn family(
     state: &mut State,
     faults: &mut Faults,
     log: &mut Vec<Request>,
-    out: &mut Vec<Vec<u8>>,
+    out: &mut Vec<Answer>,
 ) {
     let refused = |errno| Err((errno, None));
     if faults.forbidden {
@@ -150,7 +164,7 @@ fn family(
                 Ok(answer) => {
                     let mut datagram = Vec::new();
                     answer.write(FAMILY_NUMBER, 0, message.sequence_number(), &mut datagram);
-                    out.push(datagram);
+                    out.push(datagram.into());
                     out.push(acknowledge(message, Ok(())));
                 }
                 Err(errno) => out.push(acknowledge(message, refused(errno))),
@@ -183,7 +197,7 @@ fn dump(
     asked: &Message,
     state: &State,
     faults: &mut Faults,
-    out: &mut Vec<Vec<u8>>,
+    out: &mut Vec<Answer>,
 ) {
     if faults.busy_dumps > 0 {
         faults.busy_dumps -= 1;
@@ -209,12 +223,12 @@ fn dump(
         for entry in part {
             entry.write(FAMILY_NUMBER, flags, message.sequence_number(), &mut datagram);
         }
-        out.push(datagram);
+        out.push(Answer { bytes: datagram, is_dump: true });
     }
     let mut done = Vec::new();
     ack::write_header(4, NLMSG_DONE, flags, message.sequence_number(), &mut done);
     done.extend(0i32.to_ne_bytes());
-    out.push(done);
+    out.push(Answer { bytes: done, is_dump: true });
 }
 
 fn services(state: &State) -> Vec<Message> {

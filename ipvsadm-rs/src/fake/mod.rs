@@ -58,7 +58,13 @@ impl FakeKernel {
     /// A connection, to be used as `Ipvs::with_transport(kernel.connect())`.
     #[must_use]
     pub fn connect(&self) -> FakeTransport {
-        FakeTransport { kernel: self.clone(), unread: VecDeque::new(), lost: false, capacity: 64 }
+        FakeTransport {
+            kernel: self.clone(),
+            unread: VecDeque::new(),
+            deaf: false,
+            loss_unreported: false,
+            capacity: 64,
+        }
     }
 
     /// What the table holds.
@@ -135,7 +141,10 @@ impl FakeKernel {
 pub struct FakeTransport {
     kernel: FakeKernel,
     unread: VecDeque<Vec<u8>>,
-    lost: bool,
+    /// A datagram was lost and the socket takes no more until it is empty, as in Linux.
+    deaf: bool,
+    /// The loss is still to be reported.
+    loss_unreported: bool,
     capacity: usize,
 }
 
@@ -156,24 +165,32 @@ impl Transport for FakeTransport {
     fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
         let mut shared = self.kernel.lock();
         let Shared { state, faults, log } = &mut *shared;
-        for answer in answers::to(datagram, state, faults, log) {
-            if faults.hanging {
-                continue;
-            }
-            if self.unread.len() < self.capacity {
-                self.unread.push_back(answer);
+        let answers = answers::to(datagram, state, faults, log);
+        for answer in if faults.hanging { Vec::new() } else { answers } {
+            // The kernel makes the pieces of a dump only as they are read, so those are never lost.
+            let fits = self.unread.len() < self.capacity && !self.deaf;
+            if fits || answer.is_dump {
+                self.unread.push_back(answer.bytes);
             } else {
-                self.lost = true;
+                self.loss_unreported |= !self.deaf;
+                self.deaf = true;
             }
         }
         Ok(())
     }
 
     fn receive(&mut self, datagram: &mut Vec<u8>) -> io::Result<()> {
-        if std::mem::take(&mut self.lost) {
+        if std::mem::take(&mut self.loss_unreported) {
             return Err(io::Error::from_raw_os_error(Errno::ENOBUFS as i32));
         }
         *datagram = self.unread.pop_front().ok_or(io::ErrorKind::TimedOut)?;
+        self.deaf &= !self.unread.is_empty();
+        Ok(())
+    }
+
+    fn discard_unread(&mut self) -> io::Result<()> {
+        self.unread.clear();
+        self.deaf = false;
         Ok(())
     }
 
