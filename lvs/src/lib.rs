@@ -1,1 +1,47 @@
-//! (skeleton)
+//! The director: keeps the kernel's IPVS table equal to what `lvs.cf` and the health reports ask for, and one
+//! monitor running per real server.
+//!
+//! What decides, top down; nothing of it meets the outside world:
+//!
+//! | module | decides |
+//! | --- | --- |
+//! | [`action`] | the protocol between decisions and the world; [`event`]: what is worth a log line |
+//! | [`engine`] | what follows from a report, a reload, an end; the snapshot for the status |
+//! | [`desired`] | the wanted table, from configuration and [`health`] |
+//! | [`plan`] | the requests from one table to another, in order |
+//! | [`reconciler`] | when to read the table, what to send, what to try again |
+//! | [`supervisor`] | when a monitor is started, restarted, stopped, given up |
+//! | [`nanny_args`] | a monitor's command line |
+//! | [`identity`] | which row of the kernel is which server of the file |
+//! | [`args`], [`dry_run`], [`status_view`] | what the command line means and how answers look |
+//!
+//! What carries out:
+//!
+//! | module | does |
+//! | --- | --- |
+//! | [`start`] | start-up in its order |
+//! | [`shell`] | owns the engine; threads, children, status |
+//! | [`kernel`] | the connection to IPVS |
+//! | [`configuration`] | reads the file; [`check`] tells what is wrong with it |
+//! | [`ask`] | asks the director that runs |
+
+pub mod action;
+pub mod args;
+pub mod ask;
+pub mod backoff;
+pub mod check;
+pub mod configuration;
+pub mod desired;
+pub mod dry_run;
+pub mod engine;
+pub mod event;
+pub mod health;
+pub mod identity;
+pub mod kernel;
+pub mod nanny_args;
+pub mod plan;
+pub mod reconciler;
+pub mod shell;
+pub mod start;
+pub mod status_view;
+pub mod supervisor;

@@ -1,2 +1,55 @@
-//! (skeleton)
-fn main() {}
+//! The program `lvs`: words to a command, the command carried out, its exit status.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use daemonkit::exit;
+use lvs::args::{self, Command, Mode};
+use lvs::{ask, check, configuration, start};
+
+fn main() -> ExitCode {
+    let command = match args::parse(std::env::args_os().skip(1)) {
+        Ok(command) => command,
+        Err(error) => {
+            complain(&format!("{error}\nTry `lvs --help`."));
+            return exit::USAGE.into();
+        }
+    };
+    let syslog = matches!(&command, Command::Run(run) if run.mode != Mode::Foreground);
+    let result = match command {
+        Command::Help => return print(args::HELP),
+        Command::Version => return print(concat!("lvs ", env!("CARGO_PKG_VERSION"), "\n")),
+        Command::Check(file) => {
+            return check::check(&file.unwrap_or_else(configuration::default_file)).into();
+        }
+        Command::Status { json, run_dir } => ask::status(&run_dir, json).map(|text| print(&text)),
+        Command::DryRun(run) => start::dry_run(run).map(|text| print(&text)),
+        Command::Run(run) => start::run(run),
+    };
+    result.unwrap_or_else(|error| {
+        match error.downcast_ref::<configuration::Unusable>() {
+            // Lines that begin with the file's name, as compilers write them.
+            Some(unusable) => complain_plainly(&unusable.to_string()),
+            None => complain(&format!("{error:#}")),
+        }
+        if syslog {
+            format!("{error:#}").lines().for_each(|line| tracing::error!("{line}"));
+        }
+        start::failure_code(&error).into()
+    })
+}
+
+/// Prints; a reader that has gone away has seen enough.
+fn print(text: &str) -> ExitCode {
+    let mut out = std::io::stdout();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    exit::OK.into()
+}
+
+fn complain(text: &str) {
+    complain_plainly(&format!("lvs: {text}"));
+}
+
+fn complain_plainly(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}

@@ -1,0 +1,56 @@
+//! What the engine is told and what it asks for: the whole protocol between the decisions and the shell.
+
+use daemonkit::children::Exit;
+use ipvsadm::{KernelError, Request, Table};
+use lvs_config::Config;
+
+use crate::event::Event;
+use crate::nanny_args::MonitorCommand;
+
+/// Something that happened. Only [`Input::Tick`] makes the engine act on the kernel or start monitors, so a burst
+/// of reports becomes one batch of requests.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// The file was read again: the new configuration, or one line per problem.
+    Reload(Result<Box<Config>, Vec<String>>),
+    /// The monitor with this token wrote a line.
+    Line(u64, String),
+    /// The output of the monitor with this token ended.
+    OutputEnded(u64),
+    /// The monitor with this token ended.
+    MonitorEnded(u64, Exit),
+    /// The monitor with this token could not be started.
+    SpawnFailed(u64, String),
+    /// Answer to [`Action::ReadTable`].
+    Table(Result<Table, String>),
+    /// Answer to [`Action::Apply`]: one outcome per request, or why the kernel could not be asked; then any part
+    /// of the requests may have been done.
+    Applied(Result<Vec<Result<(), KernelError>>, String>),
+    /// Time has passed, or all inputs that had arrived have been told.
+    Tick,
+    /// Withdraw and end.
+    Shutdown,
+}
+
+/// Something to do, in the order given.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Start a monitor; its lines and its end come back under this token.
+    Spawn(u64, MonitorCommand),
+    /// Ask the monitor with this token to end (SIGTERM).
+    Terminate(u64),
+    /// End the monitor with this token and all that it started (SIGKILL).
+    Kill(u64),
+    /// Read the kernel's table; answered by [`Input::Table`].
+    ReadTable,
+    /// Send these requests to the kernel; answered by [`Input::Applied`].
+    Apply(Vec<Request>),
+    /// The first plan is in the kernel: tell whoever waits for it.
+    Ready,
+    /// The status has changed.
+    Publish,
+    /// Write a log line.
+    Log(Event),
+    /// End this program with this exit code.
+    Exit(u8),
+}

@@ -1,0 +1,191 @@
+//! The command line: words to [`Command`]. Pure; `--help` says what is accepted.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use lexopt::Arg::{Long, Short, Value};
+use lvs_ipc::status::RUN_DIR;
+
+/// Text of `--help`.
+pub const HELP: &str = "\
+Usage: lvs [OPTION]...
+       lvs check [FILE]
+       lvs status [--json] [--run-dir DIR]
+
+The director: keeps the kernel's IPVS table equal to what lvs.cf and the health
+of the real servers ask for, and runs one monitor (nanny) per real server.
+SIGHUP reads the file again; SIGTERM withdraws the services and ends.
+
+  -c, --configfile FILE  the configuration [default: /etc/lvs-router/lvs.cf if
+                         there is one, else /etc/sysconfig/ha/lvs.cf]
+  -n, --nodaemon         stay in the foreground, log to standard error
+      --nofork           do not fork, log to syslog
+      --nanny PATH       the monitor [default: nanny beside this program if it
+                         is there, else /usr/sbin/nanny]
+      --run-dir DIR      folder of pid file and status socket
+                         [default: /run/lvs-router]
+  -t, --test-start       print what would be done, and do nothing
+      --check            check the configuration and end, as \"lvs check\"
+  -v, --verbose          log more, and make the monitors verbose
+  -h, --help             show this help
+      --version          show the version
+
+lvs status prints the virtual and real servers with health and weight, or with
+--json what the status socket gives.
+
+Without -n and --nofork it becomes a daemon. Standard output carries nothing but
+the line \"ready\" once the services are in the kernel, except for check, status
+and -t.
+
+Exit status: 0 done, 1 failed, 2 usage, 77 no permission (needs CAP_NET_ADMIN),
+78 the configuration cannot be used.
+";
+
+/// What the user wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Print [`HELP`].
+    Help,
+    /// Print the version.
+    Version,
+    /// Check a file, the default one if none is given.
+    Check(Option<PathBuf>),
+    /// Print the state of the director that runs.
+    Status {
+        /// As JSON instead of as a table.
+        json: bool,
+        /// Folder of its socket.
+        run_dir: PathBuf,
+    },
+    /// Print what [`Command::Run`] would do.
+    DryRun(Run),
+    /// Serve.
+    Run(Run),
+}
+
+/// How to serve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// Relation to the terminal.
+    pub mode: Mode,
+    /// The file, if not the default one.
+    pub config: Option<PathBuf>,
+    /// The monitor, if not the default one.
+    pub nanny: Option<PathBuf>,
+    /// Folder of pid file and status socket.
+    pub run_dir: PathBuf,
+    /// Log more.
+    pub verbose: bool,
+}
+
+/// Relation to the terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// In the background, log to syslog.
+    Daemon,
+    /// In the foreground, log to standard error.
+    Foreground,
+    /// Not forked, log to syslog.
+    NoFork,
+}
+
+/// Why the command line cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum UsageError {
+    /// An unknown option, or one without its value.
+    #[error(transparent)]
+    Option(#[from] lexopt::Error),
+    /// A word that means nothing here.
+    #[error("unexpected word {0:?}; the commands are \"check\" and \"status\", and none to serve")]
+    Word(OsString),
+    /// An option that does not go with the command.
+    #[error("{option} does not go with {command}")]
+    NotWith {
+        /// The option.
+        option: &'static str,
+        /// The command.
+        command: &'static str,
+    },
+}
+
+#[derive(Default)]
+struct Words {
+    mode: Option<Mode>,
+    config: Option<PathBuf>,
+    nanny: Option<PathBuf>,
+    run_dir: Option<PathBuf>,
+    verbose: bool,
+    dry_run: bool,
+    json: bool,
+    verb: Option<Verb>,
+    file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verb {
+    Check,
+    Status,
+}
+
+/// Reads the arguments, without the program's own name.
+///
+/// # Errors
+/// [`UsageError`], whose text is meant for the user.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, UsageError> {
+    let mut parser = lexopt::Parser::from_args(arguments);
+    let mut words = Words::default();
+    while let Some(word) = parser.next()? {
+        match word {
+            Short('h' | '?') | Long("help") => return Ok(Command::Help),
+            Long("version") => return Ok(Command::Version),
+            Short('n') | Long("nodaemon") => words.mode = Some(Mode::Foreground),
+            // The foreground is the stronger wish, as in the original.
+            Long("nofork") => words.mode = words.mode.or(Some(Mode::NoFork)),
+            Short('c') | Long("configfile") => words.config = Some(parser.value()?.into()),
+            Long("nanny") => words.nanny = Some(parser.value()?.into()),
+            Long("run-dir") => words.run_dir = Some(parser.value()?.into()),
+            Short('v') | Long("verbose") => words.verbose = true,
+            Short('t') | Long("test-start") => words.dry_run = true,
+            Long("json") => words.json = true,
+            Long("check") => words.verb = Some(Verb::Check),
+            Value(word) if words.verb.is_none() && word == "check" => words.verb = Some(Verb::Check),
+            Value(word) if words.verb.is_none() && word == "status" => words.verb = Some(Verb::Status),
+            Value(word) if words.verb == Some(Verb::Check) && words.file.is_none() => {
+                words.file = Some(word.into());
+            }
+            Value(word) => return Err(UsageError::Word(word)),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    words.fit_together()
+}
+
+impl Words {
+    fn fit_together(self) -> Result<Command, UsageError> {
+        let not_with = |given: bool, option, command| match given {
+            true => Err(UsageError::NotWith { option, command }),
+            false => Ok(()),
+        };
+        let run_dir = self.run_dir.unwrap_or_else(|| RUN_DIR.into());
+        match self.verb {
+            Some(Verb::Check) => {
+                not_with(self.json, "--json", "check")?;
+                not_with(self.dry_run, "-t", "check")?;
+                not_with(self.file.is_some() && self.config.is_some(), "-c", "check FILE")?;
+                Ok(Command::Check(self.file.or(self.config)))
+            }
+            Some(Verb::Status) => {
+                not_with(self.dry_run, "-t", "status")?;
+                not_with(self.config.is_some(), "-c", "status")?;
+                Ok(Command::Status { json: self.json, run_dir })
+            }
+            None => {
+                not_with(self.json, "--json", "serving; it belongs to \"lvs status\"")?;
+                let Self { config, nanny, verbose, .. } = self;
+                let mode = self.mode.unwrap_or(Mode::Daemon);
+                let run = Run { mode, config, nanny, run_dir, verbose };
+                Ok(if self.dry_run { Command::DryRun(run) } else { Command::Run(run) })
+            }
+        }
+    }
+}

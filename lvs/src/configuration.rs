@@ -1,0 +1,70 @@
+//! Which file, and what it takes to be served: reading it, and telling what is wrong with it.
+
+use std::path::{Path, PathBuf};
+
+use lvs_config::model::{Config, ServiceKind};
+use lvs_config::{Diagnostic, LoadError};
+
+/// The file of this suite, where there is one.
+pub const OWN_FILE: &str = "/etc/lvs-router/lvs.cf";
+/// The file of the original.
+pub const ORIGINAL_FILE: &str = "/etc/sysconfig/ha/lvs.cf";
+
+/// The file to read when none is named.
+#[must_use]
+pub fn default_file() -> PathBuf {
+    let own = Path::new(OWN_FILE);
+    if own.exists() { own } else { Path::new(ORIGINAL_FILE) }.to_owned()
+}
+
+/// A configuration that can be served.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Usable {
+    /// What the file says.
+    pub config: Config,
+    /// What is odd in it.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Why a file cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    /// It cannot be read or is wrong.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// It is about failover services.
+    #[error(
+        "{}: error: service = fos: failover services are not supported; lvs serves virtual servers (service = lvs)",
+        .0.display()
+    )]
+    FailoverServices(PathBuf),
+}
+
+impl Unusable {
+    /// One line per problem, for logs and the status.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        self.to_string().lines().map(str::to_owned).collect()
+    }
+
+    /// What can be shown with the place in the file.
+    #[must_use]
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        match self {
+            Self::Load(LoadError::Invalid { diagnostics, .. }) => diagnostics,
+            Self::Load(LoadError::Read { .. }) | Self::FailoverServices(_) => &[],
+        }
+    }
+}
+
+/// Reads and checks `path`. May wait for the name service.
+///
+/// # Errors
+/// [`Unusable`].
+pub fn load(path: &Path) -> Result<Usable, Unusable> {
+    let loaded = lvs_config::load(path)?;
+    if loaded.config.service == ServiceKind::Fos {
+        return Err(Unusable::FailoverServices(path.to_owned()));
+    }
+    Ok(Usable { config: loaded.config, warnings: loaded.warnings })
+}

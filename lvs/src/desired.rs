@@ -1,0 +1,131 @@
+//! The table that the kernel should hold: configuration and health in, services and destinations out.
+//!
+//! The only translator between the file's vocabulary and the kernel's. How to get there from what is, is
+//! [`crate::plan`]'s business.
+
+use std::collections::BTreeSet;
+
+use ipvsadm::{Destination, DestinationId, Family, Persistence, Scheduler, Service, ServiceFlags, ServiceId};
+use lvs_config::model::{self, Config, VirtualServer};
+
+use crate::health::Standing;
+use crate::identity::{ServerKey, destination_id, forward, service_id};
+
+/// Weight of a sorry server, which is always alone.
+const SORRY_WEIGHT: u32 = 1;
+
+/// All that the file asks of the kernel, in file order.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Wanted {
+    /// The services, each identity once.
+    pub services: Vec<WantedService>,
+}
+
+/// One service as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WantedService {
+    /// The service.
+    pub service: Service,
+    /// Its destinations, each identity once.
+    pub destinations: Vec<Destination>,
+    /// Rows that a foreign monitor program adds and removes by itself: never touched.
+    pub left_alone: BTreeSet<DestinationId>,
+    /// Whether the last of [`WantedService::destinations`] is the sorry server.
+    pub sorry: bool,
+}
+
+/// Computes the table for the active virtual servers of `config`. `standing` tells each real server's; it is asked
+/// for active servers of active virtual servers only.
+///
+/// A sorry server is wanted exactly when no real server of its service can take a connection.
+#[must_use]
+pub fn wanted(config: &Config, standing: impl Fn(&ServerKey) -> Standing) -> Wanted {
+    let mut seen: BTreeSet<ServiceId> = BTreeSet::new();
+    let services = config
+        .active_virtual_servers()
+        .filter(|virtual_server| seen.insert(service_id(virtual_server)))
+        .map(|virtual_server| wanted_service(virtual_server, &standing))
+        .collect();
+    Wanted { services }
+}
+
+fn wanted_service(
+    virtual_server: &VirtualServer,
+    standing: impl Fn(&ServerKey) -> Standing,
+) -> WantedService {
+    let mut wanted = WantedService {
+        service: service(virtual_server),
+        destinations: Vec::new(),
+        left_alone: BTreeSet::new(),
+        sorry: false,
+    };
+    let forward = forward(virtual_server.forwarding);
+    let mut usable = false;
+    for server in virtual_server.active_servers() {
+        let id = destination_id(virtual_server, server.address, server.port);
+        let weight = match standing(&ServerKey::of(virtual_server, server)) {
+            Standing::Out => None,
+            Standing::Kept(weight) => Some(weight),
+            Standing::Serving(reported) => Some(reported.map_or(server.weight.value(), u32::from)),
+            Standing::Failed => virtual_server.quiesce.then_some(0),
+        };
+        usable |= weight.is_some_and(|weight| weight > 0);
+        if virtual_server.check.client_monitor.is_some() {
+            wanted.left_alone.insert(id);
+        } else if let Some(weight) = weight {
+            wanted.put(Destination { weight, ..Destination::new(id, forward) });
+        }
+    }
+    if let Some(address) = virtual_server.sorry_server.filter(|_| !usable) {
+        let id = destination_id(virtual_server, address, virtual_server.port);
+        wanted.put(Destination { weight: SORRY_WEIGHT, ..Destination::new(id, forward) });
+        wanted.sorry = true;
+    }
+    wanted
+}
+
+impl WantedService {
+    /// Adds a destination. Two servers of the file that the kernel cannot tell apart (one address checked on two
+    /// ports under direct routing) share a row, which has the greater weight.
+    fn put(&mut self, destination: Destination) {
+        match self.destinations.iter_mut().find(|known| known.id == destination.id) {
+            Some(known) => known.weight = known.weight.max(destination.weight),
+            None => self.destinations.push(destination),
+        }
+    }
+}
+
+fn service(virtual_server: &VirtualServer) -> Service {
+    let id = service_id(virtual_server);
+    Service {
+        id,
+        scheduler: scheduler(virtual_server.scheduler),
+        flags: ServiceFlags::NONE,
+        persistence: virtual_server.persistence.map(|persistence| Persistence {
+            timeout: persistence.timeout,
+            granularity: persistence.granularity.min(Family::bits(id.family())),
+            engine: None,
+        }),
+    }
+}
+
+/// The kernel's name of a scheduler.
+#[must_use]
+pub fn scheduler(scheduler: model::Scheduler) -> Scheduler {
+    match scheduler {
+        model::Scheduler::Rr => Scheduler::RR,
+        model::Scheduler::Wrr => Scheduler::WRR,
+        model::Scheduler::Lc => Scheduler::LC,
+        model::Scheduler::Wlc => Scheduler::WLC,
+        model::Scheduler::Lblc => Scheduler::LBLC,
+        model::Scheduler::Lblcr => Scheduler::LBLCR,
+        model::Scheduler::Dh => Scheduler::DH,
+        model::Scheduler::Sh => Scheduler::SH,
+        model::Scheduler::Sed => Scheduler::SED,
+        model::Scheduler::Nq => Scheduler::NQ,
+        model::Scheduler::Fo => Scheduler::FO,
+        model::Scheduler::Ovf => Scheduler::OVF,
+        model::Scheduler::Mh => Scheduler::MH,
+        model::Scheduler::Twos => Scheduler::TWOS,
+    }
+}

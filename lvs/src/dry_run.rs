@@ -1,0 +1,72 @@
+//! `lvs -t`: what serving a file would do, as lines for a shell. Pure; nothing is started or changed.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use ipvsadm::{Request, Table};
+use lvs_config::Config;
+use lvs_config::model::VirtualServer;
+
+use crate::desired::wanted;
+use crate::health::Standing;
+use crate::identity::{ServerKey, destination_id, service_id};
+use crate::nanny_args::{MonitorCommand, MonitorSettings};
+use crate::plan::{accept, plan};
+
+/// The lines, given the kernel's table as it is; `None` if it cannot be read.
+#[must_use]
+pub fn render(config: &Config, monitors: &MonitorSettings, table: Option<&Table>) -> String {
+    let mut text = String::new();
+    if table.is_none() {
+        text.push_str("# The kernel's table cannot be read; the lines are for an empty one.\n");
+    }
+    let mut table = table.cloned().unwrap_or_default();
+    let kept: BTreeSet<ServerKey> =
+        config.active_virtual_servers().flat_map(|v| rows_kept(v, &table)).collect();
+    let at_once = wanted(config, |key| if kept.contains(key) { Standing::Kept(1) } else { Standing::Out });
+    section(&mut text, "At once:", &plan_and_accept(&at_once, &mut table));
+    let checked = wanted(config, |_| Standing::Serving(None));
+    section(
+        &mut text,
+        "When every real server has passed its check:",
+        &plan_and_accept(&checked, &mut table),
+    );
+    text.push_str("# Monitors:\n");
+    for virtual_server in config.active_virtual_servers() {
+        for server in virtual_server.active_servers() {
+            let command = MonitorCommand::new(monitors, config, virtual_server, server);
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{}", command.shell_line());
+        }
+    }
+    text
+}
+
+/// The servers whose row is in the table already; they keep it until their first check.
+fn rows_kept(virtual_server: &VirtualServer, table: &Table) -> Vec<ServerKey> {
+    let Some(entry) = table.find(&service_id(virtual_server)) else { return Vec::new() };
+    let has_row = |address, port| entry.find(&destination_id(virtual_server, address, port)).is_some();
+    virtual_server
+        .active_servers()
+        .filter(|server| has_row(server.address, server.port))
+        .map(|server| ServerKey::of(virtual_server, server))
+        .collect()
+}
+
+fn plan_and_accept(wanted: &crate::desired::Wanted, table: &mut Table) -> Vec<Request> {
+    let requests = plan(wanted, table, &BTreeSet::new());
+    for request in &requests {
+        accept(table, request);
+    }
+    requests
+}
+
+fn section(text: &mut String, title: &str, requests: &[Request]) {
+    let _ = writeln!(text, "# {title}");
+    for request in requests {
+        let _ = writeln!(text, "ipvsadm {request}");
+    }
+    if requests.is_empty() {
+        text.push_str("# nothing\n");
+    }
+}

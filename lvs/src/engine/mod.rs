@@ -1,0 +1,289 @@
+//! The director's decisions: what monitors say and what the file asks, in; monitors to start and requests to the
+//! kernel, out. No clock, no file, no process, no socket.
+//!
+//! ```text
+//!  file ──> Config ──┐
+//!                    ├─> desired ──> reconciler ──> requests ──> kernel
+//!  reports ─> health ┘                   ^───────── table (every second)
+//!  Config ──> supervisor ──> monitors to start and stop
+//! ```
+//!
+//! | input | serving | stopping |
+//! | --- | --- | --- |
+//! | `Reload(Ok)` | difference: monitors, health kept for what stays, new table wanted | ignored |
+//! | `Reload(Err)` | nothing changes; logged, in the status | ignored |
+//! | `Line` | health or weight of its server | ignored |
+//! | `MonitorEnded`, `SpawnFailed`, `OutputEnded` | restart later; health stays | one less to wait for |
+//! | `Table`, `Applied` | adoption, drift, refusals | as serving |
+//! | `Tick` | start monitors, read or change the table, ready, publish | withdraw; exit when all is done |
+//! | `Shutdown` | stopping: nothing is wanted any more | ignored |
+
+mod reload;
+mod status;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use daemonkit::clock::Mono;
+use daemonkit::exit;
+use lvs_config::Config;
+use lvs_ipc::report::Report;
+use lvs_ipc::status::Health;
+
+use crate::action::{Action, Input};
+use crate::desired::{Wanted, wanted};
+use crate::event::Event;
+use crate::health::{ServerHealth, Standing};
+use crate::identity::{ServerKey, destination_id};
+use crate::nanny_args::MonitorSettings;
+use crate::reconciler::Reconciler;
+use crate::supervisor::Supervisor;
+
+pub use status::WallClock;
+
+/// Longest time between being asked to stop and ending, whatever is left then.
+pub const STOP_LIMIT: Duration = Duration::from_secs(6);
+/// Shortest time between two snapshots of the status.
+pub const PUBLISH_INTERVAL: Duration = Duration::from_millis(100);
+
+/// What does not come from the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The file, for the status.
+    pub config_path: PathBuf,
+    /// How monitors are started.
+    pub monitors: MonitorSettings,
+}
+
+/// A yes or no with its reason and time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Verdict {
+    good: bool,
+    reason: String,
+    since: Mono,
+}
+
+impl Verdict {
+    /// Takes a new verdict; the time stays when yes stays yes or no stays no.
+    fn update(&mut self, now: Mono, good: bool, reason: String) {
+        if self.good != good {
+            self.since = now;
+        }
+        self.good = good;
+        self.reason = reason;
+    }
+}
+
+/// What is known of one active real server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Server {
+    /// Name of its virtual server in the file, for people.
+    vs: String,
+    health: ServerHealth,
+}
+
+/// The director.
+#[derive(Debug)]
+pub struct Engine {
+    settings: Settings,
+    config: Config,
+    servers: BTreeMap<ServerKey, Server>,
+    supervisor: Supervisor,
+    reconciler: Reconciler,
+    reload: Verdict,
+    table: Verdict,
+    ready: bool,
+    /// When the time to stop is over.
+    stop_by: Option<Mono>,
+    /// What is wanted may have changed since it was last computed.
+    stale: bool,
+    unpublished: bool,
+    publish_due: Mono,
+}
+
+impl Engine {
+    /// A director that begins to serve `config` with the first tick.
+    #[must_use]
+    pub fn new(now: Mono, settings: Settings, config: Config) -> Self {
+        let good = |reason: &str| Verdict { good: true, reason: reason.into(), since: now };
+        let mut engine = Self {
+            settings,
+            config,
+            servers: BTreeMap::new(),
+            supervisor: Supervisor::default(),
+            reconciler: Reconciler::new(now),
+            reload: good("read at start"),
+            table: Verdict { good: false, ..good("the kernel's table has not been read yet") },
+            ready: false,
+            stop_by: None,
+            stale: true,
+            unpublished: true,
+            publish_due: now,
+        };
+        engine.begin(now);
+        engine
+    }
+
+    /// One step; the actions come in the order in which they are to be carried out.
+    pub fn step(&mut self, now: Mono, input: Input) -> Vec<Action> {
+        match input {
+            Input::Tick => return self.tick(now),
+            Input::Line(token, line) => return self.line(now, token, &line),
+            Input::OutputEnded(token) => {
+                self.supervisor.output_ended(now, token);
+                return Vec::new();
+            }
+            _ => self.unpublished = true,
+        }
+        match input {
+            Input::Reload(_) if self.stop_by.is_some() => Vec::new(),
+            Input::Reload(Ok(config)) => self.reload(now, *config),
+            Input::Reload(Err(problems)) => {
+                self.reload.update(now, false, problems.join("\n"));
+                vec![Action::Log(Event::ReloadRefused(problems))]
+            }
+            Input::MonitorEnded(token, exit) => self.supervisor.ended(now, token, exit),
+            Input::SpawnFailed(token, reason) => self.supervisor.spawn_failed(now, token, reason),
+            Input::Table(result) => {
+                let first = self.reconciler.believed().is_none();
+                let mut actions = self.reconciler.table(now, result);
+                actions.extend(self.adopt().filter(|_| first));
+                actions
+            }
+            Input::Applied(result) => self.reconciler.applied(now, result),
+            Input::Shutdown => self.shut_down(now),
+            Input::Tick | Input::Line(..) | Input::OutputEnded(_) => Vec::new(),
+        }
+    }
+
+    /// When to call [`Engine::step`] with [`Input::Tick`] if nothing happens before.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Mono> {
+        let publish = self.unpublished.then_some(self.publish_due);
+        [self.supervisor.deadline(), self.reconciler.deadline(), self.stop_by, publish]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn line(&mut self, now: Mono, token: u64, line: &str) -> Vec<Action> {
+        let Some(key) = self.supervisor.server_of(token) else { return Vec::new() };
+        let Some(server) = self.servers.get_mut(&key) else { return Vec::new() };
+        let vs = server.vs.clone();
+        let event = match Report::parse(line) {
+            Ok(Report::Active { took, reason, .. }) => server.checked(now, key, true, took, reason),
+            Ok(Report::Inactive { took, reason, .. }) => server.checked(now, key, false, took, reason),
+            Ok(Report::Weight { weight, reason, .. }) => {
+                server.health.weighed(weight).then_some(Event::Weight { vs, key, to: weight, reason })
+            }
+            Err(error) => return vec![Action::Log(Event::NoReport { key, reason: error.to_string() })],
+        };
+        self.stale = true;
+        self.unpublished |= event.is_some();
+        event.map(Action::Log).into_iter().collect()
+    }
+
+    fn tick(&mut self, now: Mono) -> Vec<Action> {
+        let mut actions = self.supervisor.tick(now);
+        self.unpublished |= !actions.is_empty();
+        if std::mem::take(&mut self.stale) {
+            self.reconciler.want(self.compute());
+        }
+        actions.extend(self.reconciler.tick(now));
+        let (good, reason) = match self.reconciler.trouble() {
+            None => (true, "as wanted".into()),
+            Some(trouble) => (false, trouble),
+        };
+        if (good, &reason) != (self.table.good, &self.table.reason) {
+            self.table.update(now, good, reason);
+            self.unpublished = true;
+        }
+        if !self.ready && self.reconciler.is_settled() {
+            self.ready = true;
+            actions.push(Action::Ready);
+        }
+        if self.unpublished && now >= self.publish_due {
+            self.unpublished = false;
+            self.publish_due = now + PUBLISH_INTERVAL;
+            actions.push(Action::Publish);
+        }
+        actions.extend(self.finish(now));
+        actions
+    }
+
+    fn compute(&self) -> Wanted {
+        if self.stop_by.is_some() {
+            return Wanted::default();
+        }
+        wanted(&self.config, |key| {
+            self.servers.get(key).map_or(Standing::Out, |server| server.health.standing())
+        })
+    }
+
+    /// Lets servers that nobody has checked yet keep the rows that the table has for them. Says what was found
+    /// of ours, if anything.
+    fn adopt(&mut self) -> Option<Action> {
+        let table = self.reconciler.believed()?;
+        let (mut services, mut servers) = (0, 0);
+        for virtual_server in self.config.active_virtual_servers() {
+            let entry = table.find(&crate::identity::service_id(virtual_server));
+            services += usize::from(entry.is_some());
+            for server in virtual_server.active_servers() {
+                let id = destination_id(virtual_server, server.address, server.port);
+                let row = entry.and_then(|entry| entry.find(&id));
+                servers += usize::from(row.is_some());
+                if let Some(known) = self.servers.get_mut(&ServerKey::of(virtual_server, server)) {
+                    known.health.found(row.map(|row| row.destination.weight));
+                }
+            }
+        }
+        self.stale = true;
+        (services > 0).then_some(Action::Log(Event::Adopted { services, servers }))
+    }
+
+    fn shut_down(&mut self, now: Mono) -> Vec<Action> {
+        if self.stop_by.is_some() {
+            return Vec::new();
+        }
+        self.stop_by = Some(now + STOP_LIMIT);
+        self.stale = true;
+        let services = self.reconciler.wanted().services.len();
+        let mut actions = vec![Action::Log(Event::Stopping { services })];
+        actions.extend(self.supervisor.want(now, Vec::new()).0);
+        actions
+    }
+
+    /// Ends when stopping is done or takes too long.
+    fn finish(&self, now: Mono) -> Vec<Action> {
+        let Some(stop_by) = self.stop_by else { return Vec::new() };
+        let withdrawn = self.reconciler.is_settled() && self.reconciler.trouble().is_none();
+        let leaving = self.supervisor.leaving();
+        if withdrawn && leaving == 0 {
+            return vec![Action::Exit(exit::OK)];
+        }
+        if now < stop_by {
+            return Vec::new();
+        }
+        let mut left = self.reconciler.trouble().unwrap_or_default();
+        if leaving > 0 {
+            left = format!("{leaving} monitors still run {left}");
+        }
+        vec![Action::Log(Event::StopTimedOut { left }), Action::Exit(exit::FAILED)]
+    }
+}
+
+impl Server {
+    fn checked(
+        &mut self,
+        now: Mono,
+        key: ServerKey,
+        up: bool,
+        took: Duration,
+        reason: String,
+    ) -> Option<Event> {
+        let from = self.health.checked(now, up, &reason)?;
+        let to = if up { Health::Up } else { Health::Down };
+        Some(Event::Health { vs: self.vs.clone(), key, from, to, reason, took })
+    }
+}

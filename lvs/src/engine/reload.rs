@@ -1,0 +1,119 @@
+//! Taking a configuration: what stays keeps its health and its monitor, and only the rest changes.
+//!
+//! A virtual server that moved (another address, port, protocol or mask under the same name) takes the health of
+//! its servers along, so that the new service serves before the old one goes.
+
+use std::collections::{BTreeMap, HashMap};
+
+use daemonkit::clock::Mono;
+use ipvsadm::Timeouts;
+use lvs_config::Config;
+
+use super::{Engine, Server};
+use crate::action::Action;
+use crate::event::Event;
+use crate::health::ServerHealth;
+use crate::identity::ServerKey;
+use crate::nanny_args::MonitorCommand;
+
+impl Engine {
+    /// Makes the first configuration, which is in `self` already, the one in force.
+    pub(super) fn begin(&mut self, now: Mono) {
+        self.servers = servers_of(&self.config, |_, _| ServerHealth::unknown(now));
+        let commands = self.commands();
+        // There is nothing to stop yet.
+        let _ = self.supervisor.want(now, commands);
+        self.ask_for_timeouts(None);
+    }
+
+    /// Takes a new configuration.
+    pub(super) fn reload(&mut self, now: Mono, config: Config) -> Vec<Action> {
+        let old_config = std::mem::replace(&mut self.config, config);
+        let old = std::mem::take(&mut self.servers);
+        let moved = moved_servers(&old_config, &self.config);
+        self.servers = servers_of(&self.config, |name, key| {
+            let before = old.get(&key).or_else(|| old.get(moved.get(&(name, key.server))?));
+            before.map_or_else(|| ServerHealth::unknown(now), |server| server.health.clone())
+        });
+        self.forget_weights_of(&old_config);
+        // The table was read within the last second; a row that is there already need not wait for a check.
+        let _ = self.adopt();
+        self.stale = true;
+        self.reload.update(now, true, "read again".into());
+        self.ask_for_timeouts(Some(&old_config));
+        let commands = self.commands();
+        let (mut actions, monitors_changed) = self.supervisor.want(now, commands);
+        actions.push(Action::Log(Event::Reloaded {
+            virtual_servers: self.config.active_virtual_servers().count(),
+            real_servers: self.servers.len(),
+            monitors_changed,
+        }));
+        actions
+    }
+
+    fn commands(&self) -> Vec<(ServerKey, MonitorCommand)> {
+        each_server(&self.config)
+            .map(|(virtual_server, server)| {
+                let key = ServerKey::of(virtual_server, server);
+                (key, MonitorCommand::new(&self.settings.monitors, &self.config, virtual_server, server))
+            })
+            .collect()
+    }
+
+    /// A weight that a monitor computed was relative to the file's; where that changed, it is void.
+    fn forget_weights_of(&mut self, old: &Config) {
+        let weights: HashMap<ServerKey, u32> =
+            each_server(old).map(|(v, server)| (ServerKey::of(v, server), server.weight.value())).collect();
+        for (virtual_server, server) in each_server(&self.config) {
+            let key = ServerKey::of(virtual_server, server);
+            if weights.get(&key).is_some_and(|before| *before != server.weight.value())
+                && let Some(known) = self.servers.get_mut(&key)
+            {
+                known.health.forget_reported_weight();
+            }
+        }
+    }
+
+    fn ask_for_timeouts(&mut self, old: Option<&Config>) {
+        let wanted = self.config.timeouts;
+        if wanted != old.map_or_else(Default::default, |old| old.timeouts) {
+            self.reconciler.set_timeouts(Timeouts {
+                tcp: wanted.tcp.unwrap_or_default(),
+                tcp_fin: wanted.tcp_fin.unwrap_or_default(),
+                udp: wanted.udp.unwrap_or_default(),
+            });
+        }
+    }
+}
+
+/// The active servers of the active virtual servers.
+fn each_server(
+    config: &Config,
+) -> impl Iterator<Item = (&lvs_config::model::VirtualServer, &lvs_config::model::RealServer)> {
+    config.active_virtual_servers().flat_map(|v| v.active_servers().map(move |server| (v, server)))
+}
+
+fn servers_of<'a>(
+    config: &'a Config,
+    mut health: impl FnMut(&'a str, ServerKey) -> ServerHealth,
+) -> BTreeMap<ServerKey, Server> {
+    each_server(config)
+        .map(|(virtual_server, server)| {
+            let key = ServerKey::of(virtual_server, server);
+            let health = health(&virtual_server.name, key);
+            (key, Server { vs: virtual_server.name.clone(), health })
+        })
+        .collect()
+}
+
+/// Servers of virtual servers that are gone under their old identity, by the name of their virtual server and
+/// what is checked.
+fn moved_servers<'a>(old: &'a Config, new: &Config) -> HashMap<(&'a str, ipvsadm::DestinationId), ServerKey> {
+    let staying: std::collections::BTreeSet<_> =
+        new.active_virtual_servers().map(crate::identity::service_id).collect();
+    each_server(old)
+        .map(|(virtual_server, server)| (virtual_server, ServerKey::of(virtual_server, server)))
+        .filter(|(_, key)| !staying.contains(&key.service))
+        .map(|(virtual_server, key)| ((virtual_server.name.as_str(), key.server), key))
+        .collect()
+}

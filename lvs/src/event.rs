@@ -1,0 +1,214 @@
+//! What is worth a log line: one per transition, with its reason; a steady state says nothing.
+
+use std::time::Duration;
+
+use daemonkit::children::Exit;
+use ipvsadm::Request;
+use lvs_ipc::status::Health;
+
+use crate::identity::ServerKey;
+
+/// A transition. `vs` is the name of the virtual server in the file.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// A real server's health changed.
+    Health {
+        /// Virtual server.
+        vs: String,
+        /// Real server.
+        key: ServerKey,
+        /// Health before.
+        from: Health,
+        /// Health now.
+        to: Health,
+        /// What the monitor said.
+        reason: String,
+        /// How long the deciding probe took.
+        took: Duration,
+    },
+    /// A monitor gave a real server a weight.
+    Weight {
+        /// Virtual server.
+        vs: String,
+        /// Real server.
+        key: ServerKey,
+        /// The weight.
+        to: u16,
+        /// What the monitor said.
+        reason: String,
+    },
+    /// Rows of our services that were in the table at start and stay.
+    Adopted {
+        /// How many services.
+        services: usize,
+        /// How many real servers keep their row until their first check.
+        servers: usize,
+    },
+    /// The table is not as we left it; this puts it right.
+    Drift(Request),
+    /// Further repairs that are not logged one by one.
+    MoreDrift(usize),
+    /// The kernel refused a request; it is tried again.
+    Refused {
+        /// The request and the kernel's reason.
+        error: String,
+        /// When it is tried again.
+        retry_in: Duration,
+    },
+    /// A request that was refused before has been accepted, or is not needed any more.
+    NoLongerRefused(Request),
+    /// The kernel could not be asked.
+    KernelUnreachable {
+        /// Why.
+        reason: String,
+        /// When it is tried again.
+        retry_in: Duration,
+    },
+    /// The kernel answers again.
+    KernelBack,
+    /// A monitor was started.
+    MonitorStarted(ServerKey),
+    /// A monitor ended by itself; the server keeps its state meanwhile.
+    MonitorEnded {
+        /// Its real server.
+        key: ServerKey,
+        /// How.
+        exit: Exit,
+        /// When it is started again.
+        restart_in: Duration,
+    },
+    /// A monitor could not be started.
+    MonitorNotStarted {
+        /// Its real server.
+        key: ServerKey,
+        /// Why.
+        reason: String,
+        /// When it is tried again.
+        retry_in: Duration,
+    },
+    /// A monitor ended saying that it would end again; it stays down until the file is read again.
+    MonitorGivenUp {
+        /// Its real server.
+        key: ServerKey,
+        /// How it ended.
+        exit: Exit,
+    },
+    /// A monitor closed its output but did not end, so it is replaced.
+    MonitorMute(ServerKey),
+    /// A monitor wrote something that is no report.
+    NoReport {
+        /// Its real server.
+        key: ServerKey,
+        /// What is wrong with the line.
+        reason: String,
+    },
+    /// A new configuration is in force.
+    Reloaded {
+        /// Active virtual servers.
+        virtual_servers: usize,
+        /// Active real servers.
+        real_servers: usize,
+        /// Monitors that were started, stopped or replaced.
+        monitors_changed: usize,
+    },
+    /// The file cannot be used; nothing changed. One line per problem.
+    ReloadRefused(Vec<String>),
+    /// The services are being withdrawn.
+    Stopping {
+        /// How many.
+        services: usize,
+    },
+    /// The time to stop in order is over.
+    StopTimedOut {
+        /// What was not finished.
+        left: String,
+    },
+}
+
+impl Event {
+    /// Writes the line.
+    pub fn log(&self) {
+        match self {
+            Self::Health { vs, key, from, to, reason, took } => {
+                let took_ms = took.as_millis();
+                if *to == Health::Down {
+                    tracing::warn!(%vs, rs = %key.server, %from, %to, %reason, took_ms, "real server down");
+                } else {
+                    tracing::info!(%vs, rs = %key.server, %from, %to, %reason, took_ms, "real server up");
+                }
+            }
+            Self::Weight { vs, key, to, reason } => {
+                tracing::info!(%vs, rs = %key.server, %to, %reason, "weight changed");
+            }
+            Self::Reloaded { virtual_servers, real_servers, monitors_changed } => {
+                tracing::info!(virtual_servers, real_servers, monitors_changed, "configuration in force");
+            }
+            Self::ReloadRefused(lines) => {
+                for line in lines {
+                    tracing::error!("{line}");
+                }
+                tracing::error!(problems = lines.len(), "the file cannot be used; nothing changed");
+            }
+            Self::Stopping { services } => tracing::info!(services, "stopping: withdrawing our services"),
+            Self::StopTimedOut { left } => tracing::error!(%left, "could not stop in order"),
+            _ if self.is_about_kernel() => self.log_kernel(),
+            _ => self.log_monitor(),
+        }
+    }
+
+    fn is_about_kernel(&self) -> bool {
+        matches!(
+            self,
+            Self::Adopted { .. }
+                | Self::Drift(_)
+                | Self::MoreDrift(_)
+                | Self::Refused { .. }
+                | Self::NoLongerRefused(_)
+                | Self::KernelUnreachable { .. }
+                | Self::KernelBack
+        )
+    }
+
+    fn log_kernel(&self) {
+        match self {
+            Self::Adopted { services, servers } => {
+                tracing::info!(services, servers, "adopted what is in the kernel already");
+            }
+            Self::Drift(request) => tracing::warn!(repair = %request, "repairing a change by somebody else"),
+            Self::MoreDrift(count) => tracing::warn!(count, "more repairs of the same kind"),
+            Self::Refused { error, retry_in } => {
+                tracing::error!(%error, ?retry_in, "the kernel refused a request");
+            }
+            Self::NoLongerRefused(request) => tracing::info!(%request, "no longer refused by the kernel"),
+            Self::KernelUnreachable { reason, retry_in } => {
+                tracing::error!(%reason, ?retry_in, "cannot reach IPVS; the table stays as it is");
+            }
+            Self::KernelBack => tracing::info!("IPVS can be reached again"),
+            _ => {}
+        }
+    }
+
+    fn log_monitor(&self) {
+        match self {
+            Self::MonitorStarted(key) => {
+                tracing::debug!(service = %key.service, rs = %key.server, "monitor started");
+            }
+            Self::MonitorEnded { key, exit, restart_in } => {
+                tracing::warn!(service = %key.service, rs = %key.server, reason = %exit, ?restart_in, "monitor ended");
+            }
+            Self::MonitorNotStarted { key, reason, retry_in } => {
+                tracing::error!(service = %key.service, rs = %key.server, %reason, ?retry_in, "cannot start monitor");
+            }
+            Self::MonitorGivenUp { key, exit } => {
+                tracing::error!(service = %key.service, rs = %key.server, reason = %exit, "monitor given up; reload to try again");
+            }
+            Self::MonitorMute(key) => {
+                tracing::warn!(service = %key.service, rs = %key.server, "monitor closed its output; replacing it");
+            }
+            Self::NoReport { key, reason } => {
+                tracing::debug!(service = %key.service, rs = %key.server, %reason, "monitor said something else");
+            }
+            _ => {}
+        }
+    }
+}

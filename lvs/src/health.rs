@@ -1,0 +1,184 @@
+//! What is known of one real server, and what that makes of it in the kernel's table.
+//!
+//! Fed with reports and with what was found in the table; asks for nothing, and never looks at a clock.
+
+use daemonkit::clock::Mono;
+use lvs_ipc::status::Health;
+
+/// What a real server's health asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Not in the table: not checked yet, or failed before it ever served.
+    Out,
+    /// Stays as it was found in the table, with this weight, until its first check decides.
+    Kept(u32),
+    /// Serves; `None` is the weight of the file.
+    Serving(Option<u16>),
+    /// Served and failed: out, or weight 0 where the virtual server quiesces.
+    Failed,
+}
+
+/// A row that may have been in the table before the server's first check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    /// The table has not been looked at since the server became known.
+    NotLooked,
+    /// It was not there.
+    Nothing,
+    /// It was there with this weight.
+    Weight(u32),
+}
+
+/// Health of one real server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerHealth {
+    state: Health,
+    reason: String,
+    since: Mono,
+    reported_weight: Option<u16>,
+    served: bool,
+    found: Found,
+}
+
+impl ServerHealth {
+    /// A server that nobody has checked.
+    #[must_use]
+    pub fn unknown(now: Mono) -> Self {
+        Self {
+            state: Health::Unknown,
+            reason: "not checked yet".into(),
+            since: now,
+            reported_weight: None,
+            served: false,
+            found: Found::NotLooked,
+        }
+    }
+
+    /// The state.
+    #[must_use]
+    pub fn state(&self) -> Health {
+        self.state
+    }
+
+    /// Why it is in that state.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// Since when.
+    #[must_use]
+    pub fn since(&self) -> Mono {
+        self.since
+    }
+
+    /// What this asks of the table.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        match (self.state, self.found) {
+            (Health::Unknown, Found::Weight(weight)) => Standing::Kept(weight),
+            (Health::Unknown, _) => Standing::Out,
+            (Health::Up, _) => Standing::Serving(self.reported_weight),
+            (Health::Down, _) if self.served => Standing::Failed,
+            (Health::Down, _) => Standing::Out,
+        }
+    }
+
+    /// The table was looked at: the server's row in it has this weight, or there is none. Only the first look
+    /// counts, and only before the first check: later rows are somebody else's doing.
+    pub fn found(&mut self, weight: Option<u32>) {
+        if self.found == Found::NotLooked {
+            self.found = weight.map_or(Found::Nothing, Found::Weight);
+            self.served |= weight.is_some();
+        }
+    }
+
+    /// A check decided. Returns the state before, when it changed; a report of the same state changes nothing but
+    /// the weight, which is the file's again until the next weight report.
+    pub fn checked(&mut self, now: Mono, up: bool, reason: &str) -> Option<Health> {
+        let state = if up { Health::Up } else { Health::Down };
+        self.reported_weight = None;
+        self.served |= up;
+        if self.state == state {
+            return None;
+        }
+        let before = std::mem::replace(&mut self.state, state);
+        reason.clone_into(&mut self.reason);
+        self.since = now;
+        Some(before)
+    }
+
+    /// A monitor asked for a weight. True when that changes anything: only a serving server has a weight.
+    pub fn weighed(&mut self, weight: u16) -> bool {
+        let changed = self.state == Health::Up && self.reported_weight != Some(weight);
+        if changed {
+            self.reported_weight = Some(weight);
+        }
+        changed
+    }
+
+    /// The file's weight changed; a reported one was relative to the old.
+    pub fn forget_reported_weight(&mut self) {
+        self.reported_weight = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Mono = Mono::from_millis(7);
+
+    #[test]
+    fn an_unchecked_server_is_out_unless_it_was_found_in_the_table() {
+        let mut health = ServerHealth::unknown(Mono::ZERO);
+        assert_eq!(health.standing(), Standing::Out);
+        health.found(Some(5));
+        assert_eq!(health.standing(), Standing::Kept(5));
+        health.found(None);
+        assert_eq!(health.standing(), Standing::Kept(5), "only the first look counts");
+        let mut health = ServerHealth::unknown(Mono::ZERO);
+        health.found(None);
+        health.found(Some(5));
+        assert_eq!(health.standing(), Standing::Out);
+    }
+
+    #[test]
+    fn a_server_that_never_served_is_not_quiesced() {
+        let mut health = ServerHealth::unknown(Mono::ZERO);
+        assert_eq!(health.checked(NOW, false, "connection refused"), Some(Health::Unknown));
+        assert_eq!((health.standing(), health.reason()), (Standing::Out, "connection refused"));
+        assert_eq!(health.checked(NOW, true, "answered"), Some(Health::Down));
+        assert_eq!(health.standing(), Standing::Serving(None));
+        assert_eq!(health.checked(NOW, false, "timed out"), Some(Health::Up));
+        assert_eq!(health.standing(), Standing::Failed);
+    }
+
+    #[test]
+    fn an_adopted_server_that_fails_its_first_check_has_served() {
+        let mut health = ServerHealth::unknown(Mono::ZERO);
+        health.found(Some(0));
+        health.checked(NOW, false, "x");
+        assert_eq!(health.standing(), Standing::Failed);
+    }
+
+    #[test]
+    fn a_repeated_report_keeps_reason_and_time_but_not_the_reported_weight() {
+        let mut health = ServerHealth::unknown(Mono::ZERO);
+        health.checked(NOW, true, "first");
+        assert!(health.weighed(40));
+        assert!(!health.weighed(40));
+        assert_eq!(health.standing(), Standing::Serving(Some(40)));
+        assert_eq!(health.checked(Mono::from_millis(99), true, "second"), None);
+        assert_eq!((health.since(), health.reason()), (NOW, "first"));
+        assert_eq!(health.standing(), Standing::Serving(None));
+    }
+
+    #[test]
+    fn a_weight_for_a_server_that_does_not_serve_is_ignored() {
+        let mut health = ServerHealth::unknown(Mono::ZERO);
+        assert!(!health.weighed(3));
+        health.checked(NOW, true, "x");
+        assert_eq!(health.standing(), Standing::Serving(None));
+    }
+}

@@ -1,0 +1,56 @@
+//! The kernel as the shell sees it: a table to read and requests to send, and a connection that is made anew after
+//! it broke.
+
+use ipvsadm::{Error, Ipvs, KernelError, Request, Table};
+
+/// Who keeps the table.
+pub trait Kernel {
+    /// Reads the table.
+    ///
+    /// # Errors
+    /// Why not, in words.
+    fn table(&mut self) -> Result<Table, String>;
+
+    /// Sends requests; one outcome each.
+    ///
+    /// # Errors
+    /// Why the kernel could not be asked, in words; then any part may have been done.
+    fn apply(&mut self, requests: &[Request]) -> Result<Vec<Result<(), KernelError>>, String>;
+}
+
+/// The kernel of this machine.
+#[derive(Debug)]
+pub struct LinuxKernel {
+    connection: Option<Ipvs>,
+}
+
+impl LinuxKernel {
+    /// Finds IPVS.
+    ///
+    /// # Errors
+    /// As [`Ipvs::open`].
+    pub fn open() -> Result<Self, Error> {
+        Ok(Self { connection: Some(Ipvs::open()?) })
+    }
+
+    /// Asks `question` over a connection, a new one if the last broke.
+    fn ask<A>(&mut self, question: impl FnOnce(&mut Ipvs) -> Result<A, Error>) -> Result<A, String> {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => Ipvs::open().map_err(|error| error.to_string())?,
+        };
+        let answer = question(&mut connection).map_err(|error| error.to_string())?;
+        self.connection = Some(connection);
+        Ok(answer)
+    }
+}
+
+impl Kernel for LinuxKernel {
+    fn table(&mut self) -> Result<Table, String> {
+        self.ask(Ipvs::table)
+    }
+
+    fn apply(&mut self, requests: &[Request]) -> Result<Vec<Result<(), KernelError>>, String> {
+        self.ask(|connection| connection.apply(requests))
+    }
+}

@@ -1,0 +1,322 @@
+//! Keeps the kernel's table as wanted: when to read it, what to send, what was refused and when to try that again.
+//!
+//! It believes in the table that it last read, plus what the kernel has accepted since; so a change of health is
+//! one small batch without reading anything. Once a second it reads the table and repairs what somebody else
+//! changed. A refused request is held back for a while and the others go on. Sends and reads nothing itself.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::time::Duration;
+
+use daemonkit::clock::Mono;
+use ipvsadm::{Errno, KernelError, Request, ServiceId, Table, Timeouts};
+
+use crate::action::Action;
+use crate::backoff::Backoff;
+use crate::desired::Wanted;
+use crate::event::Event;
+use crate::plan::{accept, plan};
+
+/// Time between two readings of the table.
+pub const READ_INTERVAL: Duration = Duration::from_secs(1);
+/// Longest wait before a refused request is tried again.
+pub const REFUSED_LIMIT: Duration = Duration::from_secs(60);
+/// Longest wait before a kernel that did not answer is asked again.
+pub const UNREACHABLE_LIMIT: Duration = Duration::from_secs(8);
+/// Repairs that are logged one by one; the rest of a large one is counted.
+pub const LOGGED_REPAIRS: usize = 20;
+
+/// What has been asked of the kernel and not been answered.
+#[derive(Debug, Clone, PartialEq)]
+enum Call {
+    None,
+    Reading,
+    Applying(Vec<Request>),
+}
+
+/// A request that the kernel did not accept.
+#[derive(Debug)]
+struct Refusal {
+    error: KernelError,
+    due: Mono,
+    backoff: Backoff,
+}
+
+/// A kernel that could not be asked.
+#[derive(Debug)]
+struct Unreachable {
+    reason: String,
+    due: Mono,
+    backoff: Backoff,
+}
+
+/// The kernel's side of the engine.
+#[derive(Debug)]
+pub struct Reconciler {
+    wanted: Wanted,
+    owned: BTreeSet<ServiceId>,
+    timeouts: Option<Timeouts>,
+    believed: Option<Table>,
+    call: Call,
+    read_due: Mono,
+    /// Something changed since the last plan.
+    unplanned: bool,
+    /// The table equals `wanted`, but for what is refused.
+    settled: bool,
+    refused: HashMap<Request, Refusal>,
+    /// Requests that failed only because the table was not as believed; a second time it is a refusal.
+    raced: HashSet<Request>,
+    unreachable: Option<Unreachable>,
+}
+
+impl Reconciler {
+    /// Knows nothing and wants nothing; reads the table at once.
+    #[must_use]
+    pub fn new(now: Mono) -> Self {
+        Self {
+            wanted: Wanted::default(),
+            owned: BTreeSet::new(),
+            timeouts: None,
+            believed: None,
+            call: Call::None,
+            read_due: now,
+            unplanned: true,
+            settled: false,
+            refused: HashMap::new(),
+            raced: HashSet::new(),
+            unreachable: None,
+        }
+    }
+
+    /// From now on this is wanted. Services that were wanted before stay ours until they are gone.
+    pub fn want(&mut self, wanted: Wanted) {
+        self.owned.extend(wanted.services.iter().map(|service| service.service.id));
+        if self.wanted != wanted {
+            self.wanted = wanted;
+            self.unplanned = true;
+            self.settled = false;
+        }
+    }
+
+    /// Sets the kernel's connection timeouts with the next batch.
+    pub fn set_timeouts(&mut self, timeouts: Timeouts) {
+        self.timeouts = Some(timeouts);
+        self.unplanned = true;
+    }
+
+    /// What is wanted.
+    #[must_use]
+    pub fn wanted(&self) -> &Wanted {
+        &self.wanted
+    }
+
+    /// The kernel's table as far as known; `None` until it could be read.
+    #[must_use]
+    pub fn believed(&self) -> Option<&Table> {
+        self.believed.as_ref()
+    }
+
+    /// Whether all that the kernel accepts has been done.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.settled
+    }
+
+    /// What keeps the table from being as wanted; `None` when it is.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        if let Some(unreachable) = &self.unreachable {
+            return Some(unreachable.reason.clone());
+        }
+        if self.believed.is_none() {
+            return Some("the kernel's table has not been read yet".into());
+        }
+        let first = self.refused.values().map(|refusal| refusal.error.to_string()).min()?;
+        match self.refused.len() {
+            1 => Some(first),
+            count => Some(format!("{first} (and {} more)", count - 1)),
+        }
+    }
+
+    /// The table was read. Reports what has been changed behind our back; `tick` then repairs it.
+    pub fn table(&mut self, now: Mono, result: Result<Table, String>) -> Vec<Action> {
+        self.call = Call::None;
+        let table = match result {
+            Ok(table) => table,
+            Err(reason) => return self.not_answered(now, reason),
+        };
+        let mut actions = self.answered();
+        self.read_due = now + READ_INTERVAL;
+        if let Some(before) = self.believed.replace(table) {
+            actions.extend(self.drift(&before));
+        }
+        self.unplanned = true;
+        actions
+    }
+
+    /// What must be done now and did not have to be done while the table was `before`.
+    fn drift(&self, before: &Table) -> Vec<Action> {
+        let Some(table) = &self.believed else { return Vec::new() };
+        let repairs = plan(&self.wanted, table, &self.owned);
+        if repairs.is_empty() {
+            return Vec::new();
+        }
+        let pending = plan(&self.wanted, before, &self.owned);
+        let drift: Vec<Request> = repairs.into_iter().filter(|repair| !pending.contains(repair)).collect();
+        let unlogged = drift.len().saturating_sub(LOGGED_REPAIRS);
+        let logged = drift.into_iter().take(LOGGED_REPAIRS).map(|repair| Action::Log(Event::Drift(repair)));
+        logged.chain((unlogged > 0).then_some(Action::Log(Event::MoreDrift(unlogged)))).collect()
+    }
+
+    /// A batch was answered.
+    pub fn applied(
+        &mut self,
+        now: Mono,
+        result: Result<Vec<Result<(), KernelError>>, String>,
+    ) -> Vec<Action> {
+        let Call::Applying(requests) = std::mem::replace(&mut self.call, Call::None) else {
+            return Vec::new();
+        };
+        self.unplanned = true;
+        let outcomes = match result {
+            Ok(outcomes) => outcomes,
+            Err(reason) => {
+                // Any part of it may have been done.
+                self.read_due = now;
+                return self.not_answered(now, reason);
+            }
+        };
+        let mut actions = self.answered();
+        for (request, outcome) in requests.into_iter().zip(outcomes) {
+            match outcome {
+                Ok(()) => actions.extend(self.accepted(&request)),
+                Err(error) => actions.extend(self.refused(now, request, error)),
+            }
+        }
+        actions
+    }
+
+    fn accepted(&mut self, request: &Request) -> Option<Action> {
+        if let Some(table) = &mut self.believed {
+            accept(table, request);
+        }
+        if matches!(request, Request::SetTimeouts(_)) {
+            self.timeouts = None;
+        }
+        self.raced.remove(request);
+        self.refused.remove(request).map(|_| Action::Log(Event::NoLongerRefused(request.clone())))
+    }
+
+    fn refused(&mut self, now: Mono, request: Request, error: KernelError) -> Option<Action> {
+        // Whatever the reason, the table is not what we believed it to be, or somebody should look.
+        self.read_due = now;
+        if is_race(&error) && self.raced.insert(request.clone()) {
+            return None;
+        }
+        let known = self.refused.remove(&request);
+        let news = known.as_ref().is_none_or(|refusal| refusal.error.errno != error.errno);
+        let mut backoff = known.map(|refusal| refusal.backoff).unwrap_or_default();
+        let retry_in = backoff.fail(REFUSED_LIMIT);
+        let text = error.to_string();
+        self.refused.insert(request, Refusal { error, due: now + retry_in, backoff });
+        news.then_some(Action::Log(Event::Refused { error: text, retry_in }))
+    }
+
+    /// The kernel answered: whatever was wrong with asking it is over.
+    fn answered(&mut self) -> Vec<Action> {
+        self.unreachable.take().map(|_| Action::Log(Event::KernelBack)).into_iter().collect()
+    }
+
+    fn not_answered(&mut self, now: Mono, reason: String) -> Vec<Action> {
+        let known = self.unreachable.take();
+        let news = known.as_ref().is_none_or(|unreachable| unreachable.reason != reason);
+        let mut backoff = known.map(|unreachable| unreachable.backoff).unwrap_or_default();
+        let retry_in = backoff.fail(UNREACHABLE_LIMIT);
+        self.unreachable = Some(Unreachable { reason: reason.clone(), due: now + retry_in, backoff });
+        news.then_some(Action::Log(Event::KernelUnreachable { reason, retry_in })).into_iter().collect()
+    }
+
+    /// Asks the kernel for the next thing: its table when a reading is due, else what is missing.
+    pub fn tick(&mut self, now: Mono) -> Vec<Action> {
+        let unreachable = self.unreachable.as_ref().is_some_and(|unreachable| now < unreachable.due);
+        if self.call != Call::None || unreachable {
+            return Vec::new();
+        }
+        if now >= self.read_due || self.believed.is_none() {
+            self.call = Call::Reading;
+            return vec![Action::ReadTable];
+        }
+        if !self.unplanned && self.retry_due().is_none_or(|due| now < due) {
+            return Vec::new();
+        }
+        let (requests, mut actions) = self.next_batch(now);
+        self.unplanned = false;
+        self.settled = requests.is_empty();
+        if !requests.is_empty() {
+            self.call = Call::Applying(requests.clone());
+            actions.push(Action::Apply(requests));
+        }
+        actions
+    }
+
+    /// What is missing in the kernel, less what it refuses for the time being and what depends on that.
+    fn next_batch(&mut self, now: Mono) -> (Vec<Request>, Vec<Action>) {
+        let Some(table) = &self.believed else { return Default::default() };
+        let missing = plan(&self.wanted, table, &self.owned);
+        let mut missing: Vec<Request> =
+            self.timeouts.map(Request::SetTimeouts).into_iter().chain(missing).collect();
+        self.owned.retain(|id| {
+            table.find(id).is_some() || self.wanted.services.iter().any(|service| service.service.id == *id)
+        });
+        let actions = self.forget_what_is_not_missing(&missing);
+        let held = |request: &Request| self.refused.get(request).is_some_and(|refusal| now < refusal.due);
+        let no_service: BTreeSet<ServiceId> = missing
+            .iter()
+            .filter_map(|request| match request {
+                Request::AddService(service) if held(request) => Some(service.id),
+                _ => None,
+            })
+            .collect();
+        missing.retain(|request| match request {
+            Request::AddDestination(id, _) if no_service.contains(id) => false,
+            _ => !held(request),
+        });
+        (missing, actions)
+    }
+
+    /// Drops what was refused and is not wanted any more.
+    fn forget_what_is_not_missing(&mut self, missing: &[Request]) -> Vec<Action> {
+        if self.refused.is_empty() && self.raced.is_empty() {
+            return Vec::new();
+        }
+        let missing: HashSet<&Request> = missing.iter().collect();
+        self.raced.retain(|request| missing.contains(request));
+        let over = self.refused.extract_if(|request, _| !missing.contains(request));
+        over.map(|(request, _)| Action::Log(Event::NoLongerRefused(request))).collect()
+    }
+
+    fn retry_due(&self) -> Option<Mono> {
+        self.refused.values().map(|refusal| refusal.due).min()
+    }
+
+    /// The next moment at which [`Reconciler::tick`] has something to do; `None` while an answer is awaited.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Mono> {
+        if self.call != Call::None {
+            return None;
+        }
+        if let Some(unreachable) = &self.unreachable {
+            return Some(unreachable.due);
+        }
+        Some(self.retry_due().map_or(self.read_due, |due| due.min(self.read_due)))
+    }
+}
+
+/// Whether a request failed only because somebody else changed the table, which a new reading shows.
+fn is_race(error: &KernelError) -> bool {
+    let vanished = match *error.request {
+        Request::EditDestination(..) => matches!(error.errno, Errno::ENOENT | Errno::ESRCH),
+        Request::EditService(_) | Request::AddDestination(..) => error.errno == Errno::ESRCH,
+        _ => false,
+    };
+    vanished || error.is_already_there() || error.is_already_gone()
+}

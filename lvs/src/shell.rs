@@ -1,0 +1,253 @@
+//! Where decisions meet the world: one thread owns the engine, the children and the kernel connection.
+//!
+//! ```text
+//! thread "signals" ── TERM INT HUP CHLD ──┐
+//! thread "lines"   ── monitors' lines ────┼─> bounded channel ─> owner: engine, children, kernel
+//! thread "load"    ── a file read ────────┘                        └─> thread "status": latest snapshot
+//! ```
+//!
+//! The owner waits at one place, never longer than [`LONGEST_WAIT`]. Reading a file has a thread of its own because
+//! names in it may take the resolver long; one reading at a time, and a signal during it causes one more.
+
+use std::collections::VecDeque;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use crossbeam_channel::{Receiver, Sender, bounded};
+use daemonkit::children::Children;
+use daemonkit::clock::Mono;
+use daemonkit::lines::{self, LineReader};
+use daemonkit::signals;
+use daemonkit::status_socket::StatusSocket;
+use lvs_ipc::ready::READY;
+use nix::sys::signal::Signal;
+
+use crate::action::{Action, Input};
+use crate::configuration::{self, Unusable, Usable};
+use crate::engine::{Engine, WallClock};
+use crate::kernel::Kernel;
+use crate::nanny_args::MonitorCommand;
+
+/// Longest wait for something to happen.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// Messages that wait for the owner; whoever has one more waits.
+const CHANNEL: usize = 4096;
+/// Messages taken at once before the engine is given a tick.
+const BATCH: usize = 1024;
+/// Ticks in a row without looking at the channel.
+const ROUNDS: usize = 32;
+/// All that a monitor finds in its environment.
+const SAFE_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What other threads tell the owner.
+#[derive(Debug)]
+enum Message {
+    Signal(i32),
+    Output(u64, lines::Event),
+    Loaded(Box<Result<Usable, Unusable>>),
+}
+
+/// The owner.
+pub struct Shell<K> {
+    engine: Engine,
+    kernel: K,
+    children: Children,
+    lines: LineReader,
+    status: StatusSocket,
+    messages: Receiver<Message>,
+    loader: Loader,
+    pending: VecDeque<Input>,
+    now: Mono,
+}
+
+impl<K: Kernel> Shell<K> {
+    /// Starts the threads. From here on signals no longer end the process.
+    ///
+    /// # Errors
+    /// When the operating system refuses a thread or a handler.
+    pub fn start(
+        engine: Engine,
+        kernel: K,
+        status: StatusSocket,
+        config_path: PathBuf,
+    ) -> anyhow::Result<Self> {
+        let (to_owner, messages) = bounded(CHANNEL);
+        let watched = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD];
+        signals::forward(&watched.map(|signal| signal as i32), to_owner.clone(), Message::Signal)
+            .context("cannot watch signals")?;
+        let lines = LineReader::start(to_owner.clone(), Message::Output)
+            .context("cannot start the thread that reads the monitors")?;
+        Ok(Self {
+            engine,
+            kernel,
+            children: Children::default(),
+            lines,
+            status,
+            messages,
+            loader: Loader { path: config_path, to_owner, busy: false, again: false },
+            pending: VecDeque::new(),
+            now: Mono::now(),
+        })
+    }
+
+    /// Serves until the engine wants to end; returns the exit code.
+    pub fn run(mut self) -> u8 {
+        loop {
+            if let Some(code) = self.settle() {
+                return code;
+            }
+            let wait = match self.engine.deadline() {
+                _ if !self.pending.is_empty() => Duration::ZERO,
+                Some(deadline) => deadline.since(Mono::now()).min(LONGEST_WAIT),
+                None => LONGEST_WAIT,
+            };
+            if let Ok(message) = self.messages.recv_timeout(wait) {
+                self.take(message);
+                for _ in 1..BATCH {
+                    let Ok(message) = self.messages.try_recv() else { break };
+                    self.take(message);
+                }
+            }
+            let ended = self.children.reap();
+            self.pending.extend(ended.into_iter().map(|(token, exit)| Input::MonitorEnded(token, exit)));
+        }
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Signal(signal) if signal == Signal::SIGCHLD as i32 => {}
+            Message::Signal(signal) if signal == Signal::SIGHUP as i32 => {
+                let failed = self.loader.load();
+                self.pending.extend(failed.map(|reason| Input::Reload(Err(vec![reason]))));
+            }
+            Message::Signal(_) => self.pending.push_back(Input::Shutdown),
+            Message::Output(token, lines::Event::Line(line)) => {
+                self.pending.push_back(Input::Line(token, line));
+            }
+            Message::Output(token, lines::Event::End) => self.pending.push_back(Input::OutputEnded(token)),
+            Message::Loaded(result) => {
+                if let Ok(usable) = &*result {
+                    warn_about(&self.loader.path, usable);
+                }
+                let result = match *result {
+                    Ok(usable) => Ok(Box::new(usable.config)),
+                    Err(unusable) => Err(unusable.lines()),
+                };
+                self.pending.push_back(Input::Reload(result));
+                let failed = self.loader.loaded();
+                self.pending.extend(failed.map(|reason| Input::Reload(Err(vec![reason]))));
+            }
+        }
+    }
+
+    /// Tells the engine what is pending and carries out what it asks for, until it has nothing more to do now.
+    fn settle(&mut self) -> Option<u8> {
+        let mut rounds = 0;
+        while rounds < ROUNDS {
+            let input = self.pending.pop_front().unwrap_or(Input::Tick);
+            let ticked = input == Input::Tick;
+            rounds += usize::from(ticked);
+            // The clock is monotonic, but only as seen by one processor.
+            self.now = self.now.max(Mono::now());
+            for action in self.engine.step(self.now, input) {
+                if let Action::Exit(code) = action {
+                    return Some(code);
+                }
+                let answer = self.execute(action);
+                self.pending.extend(answer);
+            }
+            if ticked && self.pending.is_empty() {
+                return None;
+            }
+        }
+        None
+    }
+
+    fn execute(&mut self, action: Action) -> Option<Input> {
+        match action {
+            Action::Spawn(token, command) => {
+                let failed = self.spawn(token, &command).err()?;
+                return Some(Input::SpawnFailed(token, format!("{}: {failed}", command.program.display())));
+            }
+            Action::Terminate(token) => self.children.signal(token, Signal::SIGTERM),
+            Action::Kill(token) => self.children.signal_group(token, Signal::SIGKILL),
+            Action::ReadTable => return Some(Input::Table(self.kernel.table())),
+            Action::Apply(requests) => {
+                for request in &requests {
+                    tracing::debug!(%request, "kernel");
+                }
+                return Some(Input::Applied(self.kernel.apply(&requests)));
+            }
+            Action::Ready => {
+                // Whoever closed it does not want to know.
+                let mut out = std::io::stdout();
+                let _ = writeln!(out, "{READY}").and_then(|()| out.flush());
+            }
+            Action::Publish => self.publish(),
+            Action::Log(event) => event.log(),
+            Action::Exit(_) => {}
+        }
+        None
+    }
+
+    fn spawn(&mut self, token: u64, command: &MonitorCommand) -> std::io::Result<()> {
+        let mut process = Command::new(&command.program);
+        process.args(&command.arguments).env_clear().env("PATH", SAFE_PATH);
+        let output = self.children.spawn(token, process)?;
+        self.lines.add(token, output)
+    }
+
+    fn publish(&self) {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let status = self.engine.status(WallClock { now: self.now, since_epoch }, std::process::id());
+        match serde_json::to_string(&status) {
+            Ok(line) => self.status.publish(line + "\n"),
+            Err(error) => tracing::error!(%error, "cannot write the status"),
+        }
+    }
+}
+
+/// Logs what is odd in a file that is taken.
+pub fn warn_about(path: &std::path::Path, usable: &Usable) {
+    for warning in &usable.warnings {
+        tracing::warn!("{}", warning.one_line(path));
+    }
+}
+
+/// Reads the file on a thread of its own.
+struct Loader {
+    path: PathBuf,
+    to_owner: Sender<Message>,
+    busy: bool,
+    again: bool,
+}
+
+impl Loader {
+    /// Starts a reading, or has one more follow the one under way. Returns why it could not be started.
+    fn load(&mut self) -> Option<String> {
+        if self.busy {
+            self.again = true;
+            return None;
+        }
+        let (path, to_owner) = (self.path.clone(), self.to_owner.clone());
+        let reading = move || {
+            // Nobody listens only when the process is about to end.
+            let _ = to_owner.send(Message::Loaded(Box::new(configuration::load(&path))));
+        };
+        match thread::Builder::new().name("load".into()).spawn(reading) {
+            Ok(_) => self.busy = true,
+            Err(error) => return Some(format!("cannot start a thread to read the file: {error}")),
+        }
+        None
+    }
+
+    /// A reading is over.
+    fn loaded(&mut self) -> Option<String> {
+        self.busy = false;
+        if std::mem::take(&mut self.again) { self.load() } else { None }
+    }
+}

@@ -1,0 +1,125 @@
+//! Start-up in its order: log, file, kernel, pid file, privileges, and only then threads and children.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use daemonkit::clock::Mono;
+use daemonkit::log::{self, Sink};
+use daemonkit::pidfile::{PidFile, PidFileError};
+use daemonkit::privilege::{Capability, PrivilegeError, keep_only};
+use daemonkit::status_socket::StatusSocket;
+use daemonkit::{children, exit};
+use lvs_ipc::status::LVS_SOCKET;
+
+use crate::args::{Mode, Run};
+use crate::check::exit_code;
+use crate::configuration::{self, Unusable};
+use crate::dry_run;
+use crate::engine::{Engine, Settings};
+use crate::kernel::{Kernel as _, LinuxKernel};
+use crate::nanny_args::{MonitorSettings, default_nanny};
+use crate::shell::{Shell, warn_about};
+
+/// File name of the pid file in the run directory.
+const PID_FILE: &str = "lvs.pid";
+/// The status is for root and its group.
+const SOCKET_MODE: u32 = 0o640;
+
+/// Serves as asked; returns when told to end.
+///
+/// # Errors
+/// Why serving could not begin; [`failure_code`] tells the exit code.
+pub fn run(run: Run) -> anyhow::Result<ExitCode> {
+    let run = with_absolute_paths(run)?;
+    let sink = if run.mode == Mode::Foreground { Sink::foreground() } else { Sink::Syslog };
+    log::start("lvs", sink, run.verbose);
+    let config_path = run.config.clone().unwrap_or_else(configuration::default_file);
+    let usable = configuration::load(&config_path)?;
+    warn_about(&config_path, &usable);
+    let kernel = LinuxKernel::open()?;
+    let pid_path = run.run_dir.join(PID_FILE);
+    if run.mode == Mode::Daemon {
+        // While there is still a terminal to complain to; the fork changes the process id.
+        drop(PidFile::take(&pid_path)?);
+    }
+    detach(run.mode)?;
+    // Held until the end of this function, which is the end of serving.
+    let _pid_file = PidFile::take(&pid_path)?;
+    let socket_path = run.run_dir.join(LVS_SOCKET);
+    let status = StatusSocket::listen(&socket_path, SOCKET_MODE)
+        .with_context(|| format!("{}: cannot listen", socket_path.display()))?;
+    keep_only(&[Capability::NET_ADMIN])?;
+    let settings =
+        Settings { config_path: config_path.clone(), monitors: monitor_settings(run.nanny, run.verbose) };
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        config = %config_path.display(),
+        nanny = %settings.monitors.nanny.display(),
+        "starting"
+    );
+    let engine = Engine::new(Mono::now(), settings, usable.config);
+    let code = Shell::start(engine, kernel, status, config_path)?.run();
+    tracing::info!(code, "ended");
+    Ok(code.into())
+}
+
+/// Prints what [`run`] would do.
+///
+/// # Errors
+/// When the file cannot be used.
+pub fn dry_run(run: Run) -> anyhow::Result<String> {
+    let config_path = run.config.unwrap_or_else(configuration::default_file);
+    let usable = configuration::load(&config_path)?;
+    let table = LinuxKernel::open().ok().and_then(|mut kernel| kernel.table().ok());
+    Ok(dry_run::render(&usable.config, &monitor_settings(run.nanny, run.verbose), table.as_ref()))
+}
+
+/// A daemon works in the root directory, so paths must not depend on where it was started.
+fn with_absolute_paths(run: Run) -> anyhow::Result<Run> {
+    let absolute =
+        |path: PathBuf| std::path::absolute(&path).with_context(|| format!("{}: not a path", path.display()));
+    Ok(Run {
+        config: run.config.map(absolute).transpose()?,
+        nanny: run.nanny.map(absolute).transpose()?,
+        run_dir: absolute(run.run_dir)?,
+        ..run
+    })
+}
+
+fn monitor_settings(nanny: Option<PathBuf>, verbose: bool) -> MonitorSettings {
+    let nanny = nanny.unwrap_or_else(|| default_nanny(std::env::current_exe().ok().as_deref()));
+    MonitorSettings { nanny, verbose }
+}
+
+/// Takes the place in the process tree that the mode asks for.
+fn detach(mode: Mode) -> anyhow::Result<()> {
+    match mode {
+        Mode::Daemon => return nix::unistd::daemon(false, false).context("cannot become a daemon"),
+        // A process that leads its group already cannot, and need not, leave the session.
+        Mode::NoFork => drop(nix::unistd::setsid()),
+        Mode::Foreground => {}
+    }
+    match children::die_with_parent().context("cannot follow the supervisor's end")? {
+        true => Ok(()),
+        false => anyhow::bail!("the supervisor has ended"),
+    }
+}
+
+/// The exit code for an error of this module.
+#[must_use]
+pub fn failure_code(error: &anyhow::Error) -> u8 {
+    if let Some(unusable) = error.downcast_ref::<Unusable>() {
+        return exit_code(unusable);
+    }
+    let denied =
+        error.downcast_ref::<ipvsadm::Error>().is_some_and(|e| matches!(e, ipvsadm::Error::Permission))
+            || error.downcast_ref::<PrivilegeError>().is_some()
+            || error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>()).any(is_denied)
+            || matches!(error.downcast_ref(), Some(PidFileError::Io { source, .. }) if is_denied(source));
+    if denied { exit::NO_PERMISSION } else { exit::FAILED }
+}
+
+fn is_denied(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::PermissionDenied
+}
