@@ -83,12 +83,20 @@ impl Value {
             Self::Address => "an IPv4 or IPv6 address".to_owned(),
             Self::Floating => "an address and a device, such as `192.0.2.1 eth0:1`".to_owned(),
             Self::Mask => "a mask such as 255.255.255.0, or a prefix length such as 24".to_owned(),
-            Self::Time(min, max) => format!("{} to {}, units ms, s, m, h", time_text(min), time_text(max)),
-            Self::WholeTime(min, max) => format!("{} to {}, whole seconds", time_text(min), time_text(max)),
+            Self::Time(min, max) => {
+                format!(
+                    "{} to {}, in seconds or with a unit such as 500ms or 2m",
+                    time_text(min),
+                    time_text(max)
+                )
+            }
+            Self::WholeTime(min, max) => {
+                format!("{} to {}, in whole seconds, minutes or hours", time_text(min), time_text(max))
+            }
             Self::Choice(words) => words().join(", "),
             Self::Interface => "the name of a network interface, such as `eth0`".to_owned(),
-            Self::Text => "text, in quotes when it contains blanks".to_owned(),
-            Self::Command => "a command, in quotes when it has arguments".to_owned(),
+            Self::Text => "text".to_owned(),
+            Self::Command => "a command".to_owned(),
             Self::List => "a list such as `[ a b ]`".to_owned(),
         }
     }

@@ -19,6 +19,7 @@ mod token;
 mod tree;
 mod value;
 mod words;
+mod write;
 
 pub mod model;
 pub mod units;
@@ -29,9 +30,13 @@ pub use model::Config;
 pub use names::{Family, Names, SystemNames};
 pub use reference::reference_markdown;
 pub use span::Place;
+pub use write::write;
+
+use std::borrow::Cow;
 
 use diagnostic::{Problem, Report};
 use span::Span;
+use token::Oddities;
 
 /// Largest text that is read, in bytes.
 pub const MAX_FILE: usize = 64 * 1024 * 1024;
@@ -58,9 +63,12 @@ pub fn parse(text: impl AsRef<[u8]>, names: &dyn Names) -> Parsed {
     // Editors of another system begin a file with this mark.
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
     let lossy = String::from_utf8_lossy(bytes);
-    let odd_bytes = matches!(lossy, std::borrow::Cow::Owned(_)) || bytes.contains(&0);
+    let oddities = Oddities {
+        replacements: matches!(lossy, Cow::Owned(_)),
+        controls: bytes.iter().any(|b| b.is_ascii_control() && !matches!(b, b'\t' | b'\n' | b'\r')),
+    };
     let mut report = Report::new(&lossy);
-    let document = tree::read(&lossy, odd_bytes, &mut report);
+    let document = tree::read(&lossy, oddities, &mut report);
     let (config, diagnostics) = lower::lower(&document, names, report);
     Parsed { config, diagnostics }
 }

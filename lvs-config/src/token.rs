@@ -14,6 +14,15 @@ use crate::span::Span;
 /// Longest line in bytes. A longer one is reported and skipped.
 const MAX_LINE: usize = 64 * 1024;
 
+/// What the whole text was found to contain, so that most texts need not be looked at character by character.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Oddities {
+    /// U+FFFD in the place of bytes that are not UTF-8.
+    pub(crate) replacements: bool,
+    /// ASCII control characters other than tab, CR and LF.
+    pub(crate) controls: bool,
+}
+
 /// What a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -91,7 +100,7 @@ enum Expect {
 pub(crate) fn tokenize(
     text: &str,
     line: &Line,
-    odd_bytes: bool,
+    oddities: Oddities,
     out: &mut Vec<Token>,
 ) -> Result<(), Problem> {
     let first = out.len();
@@ -103,33 +112,34 @@ pub(crate) fn tokenize(
             Problem::error(Code::LineTooLong, span, message).help(format!("allowed: up to {MAX_LINE}"))
         );
     }
-    if odd_bytes && let Some(at) = text[line.start..line.end].find('\0') {
+    if oddities.controls
+        && let Some(at) = text[line.start..line.end].find('\0')
+    {
         let span = lexer.span(line.start + at, line.start + at + 1);
         return Err(Problem::error(Code::BadCharacter, span, "a NUL character cannot be in this file"));
     }
     while let Some(token) = lexer.next()? {
         out.push(token);
     }
-    if odd_bytes {
-        reject_replacements(text, &out[first..])?;
+    if oddities != Oddities::default() {
+        out[first..].iter().try_for_each(|token| plain_characters(text, *token, oddities))?;
     }
     Ok(())
 }
 
-/// Bytes that were not UTF-8 have become U+FFFD. In a comment that is harmless, in a token it is not.
-fn reject_replacements(text: &str, tokens: &[Token]) -> Result<(), Problem> {
-    for token in tokens {
-        if let Some(at) = token.span.of(text).find(char::REPLACEMENT_CHARACTER) {
-            let start = token.span.start + u32::try_from(at).unwrap_or(0);
-            let span = Span { start, end: start + 3, line: token.span.line };
-            return Err(Problem::error(
-                Code::BadCharacter,
-                span,
-                "bytes that are not UTF-8 outside a comment",
-            ));
-        }
-    }
-    Ok(())
+/// What a comment may contain and a token may not.
+fn plain_characters(text: &str, token: Token, oddities: Oddities) -> Result<(), Problem> {
+    let is_odd =
+        |c: char| c.is_control() && c != '\t' || oddities.replacements && c == char::REPLACEMENT_CHARACTER;
+    let Some((at, c)) = token.span.of(text).char_indices().find(|(_, c)| is_odd(*c)) else { return Ok(()) };
+    let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let start = token.span.start + narrow(at);
+    let span = Span { start, end: start + narrow(c.len_utf8()), line: token.span.line };
+    let message = match c {
+        char::REPLACEMENT_CHARACTER => "bytes that are not UTF-8 outside a comment".to_owned(),
+        _ => format!("a control character, {}, outside a comment", c.escape_unicode()),
+    };
+    Err(Problem::error(Code::BadCharacter, span, message))
 }
 
 struct Lexer<'t> {
@@ -237,7 +247,7 @@ mod tests {
     fn words(text: &str) -> Vec<(Kind, &str)> {
         let mut tokens = Vec::new();
         for line in lines(text) {
-            tokenize(text, &line, false, &mut tokens).unwrap();
+            tokenize(text, &line, Oddities::default(), &mut tokens).unwrap();
         }
         tokens.iter().map(|t| (t.kind, t.text(text))).collect()
     }

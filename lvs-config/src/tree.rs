@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use crate::diagnostic::{Code, Problem, Report, shown};
 use crate::span::Span;
-use crate::token::{Kind, Token, lines, tokenize};
+use crate::token::{Kind, Oddities, Token, lines, tokenize};
 
 /// A text and its structure.
 pub(crate) struct Document<'t> {
@@ -91,12 +91,12 @@ impl Document<'_> {
     }
 }
 
-/// Reads the structure of `text`. `odd_bytes`: it contains NUL or had bytes that are not UTF-8.
-pub(crate) fn read<'t>(text: &'t str, odd_bytes: bool, report: &mut Report<'_>) -> Document<'t> {
+/// Reads the structure of `text`.
+pub(crate) fn read<'t>(text: &'t str, oddities: Oddities, report: &mut Report<'_>) -> Document<'t> {
     let mut builder = Builder { text, tokens: Vec::new(), top: Vec::new(), open: Vec::new(), report };
     for line in lines(text) {
         let first = builder.tokens.len();
-        let fault = tokenize(text, &line, odd_bytes, &mut builder.tokens).err();
+        let fault = tokenize(text, &line, oddities, &mut builder.tokens).err();
         let is_broken = fault.is_some();
         if let Some(problem) = fault {
             builder.report.add(problem);
@@ -330,7 +330,7 @@ mod tests {
 
     fn outline(text: &str) -> (String, Vec<String>) {
         let mut report = Report::new(text);
-        let document = read(text, false, &mut report);
+        let document = read(text, Oddities::default(), &mut report);
         let mut out = String::new();
         write_nodes(&document, &document.nodes, &mut out);
         (
@@ -411,7 +411,7 @@ mod tests {
     fn between_the_tokens_there_are_only_blanks_line_ends_and_comments() {
         let text = "# head\r\na = \"x y\" z # tail\r\n\r\nvirtual v{ # open\n\tb=1 }\r# end";
         let mut report = Report::new(text);
-        let document = read(text, false, &mut report);
+        let document = read(text, Oddities::default(), &mut report);
         let mut gaps = Vec::new();
         let mut at = 0;
         for token in &document.tokens {

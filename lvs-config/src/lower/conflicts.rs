@@ -24,7 +24,7 @@ pub(super) struct Seen {
 impl Lowering<'_> {
     /// Notes a router's own address.
     pub(super) fn router_address(&mut self, address: &Located<IpAddr>) {
-        self.seen.routers.insert(address.value, address.span);
+        self.seen.routers.entry(address.value).or_insert(address.span);
     }
 
     /// An active virtual server of an address and port.
@@ -45,15 +45,14 @@ impl Lowering<'_> {
         }
     }
 
-    /// An active virtual server of a firewall mark.
-    pub(super) fn unique_mark(&mut self, mark: FwMark, address: &Located<FloatingAddress>) {
-        let key = (Family::of(address.value.address), mark.value());
+    /// An active virtual server of a firewall mark, given at `span`.
+    pub(super) fn unique_mark(&mut self, mark: FwMark, span: Span, family: Family) {
+        let key = (family, mark.value());
         if let Some(first) = self.seen.marks.get(&key) {
-            let message = format!("another active virtual server has `fwmark = {mark}`");
-            self.report
-                .add(Problem::error(Code::Conflict, address.span, message).note(*first, "first given"));
+            let message = format!("another active virtual server has firewall mark {mark}");
+            self.report.add(Problem::error(Code::Conflict, span, message).note(*first, "first given"));
         } else {
-            self.seen.marks.insert(key, address.span);
+            self.seen.marks.insert(key, span);
         }
     }
 

@@ -93,7 +93,7 @@ impl<'a> Lowering<'a> {
         };
         if !is_served {
             let message = format!("no `{keyword}` block is active: nothing is served");
-            self.report.add(Problem::warning(Code::NoEffect, Span::START, message));
+            self.if_valid.push(Problem::warning(Code::NoEffect, Span::START, message));
         }
     }
 
@@ -250,7 +250,7 @@ impl<'a> Lowering<'a> {
                 let span = found.span(Directive::Network).unwrap_or(Span::START);
                 let message = "`network = nat` without `nat_router`";
                 let help = "after a failover the real servers' gateway would still be the other router";
-                self.report.add(Problem::warning(Code::Missing, span, message).help(help));
+                self.if_valid.push(Problem::warning(Code::Missing, span, message).help(help));
             }
             return;
         };

@@ -15,7 +15,7 @@ mod service;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use crate::diagnostic::Report;
+use crate::diagnostic::{Diagnostic, Problem, Report};
 use crate::model::{Config, Protocol};
 use crate::names::{Family, Names};
 use crate::tree::Document;
@@ -25,7 +25,7 @@ pub(crate) fn lower(
     document: &Document<'_>,
     names: &dyn Names,
     report: Report<'_>,
-) -> (Option<Config>, Vec<crate::diagnostic::Diagnostic>) {
+) -> (Option<Config>, Vec<Diagnostic>) {
     let mut lowering = Lowering {
         document,
         names,
@@ -33,9 +33,15 @@ pub(crate) fn lower(
         hosts: HashMap::new(),
         services: HashMap::new(),
         seen: conflicts::Seen::default(),
+        if_valid: Vec::new(),
     };
     let config = lowering.config();
-    let config = config.filter(|_| !lowering.report.has_errors());
+    if lowering.report.has_errors() {
+        return (None, lowering.report.finish());
+    }
+    for problem in lowering.if_valid {
+        lowering.report.add(problem);
+    }
     (config, lowering.report.finish())
 }
 
@@ -48,4 +54,6 @@ struct Lowering<'a> {
     hosts: HashMap<(String, Family), Option<IpAddr>>,
     services: HashMap<(String, Protocol), Option<u16>>,
     seen: conflicts::Seen,
+    /// Warnings that something is not there. Beside an error they would often be no more than its consequence.
+    if_valid: Vec<Problem>,
 }

@@ -151,12 +151,18 @@ impl<'a> Lowering<'a> {
             }
             None => {
                 let end = tokens.last().map_or(entry.name.span, |t| t.span);
-                (end, format!("`{}` takes {}, found {}", key.name, count_text(N), tokens.len()))
+                let count = if tokens.is_empty() { "none".to_owned() } else { tokens.len().to_string() };
+                (end, format!("`{}` takes {}, found {count}", key.name, count_text(N)))
             }
         };
         let allowed = format!("allowed: {}", key.value.allowed());
         let help = match tokens.get(N) {
-            Some(_) if N == 1 => format!("{allowed}; a value with blanks needs quotes"),
+            Some(_) if matches!(key.value, Value::Text | Value::Command) => {
+                format!("{allowed}; a value with blanks needs quotes")
+            }
+            Some(_) if matches!(key.value, Value::Time(..) | Value::WholeTime(..)) => {
+                format!("{allowed}; a unit follows its number without a blank")
+            }
             _ => allowed,
         };
         self.report.add(Problem::error(Code::ValueCount, span, message).help(help));
@@ -171,7 +177,8 @@ impl<'a> Lowering<'a> {
     /// A command, split at blanks; `None` also when it is blank.
     pub(super) fn command(&mut self, found: &Found<'a>, directive: Directive) -> Option<Vec<String>> {
         self.one(found, directive, |_, a| {
-            let words: Vec<String> = a.text.split_ascii_whitespace().map(str::to_owned).collect();
+            let words: Vec<String> =
+                a.text.split([' ', '\t']).filter(|word| !word.is_empty()).map(str::to_owned).collect();
             Some(words).filter(|words| !words.is_empty())
         })
     }
@@ -232,8 +239,11 @@ impl<'a> Lowering<'a> {
 
     fn integer(&mut self, argument: Argument<'_>) -> Option<i128> {
         let Some(number) = value::number(argument.text) else {
-            let reason =
-                if value::is_octal(argument.text) { "a leading 0 means octal" } else { "not a whole number" };
+            let reason = match argument.key.value {
+                Value::Switch => "",
+                _ if value::is_octal(argument.text) => "a leading 0 means octal",
+                _ => "not a whole number",
+            };
             return self.reject(Code::BadValue, argument, reason);
         };
         if value::is_octal(argument.text) && number > 7 {
@@ -266,10 +276,12 @@ impl<'a> Lowering<'a> {
         Weight::new(u32::try_from(number).ok()?)
     }
 
-    /// A firewall mark; the inner `None` for 0, no mark.
-    pub(super) fn fwmark(&mut self, found: &Found<'a>) -> Option<Option<FwMark>> {
-        let number = self.number(found, Directive::Fwmark)?;
-        Some(FwMark::new(u32::try_from(number).ok()?))
+    /// A firewall mark; `None` inside for 0, no mark.
+    pub(super) fn fwmark(&mut self, found: &Found<'a>) -> Option<Located<Option<FwMark>>> {
+        self.one(found, Directive::Fwmark, |lowering, a| {
+            let number = lowering.integer_in(a, 0, u64::from(u32::MAX))?;
+            Some(Located { value: FwMark::new(u32::try_from(number).ok()?), span: a.span })
+        })
     }
 
     /// 0 or 1.

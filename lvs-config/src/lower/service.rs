@@ -16,6 +16,7 @@ use crate::model::{
 use crate::names::Family;
 use crate::span::Span;
 use crate::tree::{Block, BlockKind, Node};
+use crate::units::FwMark;
 
 /// What `reentry = 0` means.
 const DEFAULT_REENTRY: Duration = Duration::from_secs(180);
@@ -77,7 +78,7 @@ impl<'a> Lowering<'a> {
         let quiesce = self.switch(&found, Directive::QuiesceServer);
         let sorry = self.address(&found, Directive::SorryServer).filter(|s| !s.value.is_unspecified());
         if is_served {
-            self.service_key(&common, fwmark.flatten());
+            self.service_key(&common, fwmark.as_ref());
             if let Some(address) = &common.address {
                 self.floating_address("the VIP", address);
             }
@@ -86,7 +87,7 @@ impl<'a> Lowering<'a> {
             is_active: is_served,
             family,
             port: common.port.as_ref().map(|p| p.value),
-            has_fwmark: fwmark.flatten().is_some(),
+            has_fwmark: fwmark.as_ref().is_some_and(|f| f.value.is_some()),
             forwarding,
         };
         if let Some(sorry) = &sorry {
@@ -96,7 +97,7 @@ impl<'a> Lowering<'a> {
         self.default_port_order(block, &found);
         if is_served && !servers.iter().any(|s| s.active) {
             let message = "this virtual server has no active real server";
-            self.report.add(Problem::warning(Code::NoEffect, block.keyword, message));
+            self.if_valid.push(Problem::warning(Code::NoEffect, block.keyword, message));
         }
         Some(VirtualServer {
             name: common.name?,
@@ -105,7 +106,7 @@ impl<'a> Lowering<'a> {
             address: common.address?.value,
             protocol: common.protocol?,
             port: common.port?.value,
-            fwmark: fwmark?,
+            fwmark: fwmark?.value,
             scheduler: scheduler?,
             persistence: persistence?,
             forwarding: forwarding?,
@@ -219,14 +220,14 @@ impl<'a> Lowering<'a> {
             }
             None if found.entry(Directive::Address).is_none() => {
                 let example = if block.kind == BlockKind::Server { "ADDRESS" } else { "ADDRESS DEVICE" };
-                let problem = if is_active {
+                let help = format!("write `address = {example}`");
+                if is_active {
                     let message = format!("this `{keyword}` block has no `address`");
-                    Problem::error(Code::Missing, block.keyword, message)
+                    self.report.add(Problem::error(Code::Missing, block.keyword, message).help(help));
                 } else {
                     let message = format!("this inactive `{keyword}` block has no `address` and is left out");
-                    Problem::warning(Code::Missing, block.keyword, message)
-                };
-                self.report.add(problem.help(format!("write `address = {example}`")));
+                    self.if_valid.push(Problem::warning(Code::Missing, block.keyword, message).help(help));
+                }
                 None
             }
             other => other,
@@ -369,10 +370,11 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    fn service_key(&mut self, common: &Common, fwmark: Option<crate::units::FwMark>) {
+    fn service_key(&mut self, common: &Common, fwmark: Option<&Located<Option<FwMark>>>) {
         let Some(address) = &common.address else { return };
-        match (fwmark, &common.port, common.protocol) {
-            (Some(mark), _, _) => self.unique_mark(mark, address),
+        let Some(Located { value: mark, span }) = fwmark else { return };
+        match (mark, &common.port, common.protocol) {
+            (Some(mark), _, _) => self.unique_mark(*mark, *span, Family::of(address.value.address)),
             (None, Some(port), Some(protocol)) => self.unique_service(address, port.value, protocol),
             _ => {}
         }

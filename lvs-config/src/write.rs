@@ -1,0 +1,187 @@
+//! The canonical text of a configuration: every value in one form, without comments.
+//!
+//! Reading it again gives the same configuration, line numbers aside. It is for showing what a file means and for
+//! proving that reading loses nothing; it is not how a file is edited.
+
+use std::fmt::{Display, Write as _};
+use std::time::Duration;
+
+use crate::keys::time_text;
+use crate::model::{
+    Check, Config, FailoverService, FloatingAddress, Protocol, RealServer, RouterAddresses, VirtualServer,
+};
+
+/// `config` as an `lvs.cf`.
+pub fn write(config: &Config) -> String {
+    let mut out = Writer { text: String::new(), indent: "" };
+    out.globals(config);
+    for virtual_server in &config.virtual_servers {
+        out.virtual_server(virtual_server, config);
+    }
+    for service in &config.failover_services {
+        out.failover_service(service);
+    }
+    out.text
+}
+
+struct Writer {
+    text: String,
+    indent: &'static str,
+}
+
+impl Writer {
+    fn line(&mut self, line: impl Display) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.text, "{}{line}", self.indent);
+    }
+
+    fn entry(&mut self, name: &str, value: impl Display) {
+        self.line(format_args!("{name} = {value}"));
+    }
+
+    fn optional(&mut self, name: &str, value: Option<impl Display>) {
+        if let Some(value) = value {
+            self.entry(name, value);
+        }
+    }
+
+    fn switch(&mut self, name: &str, on: bool) {
+        self.entry(name, u8::from(on));
+    }
+
+    fn time(&mut self, name: &str, time: Duration) {
+        self.entry(name, time_text(time));
+    }
+
+    fn text(&mut self, name: &str, text: Option<&str>) {
+        self.optional(name, text.map(quoted));
+    }
+
+    fn command(&mut self, name: &str, words: Option<&Vec<String>>) {
+        self.optional(name, words.map(|words| quoted(&words.join(" "))));
+    }
+
+    fn globals(&mut self, config: &Config) {
+        self.entry("serial_no", config.serial_no);
+        self.entry("service", config.service.name());
+        self.router("primary", &config.primary);
+        if let Some(backup) = &config.backup {
+            self.router("backup", backup);
+        }
+        self.switch("backup_active", config.backup_active);
+        self.entry("heartbeat_port", config.heartbeat.port);
+        self.time("keepalive", config.heartbeat.keepalive);
+        self.time("deadtime", config.heartbeat.deadtime);
+        self.entry("network", config.network.name());
+        if let Some(nat_router) = &config.nat_router {
+            self.floating("nat_router", "nat_nmask", nat_router);
+        }
+        self.command("active_cmd", config.active_cmd.as_ref());
+        self.command("inactive_cmd", config.inactive_cmd.as_ref());
+        self.switch("monitor_links", config.monitor_links);
+        self.switch("hard_shutdown", config.hard_shutdown);
+        self.switch("syncdaemon", config.sync_daemon.is_some());
+        if let Some(daemon) = &config.sync_daemon {
+            self.text("syncd_iface", Some(&daemon.interface));
+            self.entry("syncd_id", daemon.id);
+        }
+        let timeouts = config.timeouts;
+        self.optional("tcp_timeout", timeouts.tcp.map(time_text));
+        self.optional("tcpfin_timeout", timeouts.tcp_fin.map(time_text));
+        self.optional("udp_timeout", timeouts.udp.map(time_text));
+        self.text("ipvsadm", config.ipvsadm.to_str());
+        self.text("rsh_command", Some(&config.rsh_command));
+    }
+
+    fn router(&mut self, name: &str, router: &RouterAddresses) {
+        self.entry(name, router.public);
+        self.optional(&format!("{name}_private"), router.private);
+        self.text(&format!("{name}_shared"), router.shared_device.as_deref());
+    }
+
+    fn floating(&mut self, name: &str, mask: &str, floating: &FloatingAddress) {
+        self.entry(name, format_args!("{} {}", floating.address, quoted(floating.device.label())));
+        self.optional(mask, floating.prefix);
+    }
+
+    fn open(&mut self, keyword: &str, name: &str, indent: &'static str) {
+        self.line(format_args!("{keyword} {} {{", quoted(name)));
+        self.indent = indent;
+    }
+
+    fn close(&mut self, indent: &'static str) {
+        self.indent = indent;
+        self.line("}");
+    }
+
+    fn target(&mut self, active: bool, address: &FloatingAddress, protocol: Protocol, port: u16) {
+        self.switch("active", active);
+        self.floating("address", "vip_nmask", address);
+        self.entry("protocol", protocol.name());
+        self.entry("port", port);
+    }
+
+    fn virtual_server(&mut self, server: &VirtualServer, config: &Config) {
+        self.open("virtual", &server.name, "    ");
+        self.target(server.active, &server.address, server.protocol, server.port);
+        self.optional("fwmark", server.fwmark);
+        self.entry("scheduler", server.scheduler.name());
+        if let Some(persistence) = server.persistence {
+            self.time("persistent", persistence.timeout);
+            self.entry("pmask", persistence.granularity);
+        }
+        if server.forwarding != config.network {
+            self.entry("network", server.forwarding.name());
+        }
+        self.optional("sorry_server", server.sorry_server);
+        self.switch("quiesce_server", server.quiesce);
+        self.check(&server.check);
+        for real_server in &server.servers {
+            self.real_server(real_server);
+        }
+        self.close("");
+    }
+
+    fn real_server(&mut self, server: &RealServer) {
+        self.open("server", &server.name, "        ");
+        self.switch("active", server.active);
+        self.entry("address", server.address);
+        self.entry("port", server.port);
+        self.entry("weight", server.weight);
+        self.close("    ");
+    }
+
+    fn failover_service(&mut self, service: &FailoverService) {
+        self.open("failover", &service.name, "    ");
+        self.target(service.active, &service.address, service.protocol, service.port);
+        self.check(&service.check);
+        self.command("start_cmd", service.start_cmd.as_ref());
+        self.command("stop_cmd", service.stop_cmd.as_ref());
+        self.close("");
+    }
+
+    fn check(&mut self, check: &Check) {
+        self.text("client_monitor", check.client_monitor.as_deref().and_then(|path| path.to_str()));
+        self.text("send", check.send.as_deref());
+        self.text("expect", check.expect.as_deref());
+        self.switch("use_regex", check.use_regex);
+        self.text("send_program", check.send_program.as_deref());
+        self.time("timeout", check.interval);
+        self.time("reentry", check.reentry);
+        self.text("load_monitor", check.load_monitor.as_deref());
+    }
+}
+
+/// `text` as one token. A text with both kinds of quotes can only have come from a token without quotes around it.
+fn quoted(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':' | '/');
+    if !text.is_empty() && text.chars().all(is_plain) {
+        text.to_owned()
+    } else if !text.contains('"') {
+        format!("\"{text}\"")
+    } else if !text.contains('\'') {
+        format!("'{text}'")
+    } else {
+        text.to_owned()
+    }
+}
