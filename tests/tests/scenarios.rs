@@ -1,5 +1,6 @@
 //! All scenarios of the lab. `cargo lab test` runs them, each in a kernel of its own; `cargo test` only names them.
 
+mod announce;
 mod wiring;
 
 use std::process::ExitCode;
@@ -9,7 +10,7 @@ use libtest_mimic::{Arguments, Trial};
 
 /// Every module's scenarios.
 fn all() -> Vec<Scenario> {
-    [wiring::all()].concat()
+    [announce::all(), wiring::all()].concat()
 }
 
 fn main() -> ExitCode {
