@@ -1,2 +1,174 @@
-//! (skeleton)
-fn main() {}
+//! The program `pulse`: words, file, sockets, privileges, then [`pulse::shell`]. Each step that can fail for a reason
+//! that a user can mend says so before the program leaves the terminal.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::net::IpAddr;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use daemonkit::log::{self, Sink};
+use daemonkit::pidfile::PidFile;
+use daemonkit::{exit, privilege};
+use lvs_ipc::status::{PULSE_SOCKET, PulseStatus};
+use pulse::args::{self, Command, Run};
+use pulse::heartbeat::socket::Sockets;
+use pulse::rtnetlink::Rtnetlink;
+use pulse::{dry_run, router, shell, status};
+
+/// Where the file is looked for, in this order.
+const CONFIG_PATHS: [&str; 2] = ["/etc/lvs-router/lvs.cf", "/etc/sysconfig/ha/lvs.cf"];
+
+/// Why the program ends, and with which status.
+struct Failure {
+    status: u8,
+    text: String,
+}
+
+impl Failure {
+    fn new(status: u8, text: impl ToString) -> Self {
+        Self { status, text: text.to_string() }
+    }
+}
+
+fn main() -> ExitCode {
+    let result = match args::parse(std::env::args_os().skip(1)) {
+        Ok(Command::Help) => print(args::HELP),
+        Ok(Command::Version) => print(concat!("pulse ", env!("CARGO_PKG_VERSION"), "\n")),
+        Ok(Command::Check(file)) => check(&file),
+        Ok(Command::Status { json, run_dir }) => show_status(json, &run_dir),
+        Ok(Command::Run(run)) => start(&run),
+        Err(error) => Err(Failure::new(exit::USAGE, format_args!("{error}\nTry “pulse --help”."))),
+    };
+    match result {
+        Ok(()) => exit::OK.into(),
+        Err(Failure { status, text }) => {
+            // Nothing is left to be done for a terminal that is gone.
+            let _ = writeln!(io::stderr(), "pulse: {text}");
+            status.into()
+        }
+    }
+}
+
+/// Writes to standard output; a reader that has seen enough is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(exit::FAILED, error)),
+        _ => Ok(()),
+    }
+}
+
+fn check(file: &Path) -> Result<(), Failure> {
+    let loaded = load(file)?;
+    let count = loaded.config.active_virtual_servers().count();
+    print(&format!("{}: configuration OK ({count} active virtual servers)\n", file.display()))
+}
+
+fn load(file: &Path) -> Result<lvs_config::Loaded, Failure> {
+    lvs_config::load(file).map_err(|error| Failure::new(exit::CONFIG, error))
+}
+
+fn show_status(json: bool, run_dir: &Path) -> Result<(), Failure> {
+    let path = run_dir.join(PULSE_SOCKET);
+    let failed = |error: io::Error| Failure::new(exit::FAILED, format_args!("{}: {error}", path.display()));
+    let mut text = String::new();
+    let mut socket = UnixStream::connect(&path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Failure::new(
+            exit::FAILED,
+            format_args!("no pulse is running: nobody listens at {}", path.display()),
+        ),
+        _ => failed(error),
+    })?;
+    socket.set_read_timeout(Some(Duration::from_secs(2))).map_err(failed)?;
+    socket.read_to_string(&mut text).map_err(failed)?;
+    if json {
+        return print(&text);
+    }
+    let snapshot: PulseStatus = serde_json::from_str(&text).map_err(|error| failed(error.into()))?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    print(&status::render(&snapshot, u64::try_from(now.as_millis()).unwrap_or(u64::MAX)))
+}
+
+fn start(run: &Run) -> Result<(), Failure> {
+    let config_path = run.config.clone().unwrap_or_else(default_config);
+    let loaded = load(&config_path)?;
+    let config = loaded.config;
+    let router = router::identify(&config, &local_addresses()?)
+        .map_err(|error| Failure::new(exit::CONFIG, format_args!("{}: {error}", config_path.display())))?;
+    let paths = router::paths(&config, router);
+    let lvs = run.lvs.clone().unwrap_or_else(|| beside_this_program("lvs"));
+    let send_arp = run.send_arp.clone().unwrap_or_else(|| beside_this_program("send_arp"));
+    if run.dry_run {
+        let programs = dry_run::Programs { config: &config_path, lvs: &lvs, send_arp: &send_arp };
+        return print(&dry_run::render(&config, router, &paths, &programs));
+    }
+    let sockets = Sockets::bind(&paths, config.heartbeat.port).map_err(|(address, error)| {
+        let status =
+            if error.kind() == io::ErrorKind::PermissionDenied { exit::NO_PERMISSION } else { exit::FAILED };
+        Failure::new(status, format_args!("cannot receive heartbeats on {address}: {error}"))
+    })?;
+    let incarnation =
+        random().map_err(|error| Failure::new(exit::FAILED, format_args!("/dev/urandom: {error}")))?;
+    let mut pid_file =
+        PidFile::take(&run.run_dir.join("pulse.pid")).map_err(|error| Failure::new(exit::FAILED, error))?;
+    let config_path = std::path::absolute(&config_path).unwrap_or(config_path);
+    if run.foreground {
+        log::start("pulse", Sink::foreground(), run.verbose);
+    } else {
+        // Forks; no thread has been started yet.
+        nix::unistd::daemon(false, false)
+            .map_err(|error| Failure::new(exit::FAILED, format_args!("cannot become a daemon: {error}")))?;
+        log::start("pulse", Sink::Syslog, run.verbose);
+        pid_file.write_own_id().map_err(|error| Failure::new(exit::FAILED, error))?;
+    }
+    for warning in &loaded.warnings {
+        tracing::warn!(problem = %warning.one_line(&config_path), "configuration");
+    }
+    privilege::keep_for_self(&[privilege::Capability::NET_ADMIN])
+        .map_err(|error| Failure::new(exit::NO_PERMISSION, error))?;
+    let setup = shell::Setup {
+        config_path,
+        config,
+        router,
+        paths,
+        sockets,
+        lvs,
+        send_arp,
+        run_dir: run.run_dir.clone(),
+        foreground: run.foreground,
+        verbose: run.verbose,
+        force_active: run.force_active,
+        incarnation,
+    };
+    shell::run(setup).map_err(|error| {
+        tracing::error!("{error:#}");
+        Failure::new(exit::FAILED, format_args!("{error:#}"))
+    })
+}
+
+fn default_config() -> PathBuf {
+    let [preferred, old] = CONFIG_PATHS;
+    if Path::new(preferred).exists() { preferred.into() } else { old.into() }
+}
+
+fn beside_this_program(name: &str) -> PathBuf {
+    let beside = std::env::current_exe().ok().map(|exe| exe.with_file_name(name));
+    beside.filter(|path| path.exists()).unwrap_or_else(|| Path::new("/usr/sbin").join(name))
+}
+
+fn local_addresses() -> Result<Vec<IpAddr>, Failure> {
+    let read = || Rtnetlink::open()?.addresses();
+    let addresses = read().map_err(|error| {
+        Failure::new(exit::FAILED, format_args!("cannot read this machine's addresses: {error}"))
+    })?;
+    Ok(addresses.into_iter().map(|present| present.address).collect())
+}
+
+/// A number that no earlier run had, never 0.
+fn random() -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(u64::from_ne_bytes(bytes).max(1))
+}

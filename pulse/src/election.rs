@@ -1,0 +1,500 @@
+//! Who serves: this router or the other. Pure; it hears heartbeats and the time and says what to do.
+//!
+//! Not decided here: how the service is taken and given back ([`crate::takeover`]), on which links heartbeats travel
+//! ([`crate::heartbeat`]), what is logged.
+//!
+//! | this router | event | what it does |
+//! | --- | --- | --- |
+//! | waits | nothing heard for `deadtime` | takes over |
+//! | waits | other one asks it to take over, or stopped and unfit | takes over, if fit itself |
+//! | waits | other one stopped, an original or this is the primary | takes over, if fit |
+//! | waits | other one stopped, fit, of this suite, and this is the backup | lets the primary go first, for `deadtime` |
+//! | serves | other one serves with a higher term | gives way |
+//! | serves | other one serves with an equal term | the backup gives way, the primary stays and announces again |
+//! | serves | an original serves | the backup says so once more and gives way, the primary stays and announces again |
+//! | serves | cannot run its service for `deadtime`, other one is stopped and fit | gives way and asks it to take over |
+//! | serves | was not running itself for `deadtime` | gives way |
+//! | either | is told to leave | gives way and asks the other to take over |
+//!
+//! A takeover begins with a heartbeat on every path: it carries a higher term than any heard before, which is how the
+//! other router, should it be alive after all, is told to stop. A router that comes back hears that the other one
+//! serves, and waits. Nobody preempts.
+//!
+//! Time during which this process did not run is not counted as silence of the other router, whose heartbeats may
+//! lie unread.
+
+use std::fmt;
+use std::time::Duration;
+
+use daemonkit::clock::Mono;
+
+use crate::heartbeat::paths::{Change, Paths};
+use crate::heartbeat::wire::{ByteOrder, Heartbeat, Trailer, Word};
+
+/// Which of the two routers of the file this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Router {
+    /// It has the address `primary`.
+    Primary,
+    /// It has the address `backup`.
+    Backup,
+}
+
+impl fmt::Display for Router {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Primary => "primary",
+            Self::Backup => "backup",
+        })
+    }
+}
+
+/// What an election has to know of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Which router this is.
+    pub router: Router,
+    /// Number of paths to the other router; 0 when there is none.
+    pub paths: usize,
+    /// Send interval.
+    pub keepalive: Duration,
+    /// Silence after which the other router counts as dead.
+    pub deadtime: Duration,
+    /// Random number of this run.
+    pub incarnation: u64,
+}
+
+/// What happens to an election.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// A heartbeat of the other router came in on a path.
+    Heartbeat {
+        /// Index of the path.
+        path: usize,
+        /// What it said.
+        heartbeat: Heartbeat,
+    },
+    /// Time has passed.
+    Tick,
+    /// Take over without waiting (`--forceactive`).
+    Force,
+    /// Whether this router can run its service; `Err` says why not.
+    Fitness(Result<(), String>),
+    /// The addresses and services are complete.
+    Settled,
+    /// The timers of a new configuration.
+    Timers {
+        /// Send interval.
+        keepalive: Duration,
+        /// Silence after which the other router counts as dead.
+        deadtime: Duration,
+    },
+    /// The program is to end.
+    Leave,
+}
+
+/// What is to be done, in this order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Send this heartbeat on every path.
+    Send(Heartbeat),
+    /// Take the addresses and start the service.
+    TakeOver(Cause),
+    /// Give the addresses and the service back.
+    Release(Cause),
+    /// Announce the addresses once more: another router had them too.
+    Announce,
+    /// A path fell silent or is heard again.
+    Path(Change),
+    /// What is known of the other router has changed.
+    Peer(PeerState, Cause),
+}
+
+/// What is known of the other router.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PeerState {
+    /// Nothing heard since the start.
+    Unknown,
+    /// It says that it serves.
+    Serving,
+    /// It says that it does not serve.
+    Waiting,
+    /// Nothing heard for `deadtime`, or it said that it leaves.
+    Gone,
+}
+
+/// Why something happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// No heartbeat on any path for this long.
+    PeerSilent(Duration),
+    /// The other router said that it serves.
+    PeerServes,
+    /// The other router said that it does not serve.
+    PeerWaits,
+    /// The other router asked this one to take over.
+    PeerAsked,
+    /// The other router cannot run its service.
+    PeerUnfit,
+    /// The other router took over later than this one.
+    HigherTerm {
+        /// Ours.
+        ours: u32,
+        /// Its.
+        theirs: u32,
+    },
+    /// Both served, and this is the backup.
+    BothServe,
+    /// The file names no other router.
+    Alone,
+    /// `--forceactive`.
+    Forced,
+    /// This router cannot run its service.
+    Unfit(String),
+    /// This process did not run for so long.
+    Frozen(Duration),
+    /// The program was told to end.
+    Leaving,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PeerSilent(time) => write!(f, "no heartbeat on any path for {}ms", time.as_millis()),
+            Self::PeerServes => f.write_str("the other router serves"),
+            Self::PeerWaits => f.write_str("the other router does not serve"),
+            Self::PeerAsked => f.write_str("the other router asked to be relieved"),
+            Self::PeerUnfit => f.write_str("the other router cannot serve"),
+            Self::HigherTerm { ours, theirs } => {
+                write!(f, "the other router took over later (term {theirs}, ours {ours})")
+            }
+            Self::BothServe => f.write_str("both routers served, and this is the backup"),
+            Self::Alone => f.write_str("the file names no other router"),
+            Self::Forced => f.write_str("--forceactive"),
+            Self::Unfit(why) => write!(f, "this router cannot serve: {why}"),
+            Self::Frozen(time) => write!(f, "this process did not run for {}ms", time.as_millis()),
+            Self::Leaving => f.write_str("told to end"),
+        }
+    }
+}
+
+/// The election as one router sees it.
+#[derive(Debug, Clone)]
+pub struct Election {
+    settings: Settings,
+    paths: Paths,
+    role: Role,
+    peer: Peer,
+    /// Highest term seen or used.
+    term: u32,
+    sequence: u64,
+    fitness: Result<(), String>,
+    /// Since when the service cannot be run.
+    unfit_since: Option<Mono>,
+    next_send: Mono,
+    /// When the other router counts as dead unless it is heard before.
+    silent_at: Mono,
+    /// What [`Election::deadline`] said last: a tick that comes later than this comes late.
+    expected: Mono,
+}
+
+/// This router's role, with what is known only in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// Another router serves, or should.
+    Waiting {
+        /// Since when the other one is heard not to serve, although it could.
+        idle_since: Option<Mono>,
+    },
+    /// This router serves.
+    Serving {
+        /// Whether addresses and services are complete.
+        settled: bool,
+        /// When the addresses may be announced again because the other router serves too.
+        announce_after: Mono,
+    },
+    /// The program is ending.
+    Left,
+}
+
+/// The other router.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Peer {
+    state: PeerState,
+    order: ByteOrder,
+    incarnation: u64,
+    sequence: u64,
+    fit: bool,
+}
+
+impl Election {
+    /// A router that has just started: it waits, and takes over when it hears nothing for `deadtime`, or at once when
+    /// there is nobody to hear.
+    #[must_use]
+    pub fn new(now: Mono, settings: Settings) -> Self {
+        let peer = Peer {
+            state: PeerState::Unknown,
+            order: ByteOrder::default(),
+            incarnation: 0,
+            sequence: 0,
+            fit: true,
+        };
+        let silent_at = if settings.paths == 0 { now } else { now + settings.deadtime };
+        Self {
+            paths: Paths::new(settings.paths, settings.deadtime, now),
+            role: Role::Waiting { idle_since: None },
+            peer,
+            term: 0,
+            sequence: 0,
+            fitness: Ok(()),
+            unfit_since: None,
+            next_send: now + settings.keepalive,
+            silent_at,
+            expected: now + settings.keepalive,
+            settings,
+        }
+    }
+
+    /// What is known of the other router.
+    #[must_use]
+    pub fn peer(&self) -> PeerState {
+        self.peer.state
+    }
+
+    /// How often the service has been taken over, as far as this router knows.
+    #[must_use]
+    pub fn term(&self) -> u32 {
+        self.term
+    }
+
+    /// When to call [`Election::step`] with a tick if nothing else happens.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Mono> {
+        let waiting = matches!(self.role, Role::Waiting { .. });
+        let mut deadlines = Vec::new();
+        if self.settings.paths > 0 && self.role != Role::Left {
+            deadlines.push(self.next_send);
+            deadlines.extend(self.paths.deadline());
+        }
+        deadlines.extend(waiting.then_some(self.silent_at));
+        if let Role::Waiting { idle_since: Some(since) } = self.role {
+            deadlines.push(since + self.settings.deadtime);
+        }
+        deadlines.into_iter().min()
+    }
+
+    /// Takes one event at `now`, which never runs backwards.
+    pub fn step(&mut self, now: Mono, input: Input) -> Vec<Action> {
+        let mut out = Vec::new();
+        match input {
+            Input::Heartbeat { path, heartbeat } => self.hear(now, path, &heartbeat, &mut out),
+            Input::Tick => self.tick(now, &mut out),
+            Input::Force => self.take_over(now, Cause::Forced, &mut out),
+            Input::Fitness(fitness) => self.set_fitness(now, fitness),
+            Input::Settled => {
+                if let Role::Serving { settled, .. } = &mut self.role {
+                    *settled = true;
+                }
+            }
+            Input::Timers { keepalive, deadtime } => self.set_timers(now, keepalive, deadtime),
+            Input::Leave => self.leave(now, &mut out),
+        }
+        self.expected = self.deadline().unwrap_or(now).max(now);
+        out
+    }
+
+    fn hear(&mut self, now: Mono, path: usize, heartbeat: &Heartbeat, out: &mut Vec<Action>) {
+        if self.role == Role::Left {
+            return;
+        }
+        out.extend(self.paths.heard(now, path).map(Action::Path));
+        self.silent_at = now + self.settings.deadtime;
+        self.peer.order = heartbeat.order;
+        if let Some(trailer) = &heartbeat.trailer {
+            // The copy that took the other path, or one that was overtaken on the way, says nothing new.
+            if trailer.incarnation == self.peer.incarnation && trailer.sequence <= self.peer.sequence {
+                return;
+            }
+            self.peer.incarnation = trailer.incarnation;
+            self.peer.sequence = trailer.sequence;
+        }
+        self.peer.fit = heartbeat.trailer.is_none_or(|trailer| trailer.fit);
+        let ours = self.term;
+        self.term = ours.max(heartbeat.trailer.map_or(0, |trailer| trailer.term));
+        match heartbeat.word {
+            Word::Running => self.hear_running(now, ours, heartbeat.trailer, out),
+            Word::Stopped => self.hear_stopped(now, heartbeat.trailer, out),
+            Word::Alive => {}
+        }
+    }
+
+    /// `ours` is the term with which this router serves, if it does.
+    fn hear_running(&mut self, now: Mono, ours: u32, trailer: Option<Trailer>, out: &mut Vec<Action>) {
+        self.set_peer(PeerState::Serving, Cause::PeerServes, out);
+        let backup = self.settings.router == Router::Backup;
+        let Role::Serving { announce_after, .. } = &mut self.role else {
+            self.role = Role::Waiting { idle_since: None };
+            return;
+        };
+        let cause = match trailer {
+            Some(Trailer { term: theirs, .. }) if theirs > ours => Some(Cause::HigherTerm { ours, theirs }),
+            Some(Trailer { term: theirs, .. }) if theirs < ours => None,
+            _ => backup.then_some(Cause::BothServe),
+        };
+        if let Some(cause) = cause {
+            if trailer.is_none() {
+                // An original primary announces its addresses again when it hears this.
+                self.send(now, false, out);
+            }
+            self.release(now, cause, false, out);
+        } else if now >= *announce_after {
+            // Rate limited: whoever can forge a heartbeat must not be able to make us busy.
+            *announce_after = now + self.settings.deadtime;
+            self.send(now, false, out);
+            out.push(Action::Announce);
+        }
+    }
+
+    fn hear_stopped(&mut self, now: Mono, trailer: Option<Trailer>, out: &mut Vec<Action>) {
+        let asked = trailer.is_some_and(|trailer| trailer.take_over);
+        let (state, cause) = match asked {
+            true => (PeerState::Gone, Cause::PeerAsked),
+            false => (PeerState::Waiting, Cause::PeerWaits),
+        };
+        self.set_peer(state, cause.clone(), out);
+        let Role::Waiting { idle_since } = &mut self.role else { return };
+        let primary = self.settings.router == Router::Primary;
+        let unfit_and_so_are_we = self.fitness.is_err() && !self.peer.fit && primary;
+        if self.fitness.is_err() && !unfit_and_so_are_we {
+            // Nothing would be won. When the other one falls silent we try all the same.
+        } else if asked || trailer.is_none() || primary {
+            self.take_over(now, cause, out);
+        } else if !self.peer.fit {
+            self.take_over(now, Cause::PeerUnfit, out);
+        } else if now.since(*idle_since.get_or_insert(now)) >= self.settings.deadtime {
+            self.take_over(now, cause, out);
+        }
+    }
+
+    fn tick(&mut self, now: Mono, out: &mut Vec<Action>) {
+        if self.role == Role::Left {
+            return;
+        }
+        let late = now.since(self.expected);
+        if self.settings.paths > 0 && late > self.settings.deadtime / 4 {
+            self.paths.forgive(late);
+            self.silent_at = self.silent_at + late;
+        }
+        let peer_was_there = matches!(self.peer.state, PeerState::Serving | PeerState::Waiting);
+        let serving = matches!(self.role, Role::Serving { .. });
+        if serving && peer_was_there && late > self.settings.deadtime {
+            self.silent_at = now + self.settings.deadtime;
+            self.release(now, Cause::Frozen(late), false, out);
+        }
+        out.extend(self.paths.expire(now).into_iter().map(Action::Path));
+        if now >= self.silent_at {
+            self.peer_is_silent(now, out);
+        }
+        if let Role::Waiting { idle_since: Some(since) } = self.role
+            && self.fitness.is_ok()
+            && now.since(since) >= self.settings.deadtime
+        {
+            self.take_over(now, Cause::PeerWaits, out);
+        }
+        self.relieve_if_unfit(now, out);
+        if now >= self.next_send {
+            self.send(now, false, out);
+        }
+    }
+
+    fn peer_is_silent(&mut self, now: Mono, out: &mut Vec<Action>) {
+        let cause = match self.settings.paths {
+            0 => Cause::Alone,
+            _ => Cause::PeerSilent(self.settings.deadtime + now.since(self.silent_at)),
+        };
+        self.set_peer(PeerState::Gone, cause.clone(), out);
+        if matches!(self.role, Role::Waiting { .. }) {
+            self.take_over(now, cause, out);
+        }
+    }
+
+    fn relieve_if_unfit(&mut self, now: Mono, out: &mut Vec<Action>) {
+        let Err(why) = &self.fitness else { return };
+        let long = self.unfit_since.is_some_and(|since| now.since(since) >= self.settings.deadtime);
+        let serving = matches!(self.role, Role::Serving { .. });
+        if long && serving && self.peer.fit && self.peer.state == PeerState::Waiting {
+            let cause = Cause::Unfit(why.clone());
+            self.release(now, cause, true, out);
+        }
+    }
+
+    fn set_fitness(&mut self, now: Mono, fitness: Result<(), String>) {
+        self.unfit_since = match fitness {
+            Ok(()) => None,
+            Err(_) => self.unfit_since.or(Some(now)),
+        };
+        self.fitness = fitness;
+    }
+
+    fn set_timers(&mut self, now: Mono, keepalive: Duration, deadtime: Duration) {
+        self.settings.keepalive = keepalive;
+        self.settings.deadtime = deadtime;
+        self.paths.set_deadtime(deadtime);
+        self.next_send = self.next_send.min(now + keepalive);
+        self.silent_at = now + deadtime;
+    }
+
+    fn leave(&mut self, now: Mono, out: &mut Vec<Action>) {
+        match self.role {
+            Role::Serving { .. } => self.release(now, Cause::Leaving, true, out),
+            Role::Waiting { .. } => self.send(now, true, out),
+            Role::Left => {}
+        }
+        self.role = Role::Left;
+    }
+
+    fn take_over(&mut self, now: Mono, cause: Cause, out: &mut Vec<Action>) {
+        if !matches!(self.role, Role::Waiting { .. }) {
+            return;
+        }
+        self.term = self.term.saturating_add(1);
+        self.role = Role::Serving { settled: false, announce_after: now + self.settings.deadtime };
+        self.send(now, false, out);
+        out.push(Action::TakeOver(cause));
+    }
+
+    /// Says "stopped" only after the addresses are gone: the other router takes over on hearing it.
+    fn release(&mut self, now: Mono, cause: Cause, ask_to_take_over: bool, out: &mut Vec<Action>) {
+        self.role = Role::Waiting { idle_since: None };
+        out.push(Action::Release(cause));
+        self.send(now, ask_to_take_over, out);
+    }
+
+    fn set_peer(&mut self, state: PeerState, cause: Cause, out: &mut Vec<Action>) {
+        if std::mem::replace(&mut self.peer.state, state) != state && self.settings.paths > 0 {
+            out.push(Action::Peer(state, cause));
+        }
+    }
+
+    fn send(&mut self, now: Mono, take_over: bool, out: &mut Vec<Action>) {
+        self.next_send = now + self.settings.keepalive;
+        if self.settings.paths == 0 {
+            return;
+        }
+        self.sequence += 1;
+        let (word, settled) = match self.role {
+            Role::Serving { settled, .. } => (Word::Running, settled),
+            Role::Waiting { .. } | Role::Left => (Word::Stopped, false),
+        };
+        let trailer = Trailer {
+            fit: self.fitness.is_ok(),
+            settled,
+            take_over,
+            term: self.term,
+            incarnation: self.settings.incarnation,
+            sequence: self.sequence,
+            echo: self.peer.incarnation,
+        };
+        out.push(Action::Send(Heartbeat { word, order: self.peer.order, trailer: Some(trailer) }));
+    }
+}

@@ -1,0 +1,111 @@
+//! The UDP sockets of the heartbeat paths: bound to our addresses, one receiving thread each.
+//!
+//! A datagram is passed on only if it comes from the other router, on whichever path, and is a heartbeat. It is read
+//! and stamped on the receiving thread, so that a busy owner does not age it.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::thread;
+
+use crossbeam_channel::{Sender, TrySendError};
+use daemonkit::clock::Mono;
+
+use super::wire::{Heartbeat, MAX_LEN};
+
+/// One path between the routers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Path {
+    /// `public` or `private`.
+    pub name: &'static str,
+    /// Our end.
+    pub local: IpAddr,
+    /// The other router's end.
+    pub remote: IpAddr,
+}
+
+/// A heartbeat that came in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Received {
+    /// Index of the path whose far end sent it.
+    pub path: usize,
+    /// What it says.
+    pub heartbeat: Heartbeat,
+    /// When it came in.
+    pub at: Mono,
+}
+
+/// The sockets of all paths, in the order of the paths.
+#[derive(Debug)]
+pub struct Sockets {
+    sockets: Vec<(UdpSocket, SocketAddr)>,
+}
+
+impl Sockets {
+    /// Binds a socket to our end of each path.
+    ///
+    /// # Errors
+    /// The address that could not be bound, and why.
+    pub fn bind(paths: &[Path], port: u16) -> Result<Self, (SocketAddr, io::Error)> {
+        let bind = |path: &Path| {
+            let local = SocketAddr::new(path.local, port);
+            let socket = UdpSocket::bind(local).map_err(|error| (local, error))?;
+            Ok((socket, SocketAddr::new(path.remote, port)))
+        };
+        Ok(Self { sockets: paths.iter().map(bind).collect::<Result<_, _>>()? })
+    }
+
+    /// Starts the receiving threads.
+    ///
+    /// # Errors
+    /// When a descriptor cannot be copied or a thread not be started.
+    pub fn receive<M, F>(&self, paths: &[Path], to: &Sender<M>, to_message: F) -> io::Result<()>
+    where
+        M: Send + 'static,
+        F: Fn(Received) -> M + Clone + Send + 'static,
+    {
+        for (socket, _) in &self.sockets {
+            let socket = socket.try_clone()?;
+            let remotes: Vec<IpAddr> = paths.iter().map(|path| path.remote).collect();
+            let (to, to_message) = (to.clone(), to_message.clone());
+            thread::Builder::new()
+                .name("heartbeat".into())
+                .spawn(move || receive(&socket, &remotes, &to, &to_message))?;
+        }
+        Ok(())
+    }
+
+    /// Sends `datagram` on every path. The result of each is returned in the order of the paths.
+    #[must_use]
+    pub fn send(&self, datagram: &[u8]) -> Vec<io::Result<()>> {
+        self.sockets.iter().map(|(socket, to)| socket.send_to(datagram, to).map(|_| ())).collect()
+    }
+}
+
+fn receive<M>(socket: &UdpSocket, remotes: &[IpAddr], to: &Sender<M>, to_message: &dyn Fn(Received) -> M) {
+    let mut datagram = [0; MAX_LEN];
+    loop {
+        let (length, from) = match socket.recv_from(&mut datagram) {
+            Ok(received) => received,
+            // Such as a port that is closed on the other side: the kernel reports it once, on the next call.
+            Err(error) => {
+                tracing::debug!(%error, "receiving heartbeats");
+                continue;
+            }
+        };
+        let Some(path) = remotes.iter().position(|remote| *remote == from.ip()) else {
+            tracing::debug!(%from, "datagram of a stranger");
+            continue;
+        };
+        match Heartbeat::parse(&datagram[..length]) {
+            Ok(heartbeat) => {
+                tracing::debug!(%from, word = ?heartbeat.word, "heartbeat received");
+                let message = to_message(Received { path, heartbeat, at: Mono::now() });
+                // A full channel means a flood; whoever sends it must not be able to exhaust our memory.
+                if let Err(TrySendError::Disconnected(_)) = to.try_send(message) {
+                    return;
+                }
+            }
+            Err(error) => tracing::debug!(%from, %error, "datagram is no heartbeat"),
+        }
+    }
+}
