@@ -1,1 +1,39 @@
-//! (skeleton)
+//! Checks one service on one real server, again and again, and says when it comes and goes.
+//!
+//! ```text
+//!  args -> settings -> shell ----------------------------------------------------+
+//!                        |  one thread, one poll(2): signals, probe, report pipe  |
+//!                        v                                                        v
+//!  probe (sockets, children) <-- StartProbe -- monitor (pure) -- Report --> standard output, log, row (IPVS)
+//!      |  bytes, errors                           ^
+//!      v                                          | verdict
+//!  check (pure conversations, expect) ------------+
+//! ```
+//!
+//! | module | decides |
+//! | --- | --- |
+//! | [`args`], [`settings`] | what was asked for, and whether it makes sense |
+//! | [`check`] | what to say to the server and what its answer means |
+//! | [`expect`], [`escape`] | whether bytes are as expected; how they are written down |
+//! | [`health`] | when verdicts make a server up or down |
+//! | [`monitor`] | when to probe, measure, report, stop |
+//! | [`load`] | what a load average means for the weight |
+//! | [`row`] | which changes bring the server's row in the IPVS table to where it should be |
+//! | [`probe`], [`program`], [`measure`] | nothing: they carry bytes between the above and sockets or children |
+//! | [`reporter`], [`table`], [`shell`] | nothing: they carry out what the monitor wants |
+
+pub mod args;
+pub mod check;
+pub mod escape;
+pub mod expect;
+pub mod health;
+pub mod load;
+pub mod measure;
+pub mod monitor;
+pub mod probe;
+pub mod program;
+pub mod reporter;
+pub mod row;
+pub mod settings;
+pub mod shell;
+pub mod table;

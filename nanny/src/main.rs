@@ -1,2 +1,83 @@
-//! (skeleton)
-fn main() {}
+//! The program `nanny`: options, surroundings, then the loop of [`nanny::shell`].
+
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use daemonkit::children::die_with_parent;
+use daemonkit::privilege::{Capability, keep_only, no_new_privileges};
+use daemonkit::{exit, log};
+use nanny::args::{HELP, Invocation, parse};
+use nanny::settings::{Place, Settings};
+use nanny::shell::Shell;
+use nix::sys::signal::SigSet;
+use nix::unistd;
+
+fn main() -> ExitCode {
+    let settings = match parse(std::env::args_os().skip(1)) {
+        Ok(Invocation::Help) => return print(HELP),
+        Ok(Invocation::Version) => {
+            return print(concat!("nanny ", env!("CARGO_PKG_VERSION"), " (lvs-router)\n"));
+        }
+        Ok(Invocation::Run(args)) => Settings::resolve(&args),
+        Err(error) => Err(error),
+    };
+    let settings = match settings {
+        Ok(settings) => settings,
+        Err(error) => {
+            eprintln!("nanny: {error}");
+            return ExitCode::from(exit::USAGE);
+        }
+    };
+    match run(&settings) {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            tracing::error!(reason = %format_args!("{error:#}"), "cannot go on");
+            let lacks_permission = error.is::<daemonkit::privilege::PrivilegeError>();
+            ExitCode::from(if lacks_permission { exit::NO_PERMISSION } else { exit::FAILED })
+        }
+    }
+}
+
+fn run(settings: &Settings) -> anyhow::Result<u8> {
+    // The original's director starts its monitors with signals blocked.
+    SigSet::all().thread_unblock().context("unblock signals")?;
+    let sink = match settings.place {
+        Place::Foreground => log::Sink::foreground(),
+        Place::Detached | Place::Daemon => log::Sink::Syslog,
+    };
+    log::start("nanny", sink, settings.verbose);
+    match settings.place {
+        Place::Daemon => unistd::daemon(false, false).context("become a daemon")?,
+        Place::Detached => detach().context("let go of the terminal")?,
+        Place::Foreground => {}
+    }
+    // A daemon has left its parent on purpose.
+    if settings.place != Place::Daemon && !die_with_parent().context("follow the director")? {
+        return Ok(exit::OK);
+    }
+    let shell = Shell::new(settings).context("prepare to wait for signals")?;
+    let needed: &[Capability] = if settings.duty.is_some() { &[Capability::NET_ADMIN] } else { &[] };
+    keep_only(needed)?;
+    no_new_privileges()?;
+    shell.run()
+}
+
+/// Standard input and standard error become `/dev/null`; standard output is where the reports go and stays.
+fn detach() -> io::Result<()> {
+    let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    unistd::dup2_stdin(null.as_fd())?;
+    unistd::dup2_stderr(null.as_fd())?;
+    // Fails only for the leader of a process group, which then has been set apart already.
+    let _ = unistd::setsid();
+    Ok(())
+}
+
+/// Prints to standard output; a reader that went away is no error.
+fn print(text: &str) -> ExitCode {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::from(exit::FAILED),
+        Ok(()) | Err(_) => ExitCode::from(exit::OK),
+    }
+}

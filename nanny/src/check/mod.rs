@@ -1,0 +1,119 @@
+//! What to say to a real server, and what its answer means: conversations without sockets.
+//!
+//! A [`Conversation`] is told what happened ([`Event`]) and says what to do next ([`Next`]), until it is done with a
+//! [`Verdict`]. It never waits, reads or writes; [`crate::probe`] does. So every check can be tested with bytes and
+//! numbers, and every kind of check looks alike to the driver.
+
+pub mod exchange;
+pub mod program;
+mod reason;
+
+use daemonkit::children::Exit;
+use daemonkit::clock::Mono;
+use nix::errno::Errno;
+
+pub use exchange::{Exchange, Transport};
+pub use program::ProgramCheck;
+pub use reason::{Failure, Fault, Success};
+
+/// A check as it was asked for.
+#[derive(Debug, Clone)]
+pub enum Check {
+    /// Connect, send, expect.
+    Exchange(Exchange),
+    /// Run a program and look at how it ends.
+    Program(ProgramCheck),
+}
+
+/// What became of one probe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// The server does what is asked of it.
+    Healthy(Success),
+    /// It does not.
+    Unhealthy(Failure),
+    /// This machine could not ask, so nothing is known about the server.
+    Unknown(Fault),
+}
+
+/// What happened to a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// The driver began to connect, or started the program.
+    Started,
+    /// The connection stands. A datagram socket connects at once.
+    Connected,
+    /// Everything that the last [`Next::Send`] asked for has been handed to the kernel.
+    Sent,
+    /// Bytes arrived: the next piece of a stream, one datagram, or a piece of a program's output.
+    Received(&'a [u8]),
+    /// The server closed the stream; nothing will follow.
+    Closed,
+    /// A system call failed: the connection, a transmission, or starting the program.
+    Failed(Errno),
+    /// The program ended; its output has been passed on.
+    Exited(Exit),
+    /// The time of the last [`Next`] is over.
+    Deadline,
+}
+
+/// What a conversation wants next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next<'c> {
+    /// Transmit all of `bytes`, then tell [`Event::Sent`].
+    Send {
+        /// A stream's next bytes, or one datagram.
+        bytes: &'c [u8],
+        /// When to tell [`Event::Deadline`] if it is not done by then.
+        until: Mono,
+    },
+    /// Wait for any event.
+    Wait {
+        /// When to tell [`Event::Deadline`].
+        until: Mono,
+    },
+    /// The conversation is over; its socket or program can go.
+    Done(Verdict),
+}
+
+/// One probe's conversation.
+#[derive(Debug)]
+pub enum Conversation<'c> {
+    /// See [`exchange::Conversation`].
+    Exchange(exchange::Conversation<'c>),
+    /// See [`program::Conversation`].
+    Program(program::Conversation<'c>),
+}
+
+impl<'c> Conversation<'c> {
+    /// A new conversation for `check`; its first event is [`Event::Started`] or [`Event::Failed`].
+    #[must_use]
+    pub fn new(check: &'c Check) -> Self {
+        match check {
+            Check::Exchange(check) => Self::Exchange(exchange::Conversation::new(check)),
+            Check::Program(check) => Self::Program(program::Conversation::new(check)),
+        }
+    }
+
+    /// Tells what happened at `now`. After [`Next::Done`] there is nothing more to tell.
+    pub fn step(&mut self, now: Mono, event: Event<'_>) -> Next<'c> {
+        match self {
+            Self::Exchange(conversation) => conversation.step(now, event),
+            Self::Program(conversation) => conversation.step(now, event),
+        }
+    }
+}
+
+impl Verdict {
+    /// The verdict on a failed system call: the server's failure, unless `errno` says that this machine has run out
+    /// of something.
+    fn failed(doing: &'static str, errno: Errno, failure: impl FnOnce(Errno) -> Failure) -> Self {
+        use Errno::{EADDRNOTAVAIL, EAFNOSUPPORT, EAGAIN, EMFILE, ENFILE, ENOBUFS, ENOMEM};
+        match errno {
+            EADDRNOTAVAIL | EAFNOSUPPORT | EAGAIN | EMFILE | ENFILE | ENOBUFS | ENOMEM => {
+                Self::Unknown(Fault { doing, errno })
+            }
+            _ => Self::Unhealthy(failure(errno)),
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! An external program as a check: how it ends, and what it writes.
+//!
+//! Healthy means that it was started, ended by itself with status 0 within its time and, where an output is
+//! expected, wrote exactly that (a newline at the end of its output does not count). It never means less.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::time::Duration;
+
+use daemonkit::children::Exit;
+use daemonkit::clock::Mono;
+
+use super::{Event, Failure, Next, Success, Verdict};
+
+/// Most bytes of output that are kept; the rest is read and thrown away, and then matches no expected output.
+pub const OUTPUT_LIMIT: usize = 4095;
+
+/// A program as it was asked for.
+#[derive(Debug, Clone)]
+pub struct ProgramCheck {
+    /// The program, looked up in `PATH` unless it holds a `/`, and its arguments. Not empty.
+    pub words: Vec<OsString>,
+    /// What it must write to standard output, or `None` if only its status counts.
+    pub expect: Option<Vec<u8>>,
+    /// How long it may run.
+    pub limit: Duration,
+}
+
+/// Splits a command at blanks, without any quoting, and replaces words that are exactly `%h` by the server's address
+/// and `%p` by its port.
+#[must_use]
+pub fn split(command: &[u8], server: SocketAddr) -> Vec<OsString> {
+    command
+        .split(u8::is_ascii_whitespace)
+        .filter(|word| !word.is_empty())
+        .map(|word| match word {
+            b"%h" => server.ip().to_string().into(),
+            b"%p" => server.port().to_string().into(),
+            _ => OsString::from_vec(word.to_vec()),
+        })
+        .collect()
+}
+
+/// One run of the program.
+#[derive(Debug)]
+pub struct Conversation<'c> {
+    check: &'c ProgramCheck,
+    until: Mono,
+    output: Vec<u8>,
+}
+
+impl<'c> Conversation<'c> {
+    /// A new conversation; its first event is [`Event::Started`] or [`Event::Failed`].
+    #[must_use]
+    pub fn new(check: &'c ProgramCheck) -> Self {
+        Self { check, until: Mono::ZERO, output: Vec::new() }
+    }
+
+    /// Tells what happened at `now`. Events of a connection change nothing.
+    pub fn step(&mut self, now: Mono, event: Event<'_>) -> Next<'c> {
+        let verdict = match event {
+            Event::Started => {
+                self.until = now + self.check.limit;
+                return Next::Wait { until: self.until };
+            }
+            Event::Received(bytes) => {
+                // One byte more than the limit tells output that is too long from output that just fits.
+                let room = (OUTPUT_LIMIT + 1).saturating_sub(self.output.len());
+                self.output.extend_from_slice(&bytes[..bytes.len().min(room)]);
+                return Next::Wait { until: self.until };
+            }
+            Event::Connected | Event::Sent | Event::Closed => return Next::Wait { until: self.until },
+            Event::Failed(errno) => Verdict::failed("run the program", errno, Failure::ProgramNotStarted),
+            Event::Exited(Exit::Status(0)) => self.passed(),
+            Event::Exited(exit) => Verdict::Unhealthy(Failure::ProgramFailed(exit)),
+            Event::Deadline => Verdict::Unhealthy(Failure::ProgramTimeout(self.check.limit)),
+        };
+        Next::Done(verdict)
+    }
+
+    fn passed(&mut self) -> Verdict {
+        let output = self.output.strip_suffix(b"\n").unwrap_or(&self.output);
+        match &self.check.expect {
+            Some(expected) if self.output.len() > OUTPUT_LIMIT || output != expected => {
+                Verdict::Unhealthy(Failure::ProgramOutput {
+                    got: output.to_vec(),
+                    expected: expected.clone(),
+                })
+            }
+            _ => Verdict::Healthy(Success::ProgramPassed),
+        }
+    }
+}
+
+/// The program's name for people.
+#[must_use]
+pub fn name(words: &[OsString]) -> String {
+    words.first().map_or(String::new(), |word| word.as_bytes().escape_ascii().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::errno::Errno;
+
+    use super::*;
+
+    fn outcome(expect: Option<&str>, events: &[Event<'_>]) -> Verdict {
+        let check = ProgramCheck {
+            words: vec!["check".into()],
+            expect: expect.map(|text| text.as_bytes().to_vec()),
+            limit: Duration::from_secs(2),
+        };
+        let mut conversation = Conversation::new(&check);
+        let wait = Next::Wait { until: Mono::from_millis(2_000) };
+        assert_eq!(conversation.step(Mono::ZERO, Event::Started), wait);
+        for event in events {
+            match conversation.step(Mono::from_millis(1), *event) {
+                Next::Done(verdict) => return verdict,
+                next => assert_eq!(next, wait),
+            }
+        }
+        panic!("not done")
+    }
+
+    const PASSED: Event<'_> = Event::Exited(Exit::Status(0));
+    const HEALTHY: Verdict = Verdict::Healthy(Success::ProgramPassed);
+
+    #[test]
+    fn words_are_split_at_blanks_and_only_whole_words_are_replaced() {
+        let words = split(b" /usr/bin/check  %h x%h\t%p '%p %p' ", "[2001:db8::1]:53".parse().unwrap());
+        assert_eq!(words, ["/usr/bin/check", "2001:db8::1", "x%h", "53", "'%p", "%p'"]);
+        assert!(split(b"  ", "10.0.0.1:1".parse().unwrap()).is_empty());
+    }
+
+    #[test]
+    fn status_zero_is_healthy_when_no_output_is_expected() {
+        assert_eq!(outcome(None, &[PASSED]), HEALTHY);
+        assert_eq!(outcome(None, &[Event::Received(b"whatever"), PASSED]), HEALTHY);
+    }
+
+    #[test]
+    fn the_whole_output_must_equal_what_is_expected() {
+        assert_eq!(outcome(Some("OK"), &[Event::Received(b"O"), Event::Received(b"K\n"), PASSED]), HEALTHY);
+        assert_eq!(outcome(Some("OK"), &[Event::Received(b"OK"), PASSED]), HEALTHY);
+        let wrong = |got: &str| {
+            Verdict::Unhealthy(Failure::ProgramOutput { got: got.into(), expected: b"OK".into() })
+        };
+        assert_eq!(outcome(Some("OK"), &[Event::Received(b"OK\n\n"), PASSED]), wrong("OK\n"));
+        assert_eq!(outcome(Some("OK"), &[Event::Received(b"OKAY\n"), PASSED]), wrong("OKAY"));
+        assert_eq!(outcome(Some("OK"), &[PASSED]), wrong(""));
+    }
+
+    #[test]
+    fn the_right_output_does_not_excuse_a_bad_end() {
+        for exit in [Exit::Status(1), Exit::Signal(9)] {
+            let end = [Event::Received(b"OK\n"), Event::Exited(exit)];
+            assert_eq!(outcome(Some("OK"), &end), Verdict::Unhealthy(Failure::ProgramFailed(exit)));
+        }
+        let late = Failure::ProgramTimeout(Duration::from_secs(2));
+        assert_eq!(
+            outcome(Some("OK"), &[Event::Received(b"OK\n"), Event::Deadline]),
+            Verdict::Unhealthy(late)
+        );
+        let missing = Failure::ProgramNotStarted(Errno::ENOENT);
+        assert_eq!(outcome(None, &[Event::Failed(Errno::ENOENT)]), Verdict::Unhealthy(missing));
+        assert!(matches!(outcome(None, &[Event::Failed(Errno::EAGAIN)]), Verdict::Unknown(_)));
+    }
+
+    #[test]
+    fn a_flood_is_bounded_and_never_what_was_expected() {
+        let piece = [b'x'; 4096];
+        let text = "x".repeat(OUTPUT_LIMIT);
+        assert_eq!(outcome(Some(&text), &[Event::Received(&piece[1..]), PASSED]), HEALTHY);
+        assert!(matches!(
+            outcome(Some(&text), &[Event::Received(&piece), Event::Received(&piece), PASSED]),
+            Verdict::Unhealthy(Failure::ProgramOutput { got, .. }) if got.len() == OUTPUT_LIMIT + 1
+        ));
+    }
+}

@@ -1,0 +1,88 @@
+//! Backslash sequences of `send` and `expect`, in and out.
+//!
+//! Reading knows the six sequences of the original; any other sequence stays as it is written, so that regular
+//! expressions can hold their own. Writing makes foreign bytes printable for reports and log lines.
+
+/// Most bytes of a server's answer that a message quotes.
+const QUOTED: usize = 60;
+
+/// Translates `\r`, `\n`, `\t`, `\\`, `\'` and `\"`. A backslash before anything else, or at the end, is kept.
+#[must_use]
+pub fn translate(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let [first, tail @ ..] = rest {
+        let translated = match (first, tail.first()) {
+            (b'\\', Some(b'r')) => Some(b'\r'),
+            (b'\\', Some(b'n')) => Some(b'\n'),
+            (b'\\', Some(b't')) => Some(b'\t'),
+            (b'\\', Some(mark @ (b'\\' | b'\'' | b'"'))) => Some(*mark),
+            _ => None,
+        };
+        out.push(translated.unwrap_or(*first));
+        rest = &tail[usize::from(translated.is_some())..];
+    }
+    out
+}
+
+/// The beginning of `bytes` in quotes: its first line, at most 60 bytes, everything but printable ASCII escaped.
+/// `…` after the quotes tells that there is more.
+#[must_use]
+pub fn quote(bytes: &[u8]) -> String {
+    let line = bytes.iter().position(|byte| matches!(byte, b'\r' | b'\n')).filter(|at| *at > 0);
+    let shown = &bytes[..line.unwrap_or(bytes.len()).min(QUOTED)];
+    let is_all = bytes[shown.len()..].iter().all(|byte| matches!(byte, b'\r' | b'\n'));
+    format!("\"{}\"{}", shown.escape_ascii(), if is_all { "" } else { "…" })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_six_sequences_are_translated() {
+        assert_eq!(translate(br#"GET /\r\n\t\\ \'x\'\""#), b"GET /\r\n\t\\ 'x'\"");
+    }
+
+    #[test]
+    fn other_sequences_and_a_last_backslash_are_kept() {
+        assert_eq!(translate(br"\d+\.\x00"), br"\d+\.\x00");
+        assert_eq!(translate(br"\"), br"\");
+        assert_eq!(translate(br"a\\\"), br"a\\");
+    }
+
+    #[test]
+    fn a_quote_is_one_short_printable_line() {
+        assert_eq!(quote(b""), r#""""#);
+        assert_eq!(quote(b"HTTP/1.1 500 Oops\r\nServer: x\r\n"), r#""HTTP/1.1 500 Oops"…"#);
+        assert_eq!(quote(b"220 ready\r\n"), r#""220 ready""#);
+        assert_eq!(quote(b"\n\x1b[2J\"\xff"), r#""\n\x1b[2J\"\xff""#);
+        assert_eq!(quote(&[b'x'; 61]), format!("\"{}\"…", "x".repeat(60)));
+    }
+
+    proptest! {
+        #[test]
+        fn translation_never_grows_and_leaves_plain_text_alone(text: Vec<u8>) {
+            prop_assert!(translate(&text).len() <= text.len());
+            if !text.contains(&b'\\') {
+                prop_assert_eq!(translate(&text), text);
+            }
+        }
+
+        #[test]
+        fn what_is_doubled_comes_back(text: Vec<u8>) {
+            let doubled: Vec<u8> =
+                text.iter().flat_map(|b| if *b == b'\\' { vec![*b, *b] } else { vec![*b] }).collect();
+            prop_assert_eq!(translate(&doubled), text);
+        }
+
+        #[test]
+        fn quotes_are_bounded_printable_ascii(bytes: Vec<u8>) {
+            let text = quote(&bytes);
+            prop_assert!(text.len() <= 4 * QUOTED + 2 + '…'.len_utf8());
+            prop_assert!(text.trim_end_matches('…').bytes().all(|b| (b' '..=b'~').contains(&b)));
+        }
+    }
+}

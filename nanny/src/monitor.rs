@@ -1,0 +1,391 @@
+//! When to probe, measure, report and stop. Pure: time and outcomes come in, actions go out.
+//!
+//! | phase | `Tick` when due | `Probed` | `CheckNow` | `ForceDown`, `ForceUp` |
+//! | --- | --- | --- | --- | --- |
+//! | waiting | probe | – | probe | report; suspended |
+//! | probing | – | judge, report a transition; waiting for one interval | the probe under way counts | stop the probe, report; suspended |
+//! | suspended | – | – | probe | report |
+//!
+//! An interval is counted from the end of a probe, so a slow probe delays the next one. `CheckNow` also lets the next
+//! good probe bring the server up without re-entry delay. A monitor of a failover service says what it has to say by
+//! ending. A server that is up is asked for its load, if that is wanted, every [`LOAD_PERIOD`], after a good probe.
+
+use std::time::Duration;
+
+use daemonkit::clock::Mono;
+
+use crate::check::{Failure, Fault, Success, Verdict};
+use crate::health::{Health, State, Transition};
+use crate::load;
+
+/// Least time between two measurements of the load.
+pub const LOAD_PERIOD: Duration = Duration::from_secs(20);
+
+/// What the monitor has to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// Time between two probes.
+    pub interval: Duration,
+    /// Good probes in a row that bring the server back after a failure.
+    pub threshold: u32,
+    /// Whether this is the monitor of a failover service.
+    pub failover: bool,
+    /// Configured weight.
+    pub weight: u16,
+    /// Largest multiple of the weight, if it follows the load.
+    pub scale: Option<u16>,
+}
+
+/// What can happen.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// Time has passed.
+    Tick,
+    /// The probe ended.
+    Probed {
+        /// With this verdict.
+        verdict: Verdict,
+        /// After this time.
+        took: Duration,
+    },
+    /// The load was measured, or could not be.
+    Measured(Option<f64>),
+    /// Probe now, and end an override (SIGHUP).
+    CheckNow,
+    /// The server is down until `CheckNow` (SIGUSR1).
+    ForceDown,
+    /// The server is up until `CheckNow` (SIGUSR2).
+    ForceUp,
+}
+
+/// What is to be done, in this order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Begin a probe; tell its end.
+    StartProbe,
+    /// Give up the probe under way, without a word.
+    StopProbe,
+    /// Measure the load; tell the result.
+    Measure,
+    /// The server is up.
+    Up {
+        /// What changed; nothing when an override confirms what is.
+        transition: Option<Transition>,
+        /// Why.
+        reason: Success,
+        /// Duration of the deciding probe.
+        took: Duration,
+    },
+    /// The server is down.
+    Down {
+        /// What changed; nothing when an override confirms what is.
+        transition: Option<Transition>,
+        /// Why.
+        reason: Failure,
+        /// Duration of the deciding probe.
+        took: Duration,
+    },
+    /// The server is to get this weight.
+    Weight {
+        /// The weight.
+        weight: u16,
+        /// The load that it follows.
+        load: f64,
+    },
+    /// A probe could not be made, the first in a row.
+    CannotProbe(Fault),
+    /// End the process with this status.
+    Exit(u8),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Waiting { next: Mono },
+    Probing,
+    Suspended,
+}
+
+/// The decisions of one monitor.
+#[derive(Debug)]
+pub struct Monitor {
+    rules: Rules,
+    health: Health,
+    phase: Phase,
+    weight: u16,
+    measure_at: Mono,
+    measuring: bool,
+    faulty: bool,
+    was_up: bool,
+    failures_before_up: u32,
+}
+
+impl Monitor {
+    /// A monitor that wants its first probe at once.
+    #[must_use]
+    pub fn new(now: Mono, rules: Rules) -> Self {
+        Self {
+            rules,
+            health: Health::new(rules.threshold),
+            phase: Phase::Waiting { next: now },
+            weight: rules.weight,
+            measure_at: now,
+            measuring: false,
+            faulty: false,
+            was_up: false,
+            failures_before_up: 0,
+        }
+    }
+
+    /// When to call [`Monitor::step`] with [`Input::Tick`], if nothing else happens before.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Mono> {
+        match self.phase {
+            Phase::Waiting { next } => Some(next),
+            Phase::Probing | Phase::Suspended => None,
+        }
+    }
+
+    /// What is known of the server.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.health.state()
+    }
+
+    /// Decides what `input` means at `now`. Inputs that do not fit the phase change nothing.
+    pub fn step(&mut self, now: Mono, input: Input) -> Vec<Action> {
+        match (self.phase, input) {
+            (Phase::Waiting { next }, Input::Tick) if now >= next => self.probe(),
+            (Phase::Probing, Input::Probed { verdict, took }) => {
+                self.phase = Phase::Waiting { next: now + self.rules.interval };
+                self.judge(now, verdict, took)
+            }
+            (phase, Input::CheckNow) => {
+                self.health.recheck();
+                if phase == Phase::Probing { Vec::new() } else { self.probe() }
+            }
+            (_, Input::ForceDown) => self.force(now, false),
+            (_, Input::ForceUp) => self.force(now, true),
+            (_, Input::Measured(load)) => self.measured(load),
+            (_, Input::Tick | Input::Probed { .. }) => Vec::new(),
+        }
+    }
+
+    fn probe(&mut self) -> Vec<Action> {
+        self.phase = Phase::Probing;
+        vec![Action::StartProbe]
+    }
+
+    fn judge(&mut self, now: Mono, verdict: Verdict, took: Duration) -> Vec<Action> {
+        let known = !matches!(verdict, Verdict::Unknown(_));
+        let faulty_before = std::mem::replace(&mut self.faulty, !known);
+        match verdict {
+            Verdict::Unknown(_) if faulty_before => Vec::new(),
+            Verdict::Unknown(fault) => vec![Action::CannotProbe(fault)],
+            Verdict::Healthy(reason) => self.good(now, reason, took),
+            Verdict::Unhealthy(reason) => self.bad(reason, took),
+        }
+    }
+
+    fn good(&mut self, now: Mono, reason: Success, took: Duration) -> Vec<Action> {
+        if let Some(transition) = self.health.probed(true) {
+            self.is_up(now);
+            return vec![Action::Up { transition: Some(transition), reason, took }];
+        }
+        let is_due = self.rules.scale.is_some() && now >= self.measure_at && !self.measuring;
+        if is_due && self.health.state() == State::Up {
+            self.measuring = true;
+            self.measure_at = now + LOAD_PERIOD;
+            return vec![Action::Measure];
+        }
+        Vec::new()
+    }
+
+    fn bad(&mut self, reason: Failure, took: Duration) -> Vec<Action> {
+        let transition = self.health.probed(false);
+        self.failures_before_up = self.failures_before_up.saturating_add(1);
+        let mut actions = Vec::new();
+        if transition.is_some() {
+            actions.push(Action::Down { transition, reason, took });
+        }
+        if self.rules.failover && self.was_up {
+            actions.push(Action::Exit(0));
+        } else if self.rules.failover && self.failures_before_up >= 2 {
+            actions.push(Action::Exit(1));
+        }
+        actions
+    }
+
+    /// A server that has just come up has its configured weight, and its load is measured a while later.
+    fn is_up(&mut self, now: Mono) {
+        self.weight = self.rules.weight;
+        self.measure_at = now + LOAD_PERIOD;
+        self.was_up = true;
+    }
+
+    fn force(&mut self, now: Mono, up: bool) -> Vec<Action> {
+        let stop = (self.phase == Phase::Probing).then_some(Action::StopProbe);
+        self.phase = Phase::Suspended;
+        let transition = self.health.force(up);
+        let took = Duration::ZERO;
+        let report = if up {
+            self.is_up(now);
+            Action::Up { transition, reason: Success::Forced, took }
+        } else {
+            Action::Down { transition, reason: Failure::Forced, took }
+        };
+        stop.into_iter().chain([report]).collect()
+    }
+
+    fn measured(&mut self, load: Option<f64>) -> Vec<Action> {
+        self.measuring = false;
+        let (Some(load), Some(scale), State::Up) = (load, self.rules.scale, self.health.state()) else {
+            return Vec::new();
+        };
+        let Some(weight) = load::weight(self.rules.weight, self.weight, scale, load) else {
+            return Vec::new();
+        };
+        self.weight = weight;
+        vec![Action::Weight { weight, load }]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::errno::Errno;
+
+    use super::*;
+
+    const TOOK: Duration = Duration::from_millis(3);
+
+    fn rules() -> Rules {
+        Rules { interval: s(10), threshold: 18, failover: false, weight: 100, scale: None }
+    }
+
+    fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn at(seconds: u64) -> Mono {
+        Mono::from_millis(seconds * 1000)
+    }
+
+    fn good() -> Input {
+        Input::Probed { verdict: Verdict::Healthy(Success::Connected), took: TOOK }
+    }
+
+    fn refused() -> Failure {
+        Failure::Connect(Errno::ECONNREFUSED)
+    }
+
+    fn bad() -> Input {
+        Input::Probed { verdict: Verdict::Unhealthy(refused()), took: TOOK }
+    }
+
+    fn up(from: State) -> Vec<Action> {
+        let transition = Some(Transition { from, to: State::Up });
+        vec![Action::Up { transition, reason: Success::Connected, took: TOOK }]
+    }
+
+    fn down(from: State) -> Vec<Action> {
+        let transition = Some(Transition { from, to: State::Down });
+        vec![Action::Down { transition, reason: refused(), took: TOOK }]
+    }
+
+    #[test]
+    fn the_original_numbers_180_by_10_in_simulated_time() {
+        let mut monitor = Monitor::new(at(0), rules());
+        assert_eq!(monitor.step(at(0), Input::Tick), [Action::StartProbe]);
+        assert_eq!(monitor.step(at(0), Input::Tick), []);
+        assert_eq!(monitor.step(at(0), good()), up(State::Unknown));
+        assert_eq!(monitor.deadline(), Some(at(10)));
+        assert_eq!(monitor.step(at(9), Input::Tick), []);
+        // A probe that takes four seconds: the next one comes ten seconds after its end.
+        assert_eq!(monitor.step(at(10), Input::Tick), [Action::StartProbe]);
+        assert_eq!(monitor.deadline(), None);
+        assert_eq!(monitor.step(at(14), bad()), down(State::Up));
+        assert_eq!(monitor.deadline(), Some(at(24)));
+        for probe in 1..18 {
+            let now = at(14 + 10 * probe);
+            assert_eq!(monitor.step(now, Input::Tick), [Action::StartProbe]);
+            assert_eq!(monitor.step(now, good()), []);
+        }
+        assert_eq!(monitor.step(at(194), Input::Tick), [Action::StartProbe]);
+        assert_eq!(monitor.step(at(194), good()), up(State::Down));
+    }
+
+    #[test]
+    fn an_override_stops_the_probe_and_lasts_until_a_check_is_asked_for() {
+        let mut monitor = Monitor::new(at(0), rules());
+        monitor.step(at(0), Input::Tick);
+        let forced_down = |transition| Action::Down { transition, reason: Failure::Forced, took: s(0) };
+        let from_unknown = Some(Transition { from: State::Unknown, to: State::Down });
+        assert_eq!(monitor.step(at(1), Input::ForceDown), [Action::StopProbe, forced_down(from_unknown)]);
+        assert_eq!(monitor.step(at(1), Input::ForceDown), [forced_down(None)]);
+        assert_eq!((monitor.deadline(), monitor.step(at(99), Input::Tick)), (None, vec![]));
+        let transition = Some(Transition { from: State::Down, to: State::Up });
+        let forced_up = Action::Up { transition, reason: Success::Forced, took: s(0) };
+        assert_eq!(monitor.step(at(100), Input::ForceUp), [forced_up]);
+        assert_eq!(monitor.step(at(101), Input::CheckNow), [Action::StartProbe]);
+        assert_eq!(monitor.step(at(101), bad()), down(State::Up));
+        assert_eq!(monitor.step(at(102), Input::CheckNow), [Action::StartProbe]);
+        assert_eq!(monitor.step(at(102), good()), up(State::Down));
+    }
+
+    #[test]
+    fn what_this_machine_cannot_do_changes_nothing_and_is_told_once() {
+        let mut monitor = Monitor::new(at(0), rules());
+        monitor.step(at(0), Input::Tick);
+        monitor.step(at(0), good());
+        let fault = Fault { doing: "connect", errno: Errno::EMFILE };
+        let unknown = || Input::Probed { verdict: Verdict::Unknown(fault), took: TOOK };
+        monitor.step(at(10), Input::Tick);
+        assert_eq!(monitor.step(at(10), unknown()), [Action::CannotProbe(fault)]);
+        monitor.step(at(20), Input::Tick);
+        assert_eq!(monitor.step(at(20), unknown()), []);
+        assert_eq!((monitor.state(), monitor.deadline()), (State::Up, Some(at(30))));
+        monitor.step(at(30), Input::Tick);
+        assert_eq!(monitor.step(at(30), bad()), down(State::Up));
+    }
+
+    #[test]
+    fn a_failover_monitor_speaks_by_ending() {
+        let failover = Rules { failover: true, threshold: 1, ..rules() };
+        let mut monitor = Monitor::new(at(0), failover);
+        monitor.step(at(0), Input::Tick);
+        assert_eq!(monitor.step(at(0), bad()), down(State::Unknown));
+        monitor.step(at(10), Input::Tick);
+        assert_eq!(monitor.step(at(10), bad()), [Action::Exit(1)]);
+
+        let mut monitor = Monitor::new(at(0), failover);
+        monitor.step(at(0), Input::Tick);
+        monitor.step(at(0), bad());
+        monitor.step(at(10), Input::Tick);
+        assert_eq!(monitor.step(at(10), good()), up(State::Down));
+        monitor.step(at(20), Input::Tick);
+        let mut last = down(State::Up);
+        last.push(Action::Exit(0));
+        assert_eq!(monitor.step(at(20), bad()), last);
+    }
+
+    #[test]
+    fn the_weight_follows_the_load_every_twenty_seconds() {
+        let mut monitor = Monitor::new(at(0), Rules { scale: Some(10), ..rules() });
+        let mut probe = |now: u64, input: Input| {
+            monitor.step(at(now), Input::Tick);
+            let actions = monitor.step(at(now), input);
+            let loads = if actions == [Action::Measure] { Some(0.0) } else { None };
+            (actions.len(), loads.map(|load| monitor.step(at(now + 1), Input::Measured(Some(load)))))
+        };
+        assert_eq!(probe(0, good()), (1, None));
+        assert_eq!(probe(10, good()), (0, None));
+        assert_eq!(probe(20, good()), (1, Some(vec![Action::Weight { weight: 150, load: 0.0 }])));
+        assert_eq!(probe(30, good()), (0, None));
+        assert_eq!(probe(40, good()), (1, Some(vec![Action::Weight { weight: 200, load: 0.0 }])));
+        assert_eq!(probe(50, bad()), (1, None));
+        assert_eq!(
+            monitor.step(at(51), Input::Measured(Some(0.0))),
+            [],
+            "a server that is down has no weight"
+        );
+    }
+}

@@ -1,0 +1,188 @@
+//! One probe under way: carries bytes between a conversation and a socket or a program. Decides nothing.
+//!
+//! Nothing here waits. [`Probe::interest`] says what to wait for, [`Probe::deadline`] until when, and
+//! [`Probe::advance`] does what can be done now.
+
+use std::io::{self, Read};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use daemonkit::clock::Mono;
+use nix::errno::Errno;
+use nix::poll::PollFlags;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+use crate::check::{Check, Conversation, Event, Exchange, Fault, Next, Transport, Verdict};
+use crate::program::{Dying, Program};
+
+/// Most bytes read at once, which is also where a longer datagram is cut.
+const PIECE: usize = 4096;
+
+/// A probe under way.
+#[derive(Debug)]
+pub struct Probe<'c> {
+    conversation: Conversation<'c>,
+    medium: Medium,
+    unsent: Option<&'c [u8]>,
+    started: Mono,
+    until: Mono,
+}
+
+#[derive(Debug)]
+enum Medium {
+    Socket { socket: Socket, transport: Transport, is_connected: bool },
+    Program(Program),
+}
+
+impl<'c> Probe<'c> {
+    /// Begins to probe `server`.
+    ///
+    /// # Errors
+    /// The verdict, when the probe is over before it has begun.
+    pub fn start(now: Mono, check: &'c Check, server: SocketAddr) -> Result<Self, Verdict> {
+        let mut conversation = Conversation::new(check);
+        let medium = match check {
+            Check::Exchange(Exchange { transport, .. }) => connect(server, *transport)
+                .map(|socket| Medium::Socket { socket, transport: *transport, is_connected: false }),
+            Check::Program(program) => Program::start(&program.words).map(Medium::Program),
+        };
+        let (next, medium) = match medium {
+            Ok(medium) => (conversation.step(now, Event::Started), medium),
+            Err(errno) => return Err(over(conversation.step(now, Event::Failed(errno)), errno)),
+        };
+        let mut probe = Self { conversation, medium, unsent: None, started: now, until: now };
+        probe.follow(next).map_or(Ok(probe), Err)
+    }
+
+    /// When it began.
+    #[must_use]
+    pub fn started(&self) -> Mono {
+        self.started
+    }
+
+    /// When to call [`Probe::advance`] at the latest.
+    #[must_use]
+    pub fn deadline(&self) -> Mono {
+        self.until
+    }
+
+    /// What to wait for; `None` when only a signal (the end of a program) or the deadline can bring news.
+    #[must_use]
+    pub fn interest(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
+        match &self.medium {
+            Medium::Socket { socket, is_connected, .. } => {
+                let writes = !is_connected || self.unsent.is_some();
+                Some((socket.as_fd(), if writes { PollFlags::POLLOUT } else { PollFlags::POLLIN }))
+            }
+            Medium::Program(program) => program.output().map(|output| (output, PollFlags::POLLIN)),
+        }
+    }
+
+    /// Does one thing that can be done at `now`. `ready` tells whether what was waited for has come; a program is
+    /// looked at in any case.
+    pub fn advance(&mut self, now: Mono, ready: bool) -> Option<Verdict> {
+        let next = match &self.medium {
+            Medium::Program(_) => self.look(now),
+            Medium::Socket { .. } if ready => self.exchange(now),
+            Medium::Socket { .. } => None,
+        };
+        match next.and_then(|next| self.follow(next)) {
+            None if now >= self.until => {
+                let late = self.conversation.step(now, Event::Deadline);
+                self.follow(late)
+            }
+            verdict => verdict,
+        }
+    }
+
+    /// Gives it up. A program that was killed is returned, to be reaped.
+    pub fn stop(self) -> Option<Dying> {
+        match self.medium {
+            Medium::Program(program) => Some(program.kill()),
+            Medium::Socket { .. } => None,
+        }
+    }
+
+    fn follow(&mut self, next: Next<'c>) -> Option<Verdict> {
+        match next {
+            Next::Send { bytes, until } => {
+                self.unsent = Some(bytes);
+                self.until = until;
+                None
+            }
+            Next::Wait { until } => {
+                self.until = until;
+                None
+            }
+            Next::Done(verdict) => Some(verdict),
+        }
+    }
+
+    /// One look at the program, and what it tells the conversation.
+    fn look(&mut self, now: Mono) -> Option<Next<'c>> {
+        let Medium::Program(program) = &mut self.medium else { return None };
+        let conversation = &mut self.conversation;
+        let mut next = None;
+        let end = program.drain(|piece| next = Some(conversation.step(now, Event::Received(piece))));
+        end.map(|exit| self.conversation.step(now, Event::Exited(exit))).or(next)
+    }
+
+    /// One system call on the socket, and what it tells the conversation.
+    fn exchange(&mut self, now: Mono) -> Option<Next<'c>> {
+        let Medium::Socket { socket, transport, is_connected } = &mut self.medium else { return None };
+        let mut buffer = [0; PIECE];
+        let outcome = if !*is_connected {
+            *is_connected = true;
+            socket.take_error().and_then(|error| error.map_or(Ok(Event::Connected), Err))
+        } else if let Some(bytes) = self.unsent {
+            socket.send(bytes).map(|count| {
+                self.unsent = bytes.get(count..).filter(|rest| !rest.is_empty());
+                Event::Sent
+            })
+        } else {
+            socket.read(&mut buffer).map(|count| match (count, transport) {
+                (0, Transport::Tcp) => Event::Closed,
+                _ => Event::Received(&buffer[..count]),
+            })
+        };
+        let event = match outcome {
+            Ok(Event::Sent) if self.unsent.is_some() => return None,
+            Ok(event) => event,
+            Err(error) if is_temporary(&error) => return None,
+            Err(error) => Event::Failed(errno(&error)),
+        };
+        Some(self.conversation.step(now, event))
+    }
+}
+
+/// The verdict of a conversation whose medium could not be had.
+fn over(next: Next<'_>, errno: Errno) -> Verdict {
+    match next {
+        Next::Done(verdict) => verdict,
+        Next::Send { .. } | Next::Wait { .. } => Verdict::Unknown(Fault { doing: "probe", errno }),
+    }
+}
+
+/// Begins to connect. A datagram socket is connected at once; then it hears ICMP errors and nobody else's datagrams.
+fn connect(server: SocketAddr, transport: Transport) -> Result<Socket, Errno> {
+    let (kind, protocol) = match transport {
+        Transport::Tcp => (Type::STREAM, Protocol::TCP),
+        Transport::Udp => (Type::DGRAM, Protocol::UDP),
+    };
+    let open = || {
+        let socket = Socket::new(Domain::for_address(server), kind.nonblocking().cloexec(), Some(protocol))?;
+        match socket.connect(&SockAddr::from(server)) {
+            Err(error) if error.raw_os_error() == Some(Errno::EINPROGRESS as i32) => Ok(socket),
+            outcome => outcome.map(|()| socket),
+        }
+    };
+    open().map_err(|error| errno(&error))
+}
+
+fn is_temporary(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
+fn errno(error: &io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+}

@@ -1,0 +1,358 @@
+//! Options into settings: defaults, what options mean together, and what cannot go together.
+
+use std::ffi::{OsStr, OsString};
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
+use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
+
+use ipvsadm::{Destination, DestinationId, Family, Forward, ServiceId, Tunnel};
+
+use crate::args::{Args, Method, UsageError, refuse};
+use crate::check::{Check, Exchange, ProgramCheck, Transport, program};
+use crate::escape::translate;
+use crate::expect::Expect;
+use crate::health::threshold;
+use crate::monitor::Rules;
+use crate::row::Duty;
+
+/// Port of a virtual server that names none.
+pub const DEFAULT_PORT: u16 = 80;
+/// Time between two probes, when none is given.
+pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(10);
+/// Re-entry time of a real server, when none is given. A failover service's is the interval.
+pub const DEFAULT_REENTRY: Duration = Duration::from_secs(180);
+/// Largest multiple of the weight, when none is given.
+pub const DEFAULT_SCALE: u16 = 10;
+
+/// Where the process and its log are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// In the foreground; log to standard error.
+    Foreground,
+    /// Where it was started, without a terminal; log to syslog.
+    Detached,
+    /// A daemon of its own; log to syslog.
+    Daemon,
+}
+
+/// All that a monitor needs.
+#[derive(Debug)]
+pub struct Settings {
+    /// Address and port that are probed.
+    pub server: SocketAddr,
+    /// The virtual server, for people.
+    pub service: String,
+    /// How the server is probed.
+    pub check: Check,
+    /// When, and what follows from it.
+    pub rules: Rules,
+    /// The program that tells the load, and its arguments; it may run for one interval.
+    pub load_words: Option<Vec<OsString>>,
+    /// The row of the IPVS table to look after, if that is this process's duty.
+    pub duty: Option<Duty>,
+    /// Where to run.
+    pub place: Place,
+    /// Whether to log each probe.
+    pub verbose: bool,
+    /// What looks like a mistake and is none that stops anything.
+    pub warnings: Vec<&'static str>,
+}
+
+impl Settings {
+    /// Decides what `args` mean together.
+    ///
+    /// # Errors
+    /// [`UsageError`] for an option that is missing or that does not fit the others.
+    pub fn resolve(args: &Args) -> Result<Self, UsageError> {
+        let address = args.server.ok_or(UsageError::Missing {
+            option: "-h/--server",
+            needed: "give the address of the real server",
+        })?;
+        let port = args.port.unwrap_or(DEFAULT_PORT);
+        let server = SocketAddr::new(address, args.real_port.unwrap_or(port));
+        if server.port() == 0 && args.program.is_none() {
+            let allowed = "port 0 cannot be probed: give another, or a program (-e) that knows what to do";
+            return Err(refuse("-r/--rport", OsStr::new("0"), allowed));
+        }
+        let interval = args.interval.unwrap_or(DEFAULT_INTERVAL);
+        let mut warnings = Vec::new();
+        let check = check(args, server, port, interval, &mut warnings)?;
+        let default_reentry = if args.failover { interval } else { DEFAULT_REENTRY };
+        let reentry = args.reentry.filter(|time| !time.is_zero()).unwrap_or(default_reentry);
+        let load_words = load_words(args, address)?;
+        let weight = args.weight.unwrap_or(1);
+        let rules = Rules {
+            interval,
+            threshold: threshold(reentry, interval),
+            failover: args.failover,
+            weight,
+            scale: load_words.is_some().then(|| args.scale.unwrap_or(DEFAULT_SCALE)),
+        };
+        Ok(Self {
+            server,
+            service: service_name(args, port),
+            check,
+            rules,
+            load_words,
+            duty: duty(args, server, port, weight, &mut warnings)?,
+            place: match (args.foreground, args.no_fork) {
+                (true, _) => Place::Foreground,
+                (false, true) => Place::Detached,
+                (false, false) => Place::Daemon,
+            },
+            verbose: args.verbose,
+            warnings,
+        })
+    }
+}
+
+fn check(
+    args: &Args,
+    server: SocketAddr,
+    virtual_port: u16,
+    limit: Duration,
+    warnings: &mut Vec<&'static str>,
+) -> Result<Check, UsageError> {
+    let text = |typed: &Option<Vec<u8>>| match typed {
+        // The original leaves strings of a single character alone, which is the same thing.
+        Some(typed) if !args.keep_backslashes => translate(typed),
+        Some(typed) => typed.clone(),
+        None => Vec::new(),
+    };
+    let (send, expected) = (text(&args.send), text(&args.expect));
+    if let Some(command) = &args.program {
+        let words = program::split(command, server);
+        if words.is_empty() {
+            return Err(refuse("-e/--send_program", OsStr::new(""), "write a program and its arguments"));
+        }
+        if args.regex {
+            warnings.push("--regex has no effect with a program: its whole output is compared");
+        }
+        let expect = (!expected.is_empty()).then_some(expected);
+        return Ok(Check::Program(ProgramCheck { words, expect, limit }));
+    }
+    let transport = if args.udp { Transport::Udp } else { Transport::Tcp };
+    if args.send.is_none() && args.expect.is_none() && virtual_port == 80 && !args.udp {
+        let (send, expect) = (b"GET / HTTP/1.0\r\n\r\n".to_vec(), Some(Expect::Literal(b"HTTP".to_vec())));
+        return Ok(Check::Exchange(Exchange { transport, send, expect, limit }));
+    }
+    if args.udp && send.is_empty() {
+        warnings.push("a UDP server that is sent nothing answers nothing and counts as down: give -s or -e");
+    }
+    let expect = match expected.as_slice() {
+        b"" => None,
+        _ if args.regex => Some(Expect::pattern(&expected).map_err(|error| {
+            let reason = error.lines().last().unwrap_or_default().trim().to_owned();
+            let option = "-x/--expect_string";
+            refuse(option, OsStr::from_bytes(&expected), format!("write a regular expression ({reason})"))
+        })?),
+        b"*" => Some(Expect::Anything),
+        _ => Some(Expect::Literal(expected)),
+    };
+    Ok(Check::Exchange(Exchange { transport, send, expect, limit }))
+}
+
+/// `COMMAND ADDRESS`, and what to run there if the command is a remote shell.
+fn load_words(args: &Args, server: IpAddr) -> Result<Option<Vec<OsString>>, UsageError> {
+    let Some(command) = args.load_command.as_deref().filter(|command| *command != b"none") else {
+        return Ok(None);
+    };
+    let mut words = program::split(command, SocketAddr::new(server, 0));
+    if words.is_empty() {
+        return Err(refuse("-U/--loadcmd", OsStr::new(""), "write a program and its arguments, or none"));
+    }
+    words.push(server.to_string().into());
+    if command == b"rsh" || command == b"ssh" {
+        words.push("uptime".into());
+    }
+    Ok(Some(words))
+}
+
+fn service_name(args: &Args, port: u16) -> String {
+    match (&args.virtual_address, args.fwmark) {
+        (_, mark) if mark != 0 => format!("fwmark {mark}"),
+        (Some(address), _) => match address.parse::<IpAddr>() {
+            Ok(address) => SocketAddr::new(address, port).to_string(),
+            Err(_) => format!("{}:{port}", address.escape_default()),
+        },
+        (None, _) => "-".to_owned(),
+    }
+}
+
+fn duty(
+    args: &Args,
+    server: SocketAddr,
+    port: u16,
+    weight: u16,
+    warnings: &mut Vec<&'static str>,
+) -> Result<Option<Duty>, UsageError> {
+    if !args.lvs || args.failover || args.report || args.no_table {
+        return Ok(None);
+    }
+    let virtual_address = args.virtual_address.as_deref();
+    let service = match (NonZeroU32::new(args.fwmark), virtual_address) {
+        (Some(mark), _) => ServiceId::FwMark { mark, family: family(virtual_address, server.ip()) },
+        (None, Some(text)) => {
+            let address: IpAddr = text.parse().map_err(|_| {
+                let allowed = "the IPVS table needs the virtual server's IPv4 or IPv6 address";
+                refuse("-V/--virtaddress", OsStr::new(text), allowed)
+            })?;
+            let address = SocketAddr::new(address, port);
+            if args.udp { ServiceId::udp(address) } else { ServiceId::tcp(address) }
+        }
+        (None, None) => {
+            warnings.push("--lvs without -V or -f names no virtual server: the IPVS table is left alone");
+            return Ok(None);
+        }
+    };
+    let forward = match args.method {
+        Method::Nat => Forward::Masquerade,
+        Method::Direct => Forward::DirectRoute,
+        Method::Tunnel => Forward::Tunnel(Tunnel::Ipip),
+    };
+    // Only address translation can change the port; like ipvsadm, do not ask the kernel for what it refuses.
+    let keeps_port = forward != Forward::Masquerade && matches!(service, ServiceId::Address { .. });
+    let real_port = if keeps_port { port } else { server.port() };
+    let id = DestinationId::new(server.ip(), real_port);
+    let destination = Destination { weight: weight.into(), ..Destination::new(id, forward) };
+    Ok(Some(Duty { service, destination, quiesce: args.quiesce }))
+}
+
+/// Family of a marked service: its virtual address's, or else the real server's.
+fn family(virtual_address: Option<&str>, server: IpAddr) -> Family {
+    Family::of(virtual_address.and_then(|text| text.parse().ok()).unwrap_or(server))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::{Invocation, parse};
+
+    fn resolve(line: &[&str]) -> Result<Settings, String> {
+        let words = ["-h", "10.2.0.11"].iter().chain(line).map(OsString::from);
+        match parse(words) {
+            Ok(Invocation::Run(args)) => Settings::resolve(&args).map_err(|error| error.to_string()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn exchange(line: &[&str]) -> Exchange {
+        match resolve(line).unwrap().check {
+            Check::Exchange(exchange) => exchange,
+            Check::Program(program) => panic!("{program:?}"),
+        }
+    }
+
+    fn expected(line: &[&str]) -> String {
+        exchange(line).expect.map_or("-".into(), |expect| expect.to_string())
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_original() {
+        let settings = resolve(&[]).unwrap();
+        let rules =
+            Rules { interval: DEFAULT_INTERVAL, threshold: 18, failover: false, weight: 1, scale: None };
+        assert_eq!((settings.server, settings.rules), ("10.2.0.11:80".parse().unwrap(), rules));
+        assert_eq!((settings.place, settings.duty), (Place::Daemon, None));
+        assert_eq!(resolve(&["--fos", "-t", "3"]).unwrap().rules.threshold, 1);
+        assert_eq!(resolve(&["-a", "0", "-t", "1"]).unwrap().rules.threshold, 180);
+        assert_eq!(resolve(&["-p", "81"]).unwrap().server.port(), 81);
+        assert_eq!(resolve(&["-p", "81", "-r", "82"]).unwrap().server.port(), 82);
+    }
+
+    #[test]
+    fn the_web_check_is_for_virtual_port_80_with_nothing_said() {
+        let web = exchange(&["-r", "8080"]);
+        assert_eq!(web.send, b"GET / HTTP/1.0\r\n\r\n");
+        assert_eq!(expected(&["-r", "8080"]), "\"HTTP\"");
+        let plain = exchange(&["-p", "8080", "-r", "80"]);
+        assert!(plain.send.is_empty() && plain.expect.is_none());
+        assert!(exchange(&["-x", "220 "]).send.is_empty());
+        assert!(exchange(&["-s", ""]).expect.is_none());
+        assert!(exchange(&["-u"]).send.is_empty());
+    }
+
+    #[test]
+    fn expected_text_is_literal_anything_or_a_pattern() {
+        assert_eq!(expected(&["-x", "a*"]), "\"a*\"");
+        assert_eq!(expected(&["-x", "*"]), "anything");
+        assert_eq!(expected(&["-x", "^HTTP/1.[01] [23]", "--regex"]), "a match of \"^HTTP/1.[01] [23]\"");
+        assert_eq!(expected(&["-x", r"\d\.\\d", "--regex"]), r#"a match of "\\d\\.\\d""#);
+        assert_eq!(exchange(&["-s", r"a\r\n"]).send, b"a\r\n");
+        assert_eq!(exchange(&["-T", "-s", r"a\r\n"]).send, br"a\r\n");
+        assert_eq!(
+            resolve(&["-x", "(", "--regex"]).unwrap_err(),
+            "-x/--expect_string: \"(\" is not allowed; write a regular expression (error: unclosed group)"
+        );
+    }
+
+    #[test]
+    fn a_program_overrides_what_would_be_sent() {
+        let Check::Program(check) = resolve(&["-e", "check %h %p", "-s", "x", "-x", "OK"]).unwrap().check
+        else {
+            panic!("not a program")
+        };
+        assert_eq!(check.words, ["check", "10.2.0.11", "80"]);
+        assert_eq!(check.expect, Some(b"OK".to_vec()));
+        assert!(resolve(&["-e", " "]).is_err());
+    }
+
+    #[test]
+    fn port_zero_is_for_programs() {
+        assert!(resolve(&["-p", "0", "-e", "check"]).is_ok());
+        assert_eq!(
+            resolve(&["-p", "0"]).unwrap_err(),
+            "-r/--rport: \"0\" is not allowed; port 0 cannot be probed: give another, or a program (-e) that knows \
+             what to do"
+        );
+        let Ok(Invocation::Run(args)) = parse([]) else { panic!("refused") };
+        assert_eq!(
+            Settings::resolve(&args).unwrap_err().to_string(),
+            "-h/--server is missing; give the address of the real server"
+        );
+    }
+
+    #[test]
+    fn a_remote_shell_is_asked_for_the_uptime() {
+        let words = |command: &str| resolve(&["-U", command]).unwrap().load_words.unwrap_or_default();
+        assert_eq!(words("none"), Vec::<OsString>::new());
+        assert_eq!(words("rup"), ["rup", "10.2.0.11"]);
+        assert_eq!(words("ssh"), ["ssh", "10.2.0.11", "uptime"]);
+        assert_eq!(words("/usr/bin/load -q"), ["/usr/bin/load", "-q", "10.2.0.11"]);
+        assert_eq!(resolve(&["-U", "rup"]).unwrap().rules.scale, Some(10));
+    }
+
+    #[test]
+    fn the_table_is_a_duty_only_by_hand() {
+        let by_hand = ["--lvs", "-V", "10.1.0.100", "-w", "3", "-q"];
+        let duty = resolve(&by_hand).unwrap().duty.unwrap();
+        assert_eq!(duty.service.to_string(), "TCP 10.1.0.100:80");
+        assert_eq!((duty.destination.weight, duty.quiesce), (3, true));
+        for more in ["--report", "--test-start", "--norun", "--fos"] {
+            let line: Vec<&str> = by_hand.into_iter().chain([more]).collect();
+            assert_eq!(resolve(&line).unwrap().duty, None, "{more}");
+        }
+        assert_eq!(resolve(&["-V", "10.1.0.100"]).unwrap().duty, None);
+        let marked = resolve(&["--lvs", "-f", "7", "-M", "g", "-r", "8080"]).unwrap().duty.unwrap();
+        assert_eq!(marked.service.to_string(), "FWM 7");
+        assert_eq!(marked.destination.id.port, 8080);
+        let direct = resolve(&["--lvs", "-V", "10.1.0.100", "-M", "g", "-r", "8080"]).unwrap().duty.unwrap();
+        assert_eq!(direct.destination.id.port, 80);
+        let nameless = resolve(&["--lvs"]).unwrap();
+        assert_eq!((nameless.duty, nameless.warnings.len()), (None, 1));
+        assert_eq!(
+            resolve(&["--lvs", "-V", "www"]).unwrap_err(),
+            "-V/--virtaddress: \"www\" is not allowed; the IPVS table needs the virtual server's IPv4 or IPv6 address"
+        );
+    }
+
+    #[test]
+    fn services_are_named_for_people() {
+        let name = |line: &[&str]| resolve(line).unwrap().service;
+        assert_eq!(name(&["-V", "10.1.0.100", "-p", "53"]), "10.1.0.100:53");
+        assert_eq!(name(&["-V", "2001:db8::1"]), "[2001:db8::1]:80");
+        assert_eq!(name(&["-V", "10.1.0.100", "-f", "9"]), "fwmark 9");
+        assert_eq!((name(&["-V", "ww\nw"]), name(&[])), ("ww\\nw:80".into(), "-".into()));
+    }
+}

@@ -1,0 +1,299 @@
+//! The loop around the monitor: one thread, one wait for everything, then one thing done at a time.
+//!
+//! It waits for a signal, the report reader's end of life, the probe, the load program, and the next deadline, all
+//! together; nothing else in the process waits. So a signal counts in the middle of a probe, and a hung server or
+//! program delays nothing but its own verdict.
+
+use std::io;
+use std::ops::ControlFlow;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use daemonkit::clock::Mono;
+use daemonkit::exit;
+use lvs_ipc::report::Report;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::iterator::backend::SignalDelivery;
+use signal_hook::iterator::exfiltrator::SignalOnly;
+
+use crate::check::{Failure, Verdict};
+use crate::health::{State, Transition};
+use crate::measure::Measurement;
+use crate::monitor::{Action, Input, Monitor};
+use crate::probe::Probe;
+use crate::program::Dying;
+use crate::reporter::{Gone, Reporter};
+use crate::row::Row;
+use crate::settings::Settings;
+use crate::table::Table;
+
+/// Most killed programs that the kernel has not let go of; then no further one is started.
+const MOST_DYING: usize = 8;
+
+/// The conditions under which a stream's other end is gone.
+const CLOSED: PollFlags = PollFlags::POLLERR.union(PollFlags::POLLHUP).union(PollFlags::POLLNVAL);
+
+/// A monitor with its surroundings. `Break(status)` ends the process with that status.
+#[derive(Debug)]
+pub struct Shell<'s> {
+    settings: &'s Settings,
+    server: String,
+    monitor: Monitor,
+    signals: SignalDelivery<UnixStream, SignalOnly>,
+    reporter: Reporter,
+    probe: Option<Probe<'s>>,
+    measurement: Option<Measurement>,
+    load_failed: bool,
+    dying: Vec<Dying>,
+    table: Option<Table>,
+}
+
+/// What a wait brought.
+#[derive(Debug, Clone, Copy, Default)]
+struct News {
+    reader_gone: bool,
+    probe_ready: bool,
+}
+
+impl<'s> Shell<'s> {
+    /// Catches the signals and gets ready.
+    ///
+    /// # Errors
+    /// The operating system's, when a signal cannot be caught.
+    pub fn new(settings: &'s Settings) -> io::Result<Self> {
+        let (read, write) = UnixStream::pair()?;
+        let caught = [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD];
+        Ok(Self {
+            settings,
+            server: settings.server.to_string(),
+            monitor: Monitor::new(Mono::now(), settings.rules),
+            signals: SignalDelivery::with_pipe(read, write, SignalOnly, caught)?,
+            reporter: Reporter::new(),
+            probe: None,
+            measurement: None,
+            load_failed: false,
+            dying: Vec::new(),
+            table: settings.duty.clone().map(Table::new),
+        })
+    }
+
+    /// Runs until a signal or the monitor ends it, and returns the exit status.
+    ///
+    /// # Errors
+    /// The operating system's, when waiting fails.
+    pub fn run(mut self) -> anyhow::Result<u8> {
+        for warning in &self.settings.warnings {
+            tracing::warn!(vs = %self.settings.service, rs = %self.server, "{warning}");
+        }
+        let status = loop {
+            let news = self.wait()?;
+            if let ControlFlow::Break(status) = self.turn(Mono::now(), news) {
+                break status;
+            }
+        };
+        self.want(Mono::now(), Row::withdraw);
+        Ok(status)
+    }
+
+    /// Waits for whatever comes first.
+    fn wait(&self) -> anyhow::Result<News> {
+        let (stdout, room) = self.reporter.interest();
+        let mut fds =
+            vec![PollFd::new(self.signals.get_read().as_fd(), PollFlags::POLLIN), PollFd::new(stdout, room)];
+        let probe = self.probe.as_ref().and_then(Probe::interest);
+        fds.extend(probe.map(|(fd, flags)| PollFd::new(fd, flags)));
+        let load = self.measurement.as_ref().and_then(|measurement| measurement.program().output());
+        fds.extend(load.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+        let deadlines = [
+            self.monitor.deadline(),
+            self.probe.as_ref().map(Probe::deadline),
+            self.measurement.as_ref().map(Measurement::deadline),
+            self.table.as_ref().and_then(Table::deadline),
+        ];
+        let now = Mono::now();
+        let left = deadlines.into_iter().flatten().min().map(|deadline| TimeSpec::from(deadline.since(now)));
+        match ppoll(&mut fds, left, None) {
+            Ok(_) => {}
+            Err(Errno::EINTR) => return Ok(News::default()),
+            Err(errno) => return Err(anyhow::Error::new(errno).context("wait")),
+        }
+        let came = |at: usize| fds.get(at).and_then(PollFd::revents).unwrap_or(PollFlags::empty());
+        Ok(News {
+            reader_gone: came(1).intersects(CLOSED),
+            probe_ready: probe.is_some() && !came(2).is_empty(),
+        })
+    }
+
+    /// Does what can be done at `now`.
+    fn turn(&mut self, now: Mono, news: News) -> ControlFlow<u8> {
+        if news.reader_gone || self.reporter.flush().is_err() {
+            return ControlFlow::Break(exit::OK);
+        }
+        let arrived: Vec<i32> = self.signals.pending().collect();
+        for signal in arrived {
+            match signal {
+                SIGTERM | SIGINT => return ControlFlow::Break(exit::OK),
+                SIGHUP => self.feed(now, Input::CheckNow)?,
+                SIGUSR1 => self.feed(now, Input::ForceDown)?,
+                SIGUSR2 => self.feed(now, Input::ForceUp)?,
+                // The probe and the load program are looked at below.
+                _ => self.dying.retain_mut(|program| !program.is_gone()),
+            }
+        }
+        if let Some(verdict) = self.probe.as_mut().and_then(|probe| probe.advance(now, news.probe_ready)) {
+            let took = self.probe.as_ref().map_or(Duration::ZERO, |probe| now.since(probe.started()));
+            self.stop_probe();
+            self.feed(now, Input::Probed { verdict, took })?;
+        }
+        if let Some(load) = self.measurement.as_mut().and_then(|measurement| measurement.advance(now)) {
+            self.measured(now, load)?;
+        }
+        if let Some(table) = self.table.as_mut().filter(|table| table.deadline().is_some_and(|at| now >= at))
+        {
+            table.settle(now);
+        }
+        self.feed(now, Input::Tick)
+    }
+
+    /// Tells the monitor, and does what it wants.
+    fn feed(&mut self, now: Mono, input: Input) -> ControlFlow<u8> {
+        let mut inputs = vec![input];
+        while let Some(input) = inputs.pop() {
+            if let Input::Probed { verdict, took } = &input {
+                self.log_probe(verdict, *took);
+            }
+            for action in self.monitor.step(now, input) {
+                inputs.extend(self.carry_out(now, action)?);
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Carries out one action, and returns what is already known to follow from it.
+    fn carry_out(&mut self, now: Mono, action: Action) -> ControlFlow<u8, Option<Input>> {
+        match action {
+            Action::StartProbe => return ControlFlow::Continue(self.start_probe(now)),
+            Action::StopProbe => self.stop_probe(),
+            Action::Measure => return ControlFlow::Continue(self.start_measurement(now)),
+            Action::Up { transition, reason, took } => {
+                let reason = reason.to_string();
+                self.log_transition(transition, State::Up, &reason, took);
+                self.want(now, Row::up);
+                self.report(&Report::Active { server: self.server.clone(), took, reason })?;
+            }
+            Action::Down { transition, reason, took } => {
+                let reason = reason.to_string();
+                self.log_transition(transition, State::Down, &reason, took);
+                self.want(now, Row::down);
+                self.report(&Report::Inactive { server: self.server.clone(), took, reason })?;
+            }
+            Action::Weight { weight, load } => {
+                let reason = format!("load {load:.2}");
+                tracing::info!(vs = %self.settings.service, rs = %self.server, weight, %reason, "weight changed");
+                self.want(now, |row| row.weight(weight));
+                self.report(&Report::Weight { server: self.server.clone(), weight, reason })?;
+            }
+            Action::CannotProbe(fault) => {
+                let (vs, rs) = (&self.settings.service, &self.server);
+                tracing::warn!(%vs, %rs, reason = %fault, "cannot check; the state stays as it is");
+            }
+            Action::Exit(status) => return ControlFlow::Break(status),
+        }
+        ControlFlow::Continue(None)
+    }
+
+    fn start_probe(&mut self, now: Mono) -> Option<Input> {
+        let took = Duration::ZERO;
+        if self.dying.len() >= MOST_DYING {
+            let verdict = Verdict::Unhealthy(Failure::ProgramStuck);
+            return Some(Input::Probed { verdict, took });
+        }
+        match Probe::start(now, &self.settings.check, self.settings.server) {
+            Ok(probe) => {
+                self.probe = Some(probe);
+                None
+            }
+            Err(verdict) => Some(Input::Probed { verdict, took }),
+        }
+    }
+
+    fn stop_probe(&mut self) {
+        let killed = self.probe.take().and_then(Probe::stop);
+        self.dying.extend(killed.into_iter().filter_map(Dying::still_there));
+    }
+
+    fn start_measurement(&mut self, now: Mono) -> Option<Input> {
+        let words = self.settings.load_words.as_deref().unwrap_or_default();
+        let until = now + self.settings.rules.interval;
+        match Measurement::start(words, until) {
+            Ok(measurement) => {
+                self.measurement = Some(measurement);
+                None
+            }
+            Err(errno) => {
+                self.log_load_failure(errno.desc());
+                Some(Input::Measured(None))
+            }
+        }
+    }
+
+    fn measured(&mut self, now: Mono, load: Option<f64>) -> ControlFlow<u8> {
+        let killed = self.measurement.take().map(Measurement::stop);
+        self.dying.extend(killed.into_iter().filter_map(Dying::still_there));
+        match load {
+            Some(_) => self.load_failed = false,
+            None => self.log_load_failure("the program failed, took too long or printed no load average"),
+        }
+        self.feed(now, Input::Measured(load))
+    }
+
+    fn want(&mut self, now: Mono, change: impl FnOnce(&mut Row)) {
+        if let Some(table) = &mut self.table {
+            table.want(now, change);
+        }
+    }
+
+    fn report(&mut self, report: &Report) -> ControlFlow<u8> {
+        match self.reporter.report(report) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(Gone) => ControlFlow::Break(exit::OK),
+        }
+    }
+
+    fn log_probe(&self, verdict: &Verdict, took: Duration) {
+        let (vs, rs, took_ms) = (&self.settings.service, &self.server, millis(took));
+        match verdict {
+            Verdict::Healthy(reason) => tracing::debug!(%vs, %rs, %reason, took_ms, "probe passed"),
+            Verdict::Unhealthy(reason) => tracing::debug!(%vs, %rs, %reason, took_ms, "probe failed"),
+            Verdict::Unknown(reason) => tracing::debug!(%vs, %rs, %reason, took_ms, "probe not made"),
+        }
+    }
+
+    fn log_transition(&self, transition: Option<Transition>, to: State, reason: &str, took: Duration) {
+        let (vs, rs, took_ms) = (&self.settings.service, &self.server, millis(took));
+        let from = transition.map_or(to, |transition| transition.from).name();
+        match to {
+            State::Up => tracing::info!(%vs, %rs, from, to = to.name(), reason, took_ms, "real server up"),
+            State::Down | State::Unknown => {
+                tracing::warn!(%vs, %rs, from, to = to.name(), reason, took_ms, "real server down");
+            }
+        }
+    }
+
+    fn log_load_failure(&mut self, reason: &str) {
+        let (vs, rs) = (&self.settings.service, &self.server);
+        if std::mem::replace(&mut self.load_failed, true) {
+            tracing::debug!(%vs, %rs, reason, "load not measured");
+        } else {
+            tracing::warn!(%vs, %rs, reason, "load not measured; the weight stays as it is");
+        }
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
