@@ -66,7 +66,7 @@ impl Drop for Guard {
 
 impl Capture {
     pub(crate) fn start(inside: &Namespaces, interface: &str, journal: &Arc<Journal>) -> Result<Self> {
-        let socket = inside.run(|| open(interface))?.with_context(|| format!("capture on {interface}"))?;
+        let socket = inside.try_run(|| open(interface)).with_context(|| format!("capture on {interface}"))?;
         let film = Arc::new(Film::default());
         let (writer, journal) = (Arc::clone(&film), Arc::clone(journal));
         thread::Builder::new().name(format!("capture {interface}")).spawn(move || {

@@ -1,6 +1,7 @@
 //! A host of the cluster: a network namespace and a mount namespace, and what can be done inside.
 
 use std::{
+    collections::BTreeMap,
     fmt, fs,
     net::{SocketAddr, TcpStream, UdpSocket},
     path::{Path, PathBuf},
@@ -11,6 +12,7 @@ use std::{
 use anyhow::{Context as _, Result, anyhow};
 use nix::{
     sys::signal::{Signal, kill},
+    time::{ClockId, clock_getres},
     unistd::Pid,
 };
 
@@ -39,6 +41,8 @@ struct Inner {
     links: Vec<Link>,
     journal: Arc<Journal>,
     programs: Mutex<Vec<Program>>,
+    /// How many programs of each label were started.
+    labels: Mutex<BTreeMap<String, usize>>,
 }
 
 impl fmt::Debug for Host {
@@ -55,6 +59,7 @@ impl Host {
             links,
             journal: Arc::clone(journal),
             programs: Mutex::default(),
+            labels: Mutex::default(),
         }))
     }
 
@@ -79,6 +84,10 @@ impl Host {
     /// When the thread cannot enter the host.
     pub fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
         self.0.inside.run(work).with_context(|| format!("in host {}", self.name()))
+    }
+
+    pub(crate) fn try_enter<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        self.0.inside.try_run(work).with_context(|| format!("in host {}", self.name()))
     }
 
     /// Moves the calling thread, made for it, into the host for good.
@@ -107,6 +116,17 @@ impl Host {
         locked(&self.0.programs).push(program);
     }
 
+    /// The journal's name for a program started here; a second one of the same label gets a number.
+    pub(crate) fn unique_source(&self, label: &str) -> String {
+        let mut labels = locked(&self.0.labels);
+        let count = labels.entry(label.to_owned()).or_insert(0);
+        *count += 1;
+        match *count {
+            1 => format!("{}/{label}", self.name()),
+            n => format!("{}/{label}#{n}", self.name()),
+        }
+    }
+
     /// All programs started here, in order of their start.
     pub fn programs(&self) -> Vec<Program> {
         locked(&self.0.programs).clone()
@@ -119,7 +139,7 @@ impl Host {
     /// # Errors
     /// When `ip` fails.
     pub fn addresses(&self) -> Result<Vec<Address>> {
-        self.enter(ip::addresses)?
+        self.try_enter(ip::addresses)
     }
 
     /// Whether an address (without prefix length) is on any interface.
@@ -155,7 +175,7 @@ impl Host {
     /// At the first line that fails; names it.
     pub fn ip(&self, lines: &[impl AsRef<str>]) -> Result<()> {
         let lines: Vec<String> = lines.iter().map(|line| line.as_ref().to_owned()).collect();
-        self.enter(|| ip::batch("ip", &lines))?
+        self.try_enter(|| ip::batch("ip", &lines))
     }
 
     /// The link of an interface.
@@ -177,7 +197,7 @@ impl Host {
     /// # Errors
     /// When the kernel refuses or does not have it.
     pub fn set_sysctl(&self, key: &str, value: &str) -> Result<()> {
-        self.enter(|| namespace::write_sysctl(key, value))?
+        self.try_enter(|| namespace::write_sysctl(key, value))
     }
 
     /// Reads a kernel setting.
@@ -185,7 +205,7 @@ impl Host {
     /// # Errors
     /// When the kernel does not have it.
     pub fn sysctl(&self, key: &str) -> Result<String> {
-        self.enter(|| namespace::read_sysctl(key))?
+        self.try_enter(|| namespace::read_sysctl(key))
     }
 
     // Files.
@@ -226,7 +246,9 @@ impl Host {
     pub fn ipvs_table(&self) -> Result<Vec<Service>> {
         let path = "/proc/thread-self/net/ip_vs";
         let text = self.enter(|| fs::read_to_string(path))?.context("this kernel shows no IPVS table")?;
-        ipvs_table::parse(&text)
+        // The kernel prints persistence in ticks; the coarse clocks advance once a tick.
+        let tick = clock_getres(ClockId::CLOCK_REALTIME_COARSE).context("length of a kernel tick")?;
+        ipvs_table::parse(&text, Duration::from(tick))
     }
 
     /// A UDP socket of this host, bound to `address` (port 0: any), with a bounded read timeout.
@@ -287,14 +309,13 @@ impl Host {
         Capture::start(&self.0.inside, interface, &self.0.journal)
     }
 
-    /// Stops its programs, the last started first, then kills by id whatever is left inside.
+    /// Ends everything inside as a power cut would: by KILL, by id, the last started first.
     pub(crate) fn shut_down(&self) {
         for program in self.programs().iter().rev() {
-            program.stop();
+            program.kill_at_the_end();
         }
         for pid in self.0.inside.processes().unwrap_or_default() {
             if u32::try_from(pid).is_ok_and(|pid| pid != std::process::id()) {
-                self.note(format_args!("killed pid {pid}, left over at the end"));
                 // It may end by itself meanwhile, which is as good.
                 let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
             }

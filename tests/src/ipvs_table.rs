@@ -6,6 +6,7 @@
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -41,8 +42,8 @@ pub struct Service {
     pub matches: Match,
     /// The scheduler's name (`wlc`).
     pub scheduler: String,
-    /// Persistence timeout in seconds, where the service is persistent.
-    pub persistent: Option<u32>,
+    /// Persistence timeout, where the service is persistent.
+    pub persistent: Option<Duration>,
     /// The raw persistence netmask as the kernel prints it (IPv4 mask, or IPv6 prefix length).
     pub netmask: u32,
     /// One-packet scheduling.
@@ -91,8 +92,11 @@ pub struct Destination {
 impl fmt::Display for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.matches, self.scheduler)?;
-        if let Some(seconds) = self.persistent {
-            write!(f, " persistent {seconds}")?;
+        if self.one_packet {
+            write!(f, " ops")?;
+        }
+        if let Some(timeout) = self.persistent {
+            write!(f, " persistent {timeout:?}")?;
         }
         for d in &self.destinations {
             write!(
@@ -105,8 +109,8 @@ impl fmt::Display for Service {
     }
 }
 
-/// Parses the text of `/proc/net/ip_vs`.
-pub(crate) fn parse(text: &str) -> Result<Vec<Service>> {
+/// Parses the text of `/proc/net/ip_vs` of a kernel with ticks of this length.
+pub(crate) fn parse(text: &str, tick: Duration) -> Result<Vec<Service>> {
     let mut services: Vec<Service> = Vec::new();
     for line in text.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -118,7 +122,8 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Service>> {
                 service.destinations.push(destination(rest).with_context(|| line.to_owned())?);
             }
             [protocol, at, scheduler, flags @ ..] => {
-                services.push(service(protocol, at, scheduler, flags).with_context(|| line.to_owned())?);
+                services
+                    .push(service(protocol, at, scheduler, flags, tick).with_context(|| line.to_owned())?);
             }
             _ => bail!("line of /proc/net/ip_vs not understood: {line}"),
         }
@@ -126,7 +131,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Service>> {
     Ok(services)
 }
 
-fn service(protocol: &str, at: &str, scheduler: &str, flags: &[&str]) -> Result<Service> {
+fn service(protocol: &str, at: &str, scheduler: &str, flags: &[&str], tick: Duration) -> Result<Service> {
     let matches = match protocol {
         "TCP" => Match::Tcp(socket_address(at)?),
         "UDP" => Match::Udp(socket_address(at)?),
@@ -143,10 +148,10 @@ fn service(protocol: &str, at: &str, scheduler: &str, flags: &[&str]) -> Result<
         destinations: Vec::new(),
     };
     if let Some(place) = flags.iter().position(|word| *word == "persistent") {
-        let [seconds, mask] = flags.get(place + 1..place + 3).unwrap_or_default() else {
+        let [ticks, mask] = flags.get(place + 1..place + 3).unwrap_or_default() else {
             bail!("persistent without its two numbers");
         };
-        service.persistent = Some(seconds.parse()?);
+        service.persistent = Some(tick * ticks.parse::<u32>()?);
         service.netmask = u32::from_str_radix(mask, 16)?;
     }
     Ok(service)
@@ -183,31 +188,34 @@ fn socket_address(text: &str) -> Result<SocketAddr> {
 mod tests {
     use super::*;
 
+    /// That of a kernel with HZ=100.
+    const TICK: Duration = Duration::from_millis(10);
+
     /// `cat /proc/net/ip_vs` of Linux 7.2.
     const TEXT: &str = "\
 IP Virtual Server version 1.2.1 (size=4096)
 Prot LocalAddress:Port Scheduler Flags
   -> RemoteAddress:Port Forward Weight ActiveConn InActConn
-TCP  0A010064:0050 rr persistent 300 FFFFFF00
+TCP  0A010064:0050 rr persistent 30000 FFFFFF00
   -> 0A02000C:0050      Masq    1      2          3         
   -> 0A02000B:0050      Masq    0      0          0         
 UDP  0A010064:0035 wlc ops 
-FWM  00000007 sh persistent 60 FFFFFFFF
+FWM  00000007 sh persistent 6000 FFFFFFFF
 TCP  [fd00:0001:0000:0000:0000:0000:0000:0064]:0050 wrr 
   -> [fd00:0002:0000:0000:0000:0000:0000:0011]:0050      Route   5      0          0         
 ";
 
     #[test]
     fn a_table_becomes_rows() {
-        let table = parse(TEXT).expect("the kernel's own text");
+        let table = parse(TEXT, TICK).expect("the kernel's own text");
         let shown: Vec<String> = table.iter().map(ToString::to_string).collect();
         assert_eq!(
             shown,
             [
-                "TCP 10.1.0.100:80 rr persistent 300\n  -> 10.2.0.12:80 Masq weight 1 active 2 inactive 3\n  \
+                "TCP 10.1.0.100:80 rr persistent 300s\n  -> 10.2.0.12:80 Masq weight 1 active 2 inactive 3\n  \
                  -> 10.2.0.11:80 Masq weight 0 active 0 inactive 0",
-                "UDP 10.1.0.100:53 wlc",
-                "FWM 7 sh persistent 60",
+                "UDP 10.1.0.100:53 wlc ops",
+                "FWM 7 sh persistent 60s",
                 "TCP [fd00:1::64]:80 wrr\n  -> [fd00:2::11]:80 Route weight 5 active 0 inactive 0",
             ]
         );
@@ -217,7 +225,7 @@ TCP  [fd00:0001:0000:0000:0000:0000:0000:0064]:0050 wrr
 
     #[test]
     fn a_broken_line_is_named() {
-        let failure = parse("TCP  0A010064 rr\n").expect_err("no port");
+        let failure = parse("TCP  0A010064 rr\n", TICK).expect_err("no port");
         assert_eq!(format!("{failure:#}"), "TCP  0A010064 rr: no port in 0A010064");
     }
 }

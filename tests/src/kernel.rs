@@ -139,7 +139,7 @@ impl Kernel {
             Self::Uml(kernel) => uml::command(kernel, &lab, &spec_path, &results, task.memory_mib)?,
         };
         let end = supervise(command, task, &results)?;
-        Ok(outcome(&end, &results))
+        Ok(outcome(&end, &results, matches!(self, Self::Native)))
     }
 }
 
@@ -169,7 +169,7 @@ fn supervise(command: Command, task: &Task, results: &Path) -> Result<End> {
 }
 
 /// Reads from the results folder what happened.
-fn outcome(end: &End, results: &Path) -> Outcome {
+fn outcome(end: &End, results: &Path, native: bool) -> Outcome {
     let read = |name: &str| fs::read_to_string(results.join(name)).ok();
     if let Some(code) = read(STATUS).and_then(|text| text.trim().parse().ok()) {
         return Outcome::Exited(code);
@@ -180,10 +180,11 @@ fn outcome(end: &End, results: &Path) -> Outcome {
         End::TimeLimit => Outcome::TimeLimit,
         _ if console.contains("Kernel panic") => Outcome::Panicked,
         _ if !results.join(BOOTED).exists() => Outcome::NeverBooted,
-        End::Exited(code) => match read(TROUBLE) {
-            Some(trouble) => Outcome::Lost(trouble.trim_end().to_owned()),
-            // Natively the process is the command itself.
-            None => code.map_or_else(|| Outcome::Lost("killed".to_owned()), Outcome::Exited),
-        },
+        // Natively the process is the command itself; a guest that ran its command to the end says so.
+        End::Exited(Some(code)) if native => Outcome::Exited(*code),
+        End::Exited(_) => {
+            let trouble = read(TROUBLE).map(|text| text.trim_end().to_owned());
+            Outcome::Lost(trouble.unwrap_or_else(|| "without saying why".to_owned()))
+        }
     }
 }

@@ -89,11 +89,18 @@ impl Lab {
     }
 }
 
-impl Drop for Lab {
-    fn drop(&mut self) {
+impl Lab {
+    /// Ends everything that still runs in it, at once.
+    pub fn shut_down(&self) {
         for cluster in locked(&self.clusters).iter().rev() {
             cluster.shut_down();
         }
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        self.shut_down();
     }
 }
 
@@ -119,10 +126,12 @@ fn describe(host: &Host, text: &mut String) {
         }
     }
     for program in host.programs() {
+        // A program that did its work has nothing to tell.
+        let shown = if program.exit().is_some_and(|exit| exit.success()) { 0 } else { TAIL };
         let lines = program.lines();
         let state = program.exit().map_or("running".to_owned(), |exit| exit.to_string());
         let _ = writeln!(text, "  program {program:?}: {state}, {} lines", lines.len());
-        for line in &lines[lines.len().saturating_sub(TAIL)..] {
+        for line in &lines[lines.len().saturating_sub(shown)..] {
             let _ = writeln!(text, "    {line}");
         }
     }

@@ -60,6 +60,11 @@ impl Namespaces {
         on_thread(|| self.join().map(|()| work()))?
     }
 
+    /// The same for work that may fail. The failure is raised anew here, so that its backtrace leads to the caller.
+    pub(crate) fn try_run<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        self.run(work)?.map_err(|error| anyhow!("{error:#}"))
+    }
+
     /// What identifies the network namespace among all, as `/proc/PID/ns/net` shows it.
     pub(crate) fn net_id(&self) -> Result<u64> {
         Ok(self.net.metadata()?.ino())

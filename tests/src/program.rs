@@ -1,8 +1,8 @@
 //! Programs in hosts: started, watched line by line, signalled, and stopped by their id.
 //!
-//! A [`Program`] is a handle. The process belongs to the host and is stopped when the lab ends (TERM, a bounded
-//! wait, KILL), so that a failure report still finds it running; [`Program::stop`] does it earlier. The process
-//! is not reaped before that, so its id stays its own and a signal never hits a stranger.
+//! A [`Program`] is a handle. The process belongs to the host and is killed when the lab ends, so that a failure
+//! report still finds it running; [`Program::stop`] ends it politely before (TERM, a bounded wait, KILL). The process is
+//! not reaped while there is a handle, so its id stays its own and a signal never hits a stranger.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -196,7 +196,7 @@ struct Process {
 impl Process {
     fn watch(mut child: Child, label: &str, host: &Host, journal: Arc<Journal>, mark: usize) -> Result<Self> {
         let pid = Pid::from_raw(i32::try_from(child.id()).context("process id")?);
-        let source: Arc<str> = Arc::from(format!("{}/{label}", host.name()));
+        let source: Arc<str> = Arc::from(host.unique_source(label));
         let progress = Arc::new(Mutex::new(Progress { open_streams: 2, ..Progress::default() }));
         let reader = |stream, input: Option<Box<dyn Read + Send>>| {
             let (journal, source, progress) =
@@ -251,6 +251,20 @@ impl Process {
                 let _ = self.signal(Signal::SIGKILL);
             }
         }
+    }
+
+    /// KILL, without waiting.
+    fn kill(&self) {
+        if self.exit().is_none() {
+            // It may end by itself between the look and the signal, which is as good.
+            let _ = kill(self.pid, Signal::SIGKILL);
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
         if self.wait_exit(OBEY_KILL).is_some() {
             let _ = locked(&self.child).wait();
         }
@@ -380,6 +394,10 @@ impl Program {
     /// Ends it: TERM, a bounded wait, KILL. Nothing happens if it has ended already.
     pub fn stop(&self) {
         self.0.stop();
+    }
+
+    pub(crate) fn kill_at_the_end(&self) {
+        self.0.kill();
     }
 
     /// All its lines so far, in order of arrival, each with its time.

@@ -23,6 +23,8 @@ use crate::{journal::locked, lab::Lab};
 pub(crate) const ASKED: &str = "LVS_LAB_SCENARIO";
 /// Environment: the folder for journal and report.
 pub(crate) const RESULTS: &str = "LVS_LAB_RESULTS";
+/// Part of the path of every scenario's file.
+const SCENARIOS: &str = "tests/tests/";
 /// Exit status of a scenario that failed.
 const FAILED: i32 = 1;
 /// Exit status of a scenario that reached its time limit.
@@ -118,13 +120,13 @@ fn run(scenario: &Scenario) -> i32 {
     let outcome = panic::catch_unwind(AssertUnwindSafe(|| (scenario.story)(&lab)));
     *locked(&over.0) = true;
     over.1.notify_all();
-    match outcome {
+    let code = match outcome {
         Ok(Ok(())) => {
             write_result("journal", &lab.journal_text());
             0
         }
         Ok(Err(error)) => {
-            fail(&lab, &format!("{error:?}"));
+            fail(&lab, &format!("{error:#}{}", places(&error)));
             FAILED
         }
         Err(_) => {
@@ -132,7 +134,20 @@ fn run(scenario: &Scenario) -> i32 {
             fail(&lab, &message);
             FAILED
         }
-    }
+    };
+    lab.shut_down();
+    code
+}
+
+/// Where in the scenarios an error came from: the lines of its backtrace that are theirs.
+fn places(error: &anyhow::Error) -> String {
+    let trace = error.backtrace().to_string();
+    let place = |line: &str| {
+        let place = line.trim().strip_prefix("at ")?;
+        let is_story = place.contains(SCENARIOS) && !place.contains("/scenarios.rs");
+        is_story.then(|| format!("\n  at {place}"))
+    };
+    trace.lines().filter_map(place).collect()
 }
 
 /// Writes down why a scenario failed and how the world looked at that moment.

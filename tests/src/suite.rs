@@ -119,15 +119,14 @@ fn cargo(args: &[&str]) -> Result<Command> {
 
 fn build() -> Result<()> {
     println!("building the workspace");
-    let status = cargo(&["build", "--workspace", "--quiet"])?.status().context("start cargo")?;
+    let status = cargo(&["build", "--workspace"])?.status().context("start cargo")?;
     ensure!(status.success(), "the workspace does not build");
     Ok(())
 }
 
 /// Builds the scenarios and finds their executable.
 fn scenarios_executable() -> Result<PathBuf> {
-    let args =
-        ["test", "--package", "lab", "--test", "scenarios", "--no-run", "--message-format=json", "--quiet"];
+    let args = ["test", "--package", "lab", "--test", "scenarios", "--no-run", "--message-format=json"];
     let output = cargo(&args)?.stderr(Stdio::inherit()).output().context("start cargo")?;
     ensure!(output.status.success(), "the scenarios do not build");
     let text = String::from_utf8_lossy(&output.stdout);
@@ -179,7 +178,7 @@ fn suggestion(all: &[Listed], word: &str) -> String {
 /// Runs `cargo test` of the workspace and counts.
 fn cargo_tests() -> Counts {
     println!("running unit and property tests");
-    let output = cargo(&["test", "--workspace", "--no-fail-fast", "--quiet"])
+    let output = cargo(&["test", "--workspace", "--no-fail-fast"])
         .and_then(|mut command| command.stderr(Stdio::inherit()).output().context("start cargo"));
     let output = match output {
         Ok(output) => output,
@@ -256,6 +255,8 @@ fn run_scenario(kernel: &Kernel, executable: &Path, scenario: &Listed, folder: &
         env: vec![
             (ASKED.to_owned(), scenario.name.clone()),
             (RESULTS.to_owned(), folder.display().to_string()),
+            // An error then knows the line of the scenario that it came from.
+            ("RUST_LIB_BACKTRACE".to_owned(), "1".to_owned()),
         ],
         results: folder.to_owned(),
         limit: Duration::from_secs(scenario.limit_seconds) + BOOT,

@@ -319,7 +319,7 @@ impl Cluster {
     pub fn capture(&self, bridge: &str) -> Result<Capture> {
         ensure!(self.0.bridges.iter().any(|b| b == bridge), "no bridge {bridge} among {:?}", self.0.bridges);
         // A bridge shows frames between two of its ports to a listener only when promiscuous.
-        self.0.lan.run(|| ip::batch("ip", &[format!("link set {bridge} promisc on")]))??;
+        self.0.lan.try_run(|| ip::batch("ip", &[format!("link set {bridge} promisc on")]))?;
         Capture::start(&self.0.lan, bridge, &self.0.journal)
     }
 
@@ -388,9 +388,9 @@ fn build(specs: &[HostSpec], journal: &Arc<Journal>) -> Result<Inner> {
         }
         hosts.push(Host::new(&spec.name, inside, links, journal));
     }
-    lan.run(|| ip::batch("ip", &lan_lines))??;
+    lan.try_run(|| ip::batch("ip", &lan_lines))?;
     for (spec, host) in specs.iter().zip(&hosts) {
-        host.enter(|| configure(spec))?.with_context(|| format!("configure host {}", spec.name))?;
+        host.try_enter(|| configure(spec)).with_context(|| format!("configure host {}", spec.name))?;
     }
     let bridges = bridges.into_iter().cloned().collect();
     Ok(Inner { lan, bridges, hosts, journal: Arc::clone(journal) })
