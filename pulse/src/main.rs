@@ -1,6 +1,7 @@
 //! The program `pulse`: words, file, sockets, privileges, then [`pulse::shell`]. Each step that can fail for a reason
 //! that a user can mend says so before the program leaves the terminal.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::IpAddr;
@@ -28,7 +29,7 @@ struct Failure {
 }
 
 impl Failure {
-    fn new(status: u8, text: impl ToString) -> Self {
+    fn new(status: u8, text: &dyn Display) -> Self {
         Self { status, text: text.to_string() }
     }
 }
@@ -40,7 +41,7 @@ fn main() -> ExitCode {
         Ok(Command::Check(file)) => check(&file),
         Ok(Command::Status { json, run_dir }) => show_status(json, &run_dir),
         Ok(Command::Run(run)) => start(&run),
-        Err(error) => Err(Failure::new(exit::USAGE, format_args!("{error}\nTry “pulse --help”."))),
+        Err(error) => Err(Failure::new(exit::USAGE, &format_args!("{error}\nTry “pulse --help”."))),
     };
     match result {
         Ok(()) => exit::OK.into(),
@@ -55,7 +56,7 @@ fn main() -> ExitCode {
 /// Writes to standard output; a reader that has seen enough is no failure.
 fn print(text: &str) -> Result<(), Failure> {
     match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(exit::FAILED, error)),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(exit::FAILED, &error)),
         _ => Ok(()),
     }
 }
@@ -67,12 +68,12 @@ fn check(file: &Path) -> Result<(), Failure> {
 }
 
 fn load(file: &Path) -> Result<lvs_config::Loaded, Failure> {
-    lvs_config::load(file).map_err(|error| Failure::new(exit::CONFIG, error))
+    lvs_config::load(file).map_err(|error| Failure::new(exit::CONFIG, &error))
 }
 
 fn show_status(json: bool, run_dir: &Path) -> Result<(), Failure> {
     let path = run_dir.join(PULSE_SOCKET);
-    let failed = |error: io::Error| Failure::new(exit::FAILED, format_args!("{}: {error}", path.display()));
+    let failed = |error: io::Error| Failure::new(exit::FAILED, &format_args!("{}: {error}", path.display()));
     let mut text = String::new();
     let mut socket = UnixStream::connect(&path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Failure::new(
@@ -96,7 +97,7 @@ fn start(run: &Run) -> Result<(), Failure> {
     let loaded = load(&config_path)?;
     let config = loaded.config;
     let router = router::identify(&config, &local_addresses()?)
-        .map_err(|error| Failure::new(exit::CONFIG, format_args!("{}: {error}", config_path.display())))?;
+        .map_err(|error| Failure::new(exit::CONFIG, &format_args!("{}: {error}", config_path.display())))?;
     let paths = router::paths(&config, router);
     let lvs = run.lvs.clone().unwrap_or_else(|| beside_this_program("lvs"));
     let send_arp = run.send_arp.clone().unwrap_or_else(|| beside_this_program("send_arp"));
@@ -107,27 +108,27 @@ fn start(run: &Run) -> Result<(), Failure> {
     let sockets = Sockets::bind(&paths, config.heartbeat.port).map_err(|(address, error)| {
         let status =
             if error.kind() == io::ErrorKind::PermissionDenied { exit::NO_PERMISSION } else { exit::FAILED };
-        Failure::new(status, format_args!("cannot receive heartbeats on {address}: {error}"))
+        Failure::new(status, &format_args!("cannot receive heartbeats on {address}: {error}"))
     })?;
     let incarnation =
-        random().map_err(|error| Failure::new(exit::FAILED, format_args!("/dev/urandom: {error}")))?;
+        random().map_err(|error| Failure::new(exit::FAILED, &format_args!("/dev/urandom: {error}")))?;
     let mut pid_file =
-        PidFile::take(&run.run_dir.join("pulse.pid")).map_err(|error| Failure::new(exit::FAILED, error))?;
+        PidFile::take(&run.run_dir.join("pulse.pid")).map_err(|error| Failure::new(exit::FAILED, &error))?;
     let config_path = std::path::absolute(&config_path).unwrap_or(config_path);
     if run.foreground {
         log::start("pulse", Sink::foreground(), run.verbose);
     } else {
         // Forks; no thread has been started yet.
         nix::unistd::daemon(false, false)
-            .map_err(|error| Failure::new(exit::FAILED, format_args!("cannot become a daemon: {error}")))?;
+            .map_err(|error| Failure::new(exit::FAILED, &format_args!("cannot become a daemon: {error}")))?;
         log::start("pulse", Sink::Syslog, run.verbose);
-        pid_file.write_own_id().map_err(|error| Failure::new(exit::FAILED, error))?;
+        pid_file.write_own_id().map_err(|error| Failure::new(exit::FAILED, &error))?;
     }
     for warning in &loaded.warnings {
         tracing::warn!(problem = %warning.one_line(&config_path), "configuration");
     }
     privilege::keep_for_self(&[privilege::Capability::NET_ADMIN])
-        .map_err(|error| Failure::new(exit::NO_PERMISSION, error))?;
+        .map_err(|error| Failure::new(exit::NO_PERMISSION, &error))?;
     let setup = shell::Setup {
         config_path,
         config,
@@ -144,7 +145,7 @@ fn start(run: &Run) -> Result<(), Failure> {
     };
     shell::run(setup).map_err(|error| {
         tracing::error!("{error:#}");
-        Failure::new(exit::FAILED, format_args!("{error:#}"))
+        Failure::new(exit::FAILED, &format_args!("{error:#}"))
     })
 }
 
@@ -161,7 +162,7 @@ fn beside_this_program(name: &str) -> PathBuf {
 fn local_addresses() -> Result<Vec<IpAddr>, Failure> {
     let read = || Rtnetlink::open()?.addresses();
     let addresses = read().map_err(|error| {
-        Failure::new(exit::FAILED, format_args!("cannot read this machine's addresses: {error}"))
+        Failure::new(exit::FAILED, &format_args!("cannot read this machine's addresses: {error}"))
     })?;
     Ok(addresses.into_iter().map(|present| present.address).collect())
 }
