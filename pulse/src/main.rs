@@ -78,7 +78,7 @@ fn show_status(json: bool, run_dir: &Path) -> Result<(), Failure> {
     let mut socket = UnixStream::connect(&path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Failure::new(
             exit::FAILED,
-            format_args!("no pulse is running: nobody listens at {}", path.display()),
+            &format_args!("no pulse is running: nobody listens at {}", path.display()),
         ),
         _ => failed(error),
     })?;
