@@ -62,13 +62,21 @@ pub fn parse(text: impl AsRef<[u8]>, names: &dyn Names) -> Parsed {
     }
     // Editors of another system begin a file with this mark.
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
-    let lossy = String::from_utf8_lossy(bytes);
+    let lossy = match str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(bytes),
+    };
     let oddities = Oddities {
         replacements: matches!(lossy, Cow::Owned(_)),
-        controls: bytes.iter().any(|b| b.is_ascii_control() && !matches!(b, b'\t' | b'\n' | b'\r')),
+        // Without an early end, so that it is many bytes at a time.
+        controls: bytes.iter().fold(false, |found, b| found | is_odd_control(*b)),
     };
     let mut report = Report::new(&lossy);
     let document = tree::read(&lossy, oddities, &mut report);
     let (config, diagnostics) = lower::lower(&document, names, report);
     Parsed { config, diagnostics }
+}
+
+fn is_odd_control(byte: u8) -> bool {
+    byte.is_ascii_control() && !matches!(byte, b'\t' | b'\n' | b'\r')
 }

@@ -25,8 +25,8 @@ pub(crate) struct Document<'t> {
 pub(crate) enum Node {
     /// `name = values`.
     Entry(Entry),
-    /// `keyword name { … }`.
-    Block(Block),
+    /// `keyword name { … }`. Boxed: entries are many, blocks are few and large.
+    Block(Box<Block>),
 }
 
 /// `name = values`.
@@ -204,14 +204,8 @@ impl Builder<'_, '_, '_> {
             self.report.add(Problem::error(Code::Structure, span, message).help(help));
             next = self.tokens.len();
         }
-        self.open.push(Block {
-            kind,
-            keyword,
-            name,
-            nodes: Vec::new(),
-            close: None,
-            is_open: is_open || is_broken,
-        });
+        let is_open = is_open || is_broken;
+        self.open.push(Block { kind, keyword, name, nodes: Vec::new(), close: None, is_open });
         next
     }
 
@@ -259,7 +253,7 @@ impl Builder<'_, '_, '_> {
             if block.kind == BlockKind::Server {
                 self.top.push(Node::Block(block));
             } else {
-                self.open.push(block);
+                self.open.push(*block);
             }
         }
     }
@@ -308,7 +302,7 @@ impl Builder<'_, '_, '_> {
     fn close(&mut self, brace: Option<Span>) {
         if let Some(mut block) = self.open.pop() {
             block.close = brace;
-            self.push(Node::Block(block));
+            self.push(Node::Block(Box::new(block)));
         }
     }
 

@@ -1,20 +1,19 @@
-//! `virtual` and `failover` blocks and the `server` blocks in them.
+//! `virtual` and `failover` blocks.
 
-use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Lowering;
 use super::read::{Found, Located};
+use super::server::Around;
 use crate::diagnostic::{Code, Problem};
 use crate::keys::{Directive, Key, Section};
 use crate::model::{
-    Check, FailoverService, FloatingAddress, Forwarding, Persistence, Protocol, RealServer, Scheduler,
-    ServiceKind, VirtualServer,
+    Check, FailoverService, FloatingAddress, Forwarding, Persistence, Protocol, Scheduler, ServiceKind,
+    VirtualServer,
 };
 use crate::names::Family;
-use crate::span::Span;
 use crate::tree::{Block, BlockKind, Node};
 use crate::units::FwMark;
 
@@ -41,15 +40,6 @@ struct Common {
     protocol: Option<Protocol>,
     port: Option<Located<u16>>,
     check: Option<Check>,
-}
-
-/// What a server needs to know of its block.
-struct Around {
-    is_active: bool,
-    family: Option<Family>,
-    port: Option<u16>,
-    has_fwmark: bool,
-    forwarding: Option<Forwarding>,
 }
 
 impl<'a> Lowering<'a> {
@@ -194,13 +184,13 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    fn block_name(&self, block: &Block) -> Option<String> {
+    pub(super) fn block_name(&self, block: &Block) -> Option<String> {
         block.name.map(|name| name.text(self.document.text).to_owned())
     }
 
     /// The address of a block or server. Without one, an active thing is an error; an inactive one, which configuration
     /// tools leave behind, is left out.
-    fn usable_address<T>(
+    pub(super) fn usable_address<T>(
         &mut self,
         block: &Block,
         found: &Found<'a>,
@@ -274,100 +264,6 @@ impl<'a> Lowering<'a> {
         }
         let single_client = if family == Some(Family::V6) { 128 } else { 32 };
         Some(Some(Persistence { timeout, granularity: mask.map_or(single_client, |m| m.value) }))
-    }
-
-    fn servers(
-        &mut self,
-        block: &'a Block,
-        around: &Around,
-        sorry: Option<&Located<IpAddr>>,
-    ) -> Vec<RealServer> {
-        let mut servers = Vec::new();
-        let mut seen: HashMap<(IpAddr, u16), Span> = HashMap::new();
-        for node in &block.nodes {
-            let Node::Block(inner) = node else { continue };
-            let Some((server, span)) = self.server(inner, around) else { continue };
-            if server.active && around.is_active {
-                let key = (server.address, server.port);
-                if let Some(first) = seen.get(&key) {
-                    let problem = Problem::error(Code::Conflict, span, "this real server is given twice");
-                    self.report.add(problem.note(*first, "first given"));
-                } else {
-                    seen.insert(key, span);
-                }
-            }
-            servers.push(server);
-        }
-        let sorry_key = sorry.and_then(|s| Some((s.value, around.port?)));
-        if let (Some(sorry), Some(first)) = (sorry, sorry_key.and_then(|key| seen.get(&key))) {
-            let problem =
-                Problem::error(Code::Conflict, sorry.span, "the sorry server is one of the real servers");
-            self.report.add(problem.note(*first, "given as a real server"));
-        }
-        servers
-    }
-
-    fn server(&mut self, block: &'a Block, around: &Around) -> Option<(RealServer, Span)> {
-        let found = self.entries(Section::Server, &block.nodes);
-        let active = self.switch(&found, Directive::Active);
-        let address = self.host(&found, Directive::Address, around.family.unwrap_or(Family::V4));
-        let address = self.usable_address(block, &found, active, address, |a| *a);
-        let weight = self.weight(&found);
-        let port = self.server_port(&found, around.has_fwmark);
-        if let Some(address) = &address {
-            self.family_rule(around, address, "real server");
-        }
-        if let (Some(port), Some(wanted), false) = (&port, around.port, around.has_fwmark)
-            && let Some(method @ (Forwarding::Direct | Forwarding::Tunnel)) = around.forwarding
-            && port.value != wanted
-        {
-            let message = format!("packets keep port {wanted} with `network = {}`", method.name());
-            let problem = Problem::warning(Code::NoEffect, port.span, message);
-            self.report.add(problem.help(format!("only checks use port {}", port.value)));
-        }
-        // Given and wrong: reported. Not given: the virtual server's.
-        let port = if found.entry(Directive::Port).is_some() { port?.value } else { around.port? };
-        let address = address?;
-        let server = RealServer {
-            name: self.block_name(block)?,
-            line: block.keyword.line,
-            active: active?,
-            address: address.value,
-            port,
-            weight: weight?,
-        };
-        Some((server, address.span))
-    }
-
-    /// The kernel forwards between families through tunnels only.
-    fn family_rule(&mut self, around: &Around, server: &Located<IpAddr>, what: &str) {
-        let (Some(family), Some(forwarding)) = (around.family, around.forwarding) else { return };
-        let is_none = server.value == IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        if forwarding != Forwarding::Tunnel && family != Family::of(server.value) && !is_none {
-            let message = format!("the {what} and the VIP are of different families");
-            let problem = Problem::error(Code::Conflict, server.span, message);
-            self.report.add(problem.help("allowed with `network = tunnel` only"));
-        }
-    }
-
-    /// The original gave a server the port that its block had at that line; here it is the block's, wherever it stands.
-    fn default_port_order(&mut self, block: &'a Block, found: &Found<'a>) {
-        let Some(port) = found.span(Directive::Port) else { return };
-        let without_port = |server: &&Block| {
-            let is_port = |node: &Node| matches!(node, Node::Entry(entry) if entry.name.text(self.document.text) == "port");
-            server.keyword.start < port.start && !server.nodes.iter().any(is_port)
-        };
-        let blocks = block.nodes.iter().filter_map(|node| match node {
-            Node::Block(server) => Some(server),
-            Node::Entry(_) => None,
-        });
-        let earlier = blocks.into_iter().find(without_port).map(|server| server.keyword);
-        if let Some(server) = earlier {
-            let message = "this `port` is also that of the servers before it which have none";
-            let problem = Problem::warning(Code::Conflict, port, message).note(server, "first such server");
-            self.report
-                .add(problem.help("Piranha gave them the port known at their line; put `port` before them"));
-        }
     }
 
     fn service_key(&mut self, common: &Common, fwmark: Option<&Located<Option<FwMark>>>) {

@@ -1,0 +1,118 @@
+//! `server` blocks, and what they and their block must agree on.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::Lowering;
+use super::read::{Found, Located};
+use crate::diagnostic::{Code, Problem};
+use crate::keys::{Directive, Section};
+use crate::model::{Forwarding, RealServer};
+use crate::names::Family;
+use crate::span::Span;
+use crate::tree::{Block, Node};
+
+/// What a server needs to know of its block.
+pub(super) struct Around {
+    pub(super) is_active: bool,
+    pub(super) family: Option<Family>,
+    pub(super) port: Option<u16>,
+    pub(super) has_fwmark: bool,
+    pub(super) forwarding: Option<Forwarding>,
+}
+
+impl<'a> Lowering<'a> {
+    /// The servers of `block` that can be used.
+    pub(super) fn servers(
+        &mut self,
+        block: &'a Block,
+        around: &Around,
+        sorry: Option<&Located<IpAddr>>,
+    ) -> Vec<RealServer> {
+        let mut servers = Vec::new();
+        let mut seen: HashMap<(IpAddr, u16), Span> = HashMap::new();
+        for node in &block.nodes {
+            let Node::Block(inner) = node else { continue };
+            let Some((server, span)) = self.server(inner, around) else { continue };
+            if server.active && around.is_active {
+                let key = (server.address, server.port);
+                if let Some(first) = seen.get(&key) {
+                    let problem = Problem::error(Code::Conflict, span, "this real server is given twice");
+                    self.report.add(problem.note(*first, "first given"));
+                } else {
+                    seen.insert(key, span);
+                }
+            }
+            servers.push(server);
+        }
+        let sorry_key = sorry.and_then(|s| Some((s.value, around.port?)));
+        if let (Some(sorry), Some(first)) = (sorry, sorry_key.and_then(|key| seen.get(&key))) {
+            let problem =
+                Problem::error(Code::Conflict, sorry.span, "the sorry server is one of the real servers");
+            self.report.add(problem.note(*first, "given as a real server"));
+        }
+        servers
+    }
+
+    fn server(&mut self, block: &'a Block, around: &Around) -> Option<(RealServer, Span)> {
+        let found = self.entries(Section::Server, &block.nodes);
+        let active = self.switch(&found, Directive::Active);
+        let address = self.host(&found, Directive::Address, around.family.unwrap_or(Family::V4));
+        let address = self.usable_address(block, &found, active, address, |a| *a);
+        let weight = self.weight(&found);
+        let port = self.server_port(&found, around.has_fwmark);
+        if let Some(address) = &address {
+            self.family_rule(around, address, "real server");
+        }
+        if let (Some(port), Some(wanted), false) = (&port, around.port, around.has_fwmark)
+            && let Some(method @ (Forwarding::Direct | Forwarding::Tunnel)) = around.forwarding
+            && port.value != wanted
+        {
+            let message = format!("packets keep port {wanted} with `network = {}`", method.name());
+            let problem = Problem::warning(Code::NoEffect, port.span, message);
+            self.report.add(problem.help(format!("only checks use port {}", port.value)));
+        }
+        // Given and wrong: reported. Not given: the virtual server's.
+        let port = if found.entry(Directive::Port).is_some() { port?.value } else { around.port? };
+        let address = address?;
+        let server = RealServer {
+            name: self.block_name(block)?,
+            line: block.keyword.line,
+            active: active?,
+            address: address.value,
+            port,
+            weight: weight?,
+        };
+        Some((server, address.span))
+    }
+
+    /// The kernel forwards between families through tunnels only.
+    pub(super) fn family_rule(&mut self, around: &Around, server: &Located<IpAddr>, what: &str) {
+        let (Some(family), Some(forwarding)) = (around.family, around.forwarding) else { return };
+        let is_none = server.value == IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        if forwarding != Forwarding::Tunnel && family != Family::of(server.value) && !is_none {
+            let message = format!("the {what} and the VIP are of different families");
+            let problem = Problem::error(Code::Conflict, server.span, message);
+            self.report.add(problem.help("allowed with `network = tunnel` only"));
+        }
+    }
+
+    /// The original gave a server the port that its block had at that line; here it is the block's, wherever it stands.
+    pub(super) fn default_port_order(&mut self, block: &'a Block, found: &Found<'a>) {
+        let Some(port) = found.span(Directive::Port) else { return };
+        let has_no_port = |server: &&Block| {
+            let is_port = |node: &Node| matches!(node, Node::Entry(entry) if entry.name.text(self.document.text) == "port");
+            server.keyword.start < port.start && !server.nodes.iter().any(is_port)
+        };
+        let mut servers = block.nodes.iter().filter_map(|node| match node {
+            Node::Block(server) => Some(&**server),
+            Node::Entry(_) => None,
+        });
+        if let Some(server) = servers.find(has_no_port).map(|server| server.keyword) {
+            let message = "this `port` is also that of the servers before it which have none";
+            let problem = Problem::warning(Code::Conflict, port, message).note(server, "first such server");
+            self.report
+                .add(problem.help("Piranha gave them the port known at their line; put `port` before them"));
+        }
+    }
+}
