@@ -28,6 +28,7 @@ use crate::{
     frame::{Arp, Frame, NeighbourAdvertisement, Udp},
     journal::{Journal, locked},
     namespace::Namespaces,
+    pcap,
 };
 
 /// `ETH_P_ALL` of `linux/if_ether.h`, in network byte order as packet(7) wants it.
@@ -56,18 +57,45 @@ pub struct Capture {
     _guard: Arc<Guard>,
 }
 
-struct Guard(Arc<Film>);
+struct Guard {
+    film: Arc<Film>,
+    place: Arc<str>,
+    journal: Arc<Journal>,
+}
 
 impl Drop for Guard {
+    /// Leaves a summary in the journal and the frames in a file beside it.
     fn drop(&mut self) {
-        self.0.ended.store(true, Ordering::Relaxed);
+        self.film.ended.store(true, Ordering::Relaxed);
+        let frames = locked(&self.film.frames);
+        let kept = crate::results_folder().and_then(|folder| pcap::save(&folder, &self.place, &frames));
+        let kept = kept.map_or_else(String::new, |name| format!("; kept as {name}"));
+        self.journal.note(&self.place, format!("{}{kept}", summary(&frames)));
     }
+}
+
+/// How many frames of each kind there are.
+fn summary(frames: &[Frame]) -> String {
+    let count = |is: fn(&Frame) -> bool| frames.iter().filter(|frame| is(frame)).count();
+    let arps = count(|frame| frame.arp().is_some());
+    let gratuitous = count(|frame| frame.arp().is_some_and(|arp| arp.is_gratuitous()));
+    let advertisements = count(|frame| frame.neighbour_advertisement().is_some());
+    let datagrams = count(|frame| frame.udp().is_some());
+    format!(
+        "{} frames: {arps} ARP ({gratuitous} gratuitous), {advertisements} NA, {datagrams} UDP",
+        frames.len()
+    )
 }
 
 impl Capture {
     pub(crate) fn start(inside: &Namespaces, interface: &str, journal: &Arc<Journal>) -> Result<Self> {
         let socket = inside.try_run(|| open(interface)).with_context(|| format!("capture on {interface}"))?;
         let film = Arc::new(Film::default());
+        let guard = Arc::new(Guard {
+            film: Arc::clone(&film),
+            place: Arc::from(format!("capture/{interface}")),
+            journal: Arc::clone(journal),
+        });
         let (writer, journal) = (Arc::clone(&film), Arc::clone(journal));
         thread::Builder::new().name(format!("capture {interface}")).spawn(move || {
             while !writer.ended.load(Ordering::Relaxed) {
@@ -81,7 +109,6 @@ impl Capture {
                 }
             }
         })?;
-        let guard = Arc::new(Guard(Arc::clone(&film)));
         Ok(Self { film, _guard: guard })
     }
 

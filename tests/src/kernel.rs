@@ -16,7 +16,9 @@ use nix::unistd::Uid;
 use crate::{
     fetch::{self, LabKernel},
     guest::{BOOTED, GuestSpec, STATUS, TROUBLE},
-    paths, uml,
+    paths,
+    scenario::RESULTS,
+    uml,
 };
 
 /// Environment: forces the kernel, as the option `--kernel` does.
@@ -38,7 +40,8 @@ pub struct Task {
     pub command: Vec<String>,
     /// Environment variables to set.
     pub env: Vec<(String, String)>,
-    /// A folder, made empty, for what comes back.
+    /// A folder, made empty, for what comes back; the command finds it by
+    /// [`results_folder`](crate::results_folder).
     pub results: PathBuf,
     /// Hard time limit; the guest's boot is part of it.
     pub limit: Duration,
@@ -72,6 +75,24 @@ pub enum Outcome {
     Panicked,
     /// The guest ended without a word about the command.
     Lost(String),
+}
+
+impl Task {
+    /// Runs `lab inside WHAT ARGS...`, that is [`run_inside`](crate::run_inside) of this executable, with its output shown.
+    ///
+    /// # Errors
+    /// When the lab's executable or folder cannot be found.
+    pub fn inside(what: &str, args: &[String], limit: Duration) -> Result<Self> {
+        let lab = paths::lab_executable()?.display().to_string();
+        Ok(Self {
+            command: [&[lab, "inside".to_owned(), what.to_owned()], args].concat(),
+            env: Vec::new(),
+            results: paths::lab_folder()?.join(what),
+            limit,
+            console: Console::Shown,
+            memory_mib: 2048,
+        })
+    }
 }
 
 impl Kernel {
@@ -116,6 +137,7 @@ impl Kernel {
             ("HOME".to_owned(), "/root".to_owned()),
             ("TERM".to_owned(), env::var("TERM").unwrap_or_else(|_| "dumb".to_owned())),
             ("LANG".to_owned(), "C.UTF-8".to_owned()),
+            (RESULTS.to_owned(), results.display().to_string()),
         ];
         env.extend(task.env.iter().cloned());
         let spec = GuestSpec {

@@ -63,6 +63,7 @@
 
 mod apt;
 mod capture;
+mod cargo;
 mod eventually;
 pub mod fetch;
 mod frame;
@@ -78,6 +79,7 @@ mod link;
 mod modules;
 mod namespace;
 pub mod paths;
+mod pcap;
 mod probe;
 mod program;
 mod progress;
@@ -89,6 +91,7 @@ pub mod topology;
 mod uml;
 
 pub use capture::Capture;
+pub use cargo::build_workspace;
 pub use eventually::eventually;
 pub use frame::{Arp, Frame, Mac, NeighbourAdvertisement, Udp};
 pub use guests::kill_guests_when_interrupted;
@@ -102,7 +105,7 @@ pub use nix::sys::signal::Signal;
 pub use probe::{Failure, Outage, Probe, ProbeBuilder, Report as ProbeReport, Request};
 pub use program::{Finished, Launch, Program, children, programs_folder, suite_binary};
 pub use realserver::{Behaviour, Counts, RealServer};
-pub use scenario::{Scenario, run_if_asked};
+pub use scenario::{Scenario, results_folder, run_if_asked};
 pub use topology::{Cluster, ClusterBuilder, HostSpec, at, standard};
 
 /// The hidden commands that this executable is started with inside a kernel; returns if `args` are none of them.

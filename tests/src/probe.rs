@@ -286,8 +286,11 @@ pub struct Probe {
 }
 
 impl Drop for Probe {
+    /// Leaves what it saw in the journal.
     fn drop(&mut self) {
         self.shared.ended.store(true, Ordering::Relaxed);
+        let report = self.report();
+        self.shared.journal.note(&Arc::from("probe"), format!("{}: {report}", self.shared.target));
     }
 }
 
@@ -334,9 +337,7 @@ impl Probe {
                 result?;
             }
         }
-        let report = self.report();
-        self.shared.journal.note(&Arc::from("probe"), format!("{}: {report}", self.shared.target));
-        Ok(report)
+        Ok(self.report())
     }
 }
 

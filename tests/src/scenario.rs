@@ -21,7 +21,7 @@ use crate::{journal::locked, lab::Lab};
 
 /// Environment: the name of the scenario to run, or `--list`.
 pub(crate) const ASKED: &str = "LVS_LAB_SCENARIO";
-/// Environment: the folder for journal and report.
+/// Environment: the folder for what comes back from inside a kernel.
 pub(crate) const RESULTS: &str = "LVS_LAB_RESULTS";
 /// Part of the path of every scenario's file.
 const SCENARIOS: &str = "tests/tests/";
@@ -159,10 +159,14 @@ fn fail(lab: &Lab, why: &str) {
     write_result("journal", &lab.journal_text());
 }
 
+/// The folder through which files come back from inside a kernel; nothing outside.
+pub fn results_folder() -> Option<PathBuf> {
+    env::var_os(RESULTS).map(PathBuf::from)
+}
+
 /// Writes a file into the results folder, if there is one.
 fn write_result(name: &str, text: &str) -> bool {
-    let folder = env::var_os(RESULTS).map(PathBuf::from);
-    folder.is_some_and(|folder| fs::write(folder.join(name), text).is_ok())
+    results_folder().is_some_and(|folder| fs::write(folder.join(name), text).is_ok())
 }
 
 #[cfg(test)]

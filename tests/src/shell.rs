@@ -7,7 +7,6 @@ use anyhow::{Context as _, Result, ensure};
 use crate::{
     Cluster, Lab,
     kernel::{Console, Kernel, Outcome, Task},
-    paths,
     program::programs_folder,
 };
 
@@ -23,15 +22,7 @@ const REAL_SERVERS: u8 = 3;
 /// # Errors
 /// When there is no kernel to run on or it does not come up.
 pub fn run(kernel: &Kernel) -> Result<()> {
-    let lab = paths::lab_executable()?.to_string_lossy().into_owned();
-    let task = Task {
-        command: vec![lab, "inside".to_owned(), "shell".to_owned()],
-        env: Vec::new(),
-        results: paths::lab_folder()?.join("shell"),
-        limit: LIMIT,
-        console: Console::Terminal,
-        memory_mib: 2048,
-    };
+    let task = Task { console: Console::Terminal, ..Task::inside("shell", &[], LIMIT)? };
     let outcome = kernel.run(&task)?;
     ensure!(matches!(outcome, Outcome::Exited(_)), "the guest ended badly: {outcome:?}");
     Ok(())

@@ -5,8 +5,6 @@
 
 use std::{
     collections::VecDeque,
-    env,
-    ffi::OsString,
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -18,10 +16,11 @@ use std::{
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 
 use crate::{
+    cargo::{build_workspace, cargo},
     journal::locked,
     kernel::{Console, Kernel, Outcome, Task},
     paths,
-    scenario::{ASKED, Listed, RESULTS, TIME_LIMIT},
+    scenario::{ASKED, Listed, TIME_LIMIT},
 };
 
 /// Time for the boot of a guest and the end of a scenario, on top of the scenario's own limit.
@@ -66,7 +65,7 @@ impl Counts {
 /// # Errors
 /// When nothing could be run at all: a build that fails, a name that is unknown.
 pub fn run(options: &Options) -> Result<bool> {
-    build()?;
+    build_workspace()?;
     let executable = scenarios_executable()?;
     let all = list(&executable)?;
     let chosen = choose(&all, &options.names)?;
@@ -102,26 +101,6 @@ fn shown(counts: Counts) -> String {
         0 => format!("{} passed", counts.passed),
         failed => format!("{} passed, {failed} failed", counts.passed),
     }
-}
-
-/// A cargo command in the workspace, in the profile that we were built in.
-fn cargo(args: &[&str]) -> Result<Command> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
-    let mut command = Command::new(cargo);
-    command.args(args).current_dir(paths::workspace_folder());
-    let target = paths::target_folder()?;
-    command.env("CARGO_TARGET_DIR", &target);
-    if crate::program::programs_folder()?.file_name().is_some_and(|name| name == "release") {
-        command.arg("--release");
-    }
-    Ok(command)
-}
-
-fn build() -> Result<()> {
-    println!("building the workspace");
-    let status = cargo(&["build", "--workspace"])?.status().context("start cargo")?;
-    ensure!(status.success(), "the workspace does not build");
-    Ok(())
 }
 
 /// Builds the scenarios and finds their executable.
@@ -254,7 +233,6 @@ fn run_scenario(kernel: &Kernel, executable: &Path, scenario: &Listed, folder: &
         command: vec![executable.display().to_string()],
         env: vec![
             (ASKED.to_owned(), scenario.name.clone()),
-            (RESULTS.to_owned(), folder.display().to_string()),
             // An error then knows the line of the scenario that it came from.
             ("RUST_LIB_BACKTRACE".to_owned(), "1".to_owned()),
         ],

@@ -3,6 +3,7 @@
 use std::{path::Path, process::Command};
 
 use anyhow::{Result, ensure};
+use nix::sys::statvfs::statvfs;
 
 use crate::fetch::LabKernel;
 
@@ -33,7 +34,17 @@ pub(crate) fn command(
     command.args(["con=null", "con0=fd:0,fd:1", "quiet", "umid=guest"]);
     command.arg(format!("uml_dir={}/", runtime.display()));
     command.args(["--", "first-process"]).arg(spec);
-    // It keeps the guest's memory in a file there.
-    command.env_remove("TMPDIR");
+    // The guest's memory is a file: in memory where there is room, else beside the results.
+    for variable in ["TMPDIR", "TMP", "TEMP"] {
+        command.env_remove(variable);
+    }
+    if !has_room(Path::new("/dev/shm"), memory_mib) {
+        command.env("TMPDIR", runtime);
+    }
     Ok(command)
+}
+
+/// Whether a file system can hold a file of this size.
+fn has_room(folder: &Path, mib: u32) -> bool {
+    statvfs(folder).is_ok_and(|fs| fs.blocks_available() * fs.fragment_size() >= u64::from(mib) << 20)
 }
