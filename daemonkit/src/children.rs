@@ -188,7 +188,7 @@ mod tests {
         let started = Instant::now();
         let mut ended = children.reap();
         while ended.is_empty() && started.elapsed() < Duration::from_secs(5) {
-            std::thread::yield_now();
+            thread::yield_now();
             ended = children.reap();
         }
         assert_eq!(ended, [(7, Exit::Signal(9))]);
