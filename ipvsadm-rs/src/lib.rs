@@ -26,10 +26,13 @@
 //! | [`Ipvs`] | batches of changes with one outcome each; the table, timeouts, daemons |
 //! | [`Transport`] | the seam to the kernel; [`Netlink`] is the real one |
 //! | [`wire`] | the bytes: for fuzzers, captures and fake kernels |
+//! | `cli` | with the feature `cli` (default): the command line of the program `ipvsadm` |
 //! | `fake` | with the feature `fake`: a kernel in memory, for tests without privileges |
 //!
 //! Nothing here retries a change, watches the table or decides what it should be.
 
+#[cfg(feature = "cli")]
+pub mod cli;
 mod client;
 mod conversation;
 mod error;

@@ -1,2 +1,61 @@
-//! (skeleton)
-fn main() {}
+//! The program `ipvsadm`: parse, open, run, exit status.
+
+use std::io::{self, Write};
+use std::process::{Command as Process, ExitCode, Stdio};
+
+use ipvsadm::cli::args::{self, Command};
+use ipvsadm::cli::names::System;
+use ipvsadm::cli::run::Session;
+use ipvsadm::cli::{exit, help};
+use ipvsadm::{Error, Ipvs};
+
+fn main() -> ExitCode {
+    let names = System::default();
+    let command = match args::parse(std::env::args_os().skip(1), &names) {
+        Ok(Command::Help) => return show(&help::help()),
+        Ok(Command::Version) => return show(&help::version()),
+        Ok(command) => command,
+        Err(error) => {
+            eprintln!("ipvsadm: {}", error.message);
+            return ExitCode::from(error.status);
+        }
+    };
+    let mut ipvs = match open() {
+        Ok(ipvs) => ipvs,
+        Err(error) => {
+            eprintln!("ipvsadm: {error}");
+            return ExitCode::from(exit::USAGE);
+        }
+    };
+    let mut session = Session {
+        ipvs: &mut ipvs,
+        names: &names,
+        input: &mut io::stdin().lock(),
+        output: &mut io::stdout().lock(),
+        errors: &mut io::stderr().lock(),
+    };
+    ExitCode::from(session.run(&command))
+}
+
+/// Help needs no kernel. A reader that has seen enough is no error.
+fn show(text: &str) -> ExitCode {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::from(exit::NOT_LISTED),
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+/// Opens IPVS; like the original, tries to load the module if it is not there.
+fn open() -> Result<Ipvs, Error> {
+    match Ipvs::open() {
+        Err(Error::NotAvailable) => {
+            let loaded = Process::new("/sbin/modprobe")
+                .args(["-q", "--", "ip_vs"])
+                .stdin(Stdio::null())
+                .status()
+                .is_ok_and(|status| status.success());
+            if loaded { Ipvs::open() } else { Err(Error::NotAvailable) }
+        }
+        other => other,
+    }
+}

@@ -38,71 +38,105 @@ pub enum Request {
     StopDaemon(SyncRole),
 }
 
+/// How an address with its port is spelled: as numbers, or with names.
+pub(crate) trait Spelling {
+    /// The text; `protocol` is `None` where it is not known, as with a firewall mark.
+    fn endpoint(&self, address: IpAddr, port: u16, protocol: Option<Protocol>) -> String;
+}
+
+/// As numbers: `10.1.0.100:80`, `[2001:db8::1]:80`.
+pub(crate) struct AsNumbers;
+
+impl Spelling for AsNumbers {
+    fn endpoint(&self, address: IpAddr, port: u16, _: Option<Protocol>) -> String {
+        SocketAddr::new(address, port).to_string()
+    }
+}
+
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::AddService(service) => write!(f, "-A {}", ServiceLine(service)),
-            Self::EditService(service) => write!(f, "-E {}", ServiceLine(service)),
-            Self::DeleteService(id) => write!(f, "-D {}", IdWords(id)),
-            Self::AddDestination(id, to) => write!(f, "-a {} {}", IdWords(id), DestinationWords(to)),
-            Self::EditDestination(id, to) => write!(f, "-e {} {}", IdWords(id), DestinationWords(to)),
-            Self::DeleteDestination(id, to) => write!(f, "-d {} -r {to}", IdWords(id)),
-            Self::Flush => f.write_str("-C"),
-            Self::Zero(None) => f.write_str("-Z"),
-            Self::Zero(Some(id)) => write!(f, "-Z {}", IdWords(id)),
-            Self::SetTimeouts(to) => {
-                write!(f, "--set {} {} {}", to.tcp.as_secs(), to.tcp_fin.as_secs(), to.udp.as_secs())
-            }
-            Self::StartDaemon(daemon) => write!(f, "--start-daemon {}", DaemonWords(daemon)),
-            Self::StopDaemon(role) => write!(f, "--stop-daemon {role}"),
+        f.write_str(&line(self, &AsNumbers))
+    }
+}
+
+/// The line of ipvsadm that asks for a change.
+pub(crate) fn line(request: &Request, spelling: &dyn Spelling) -> String {
+    let id = |id: &ServiceId| id_words(id, spelling);
+    let to = |service: &ServiceId, id: &DestinationId| {
+        let protocol = protocol_of(service);
+        format!("{} -r {}", id_words(service, spelling), spelling.endpoint(id.address, id.port, protocol))
+    };
+    match request {
+        Request::AddService(it) => format!("-A {}{}", id(&it.id), service_words(it)),
+        Request::EditService(it) => format!("-E {}{}", id(&it.id), service_words(it)),
+        Request::DeleteService(service) => format!("-D {}", id(service)),
+        Request::AddDestination(service, it) => {
+            format!("-a {}{}", to(service, &it.id), destination_words(it))
         }
+        Request::EditDestination(service, it) => {
+            format!("-e {}{}", to(service, &it.id), destination_words(it))
+        }
+        Request::DeleteDestination(service, it) => format!("-d {}", to(service, it)),
+        Request::Flush => "-C".to_owned(),
+        Request::Zero(None) => "-Z".to_owned(),
+        Request::Zero(Some(service)) => format!("-Z {}", id(service)),
+        Request::SetTimeouts(Timeouts { tcp, tcp_fin, udp }) => {
+            format!("--set {} {} {}", tcp.as_secs(), tcp_fin.as_secs(), udp.as_secs())
+        }
+        Request::StartDaemon(daemon) => format!("--start-daemon {}", DaemonWords(daemon)),
+        Request::StopDaemon(role) => format!("--stop-daemon {role}"),
+    }
+}
+
+/// The protocol of a service; not known for a firewall mark.
+pub(crate) fn protocol_of(service: &ServiceId) -> Option<Protocol> {
+    match service {
+        ServiceId::Address { protocol, .. } => Some(*protocol),
+        ServiceId::FwMark { .. } => None,
     }
 }
 
 /// The option that names a service: `-t 10.1.0.100:80`, `-f 80 -6`.
-struct IdWords<'a>(&'a ServiceId);
-
-impl fmt::Display for IdWords<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            ServiceId::Address { protocol, address, port } => {
-                let option = match protocol {
-                    Protocol::Tcp => "-t",
-                    Protocol::Udp => "-u",
-                    Protocol::Sctp => "--sctp-service",
-                    Protocol::Other(number) => return write!(f, "--protocol-{number} {address}:{port}"),
-                };
-                write!(f, "{option} {}", SocketAddr::new(*address, *port))
-            }
-            ServiceId::FwMark { mark, family: Family::V4 } => write!(f, "-f {mark}"),
-            ServiceId::FwMark { mark, family: Family::V6 } => write!(f, "-f {mark} -6"),
+fn id_words(id: &ServiceId, spelling: &dyn Spelling) -> String {
+    match id {
+        ServiceId::Address { protocol, address, port } => {
+            let option = match protocol {
+                Protocol::Tcp => "-t".to_owned(),
+                Protocol::Udp => "-u".to_owned(),
+                Protocol::Sctp => "--sctp-service".to_owned(),
+                Protocol::Other(number) => format!("--protocol-{number}-service"),
+            };
+            format!("{option} {}", spelling.endpoint(*address, *port, Some(*protocol)))
         }
+        ServiceId::FwMark { mark, family: Family::V4 } => format!("-f {mark}"),
+        ServiceId::FwMark { mark, family: Family::V6 } => format!("-f {mark} -6"),
     }
 }
 
-struct ServiceLine<'a>(&'a Service);
-
-impl fmt::Display for ServiceLine<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let service = self.0;
-        write!(f, "{} -s {}", IdWords(&service.id), service.scheduler)?;
-        if let Some(persistence) = &service.persistence {
-            write!(f, " -p {}", persistence.timeout.as_secs())?;
-            if persistence.granularity != service.id.family().bits() {
-                write!(f, " -M {}", granularity_word(persistence, service.id.family()))?;
-            }
-            if let Some(engine) = &persistence.engine {
-                write!(f, " --pe {engine}")?;
-            }
+/// Everything after the identity, in the order of `ipvsadm -S`.
+fn service_words(service: &Service) -> String {
+    let family = service.id.family();
+    let mut words = format!(" -s {}", service.scheduler);
+    let mut add = |option: &str, value: &dyn fmt::Display| {
+        // Writing to a String cannot fail.
+        let _ = write!(words, " {option} {value}");
+    };
+    if let Some(persistence) = &service.persistence {
+        add("-p", &persistence.timeout.as_secs());
+        if persistence.granularity != family.bits() {
+            add("-M", &granularity_word(persistence, family));
         }
-        if let Some(flags) = scheduler_flags_word(service) {
-            write!(f, " -b {flags}")?;
+        if let Some(engine) = &persistence.engine {
+            add("--pe", engine);
         }
-        if service.flags.contains(ServiceFlags::ONE_PACKET) {
-            f.write_str(" -o")?;
-        }
-        Ok(())
     }
+    if service.flags.contains(ServiceFlags::ONE_PACKET) {
+        words.push_str(" -o");
+    }
+    if let Some(flags) = scheduler_flags_word(service) {
+        let _ = write!(words, " -b {flags}");
+    }
+    words
 }
 
 /// The persistence granularity as `-M` takes it: a mask for IPv4, a prefix length for IPv6.
@@ -142,23 +176,20 @@ pub(crate) fn scheduler_flag_names(scheduler: &str) -> [&'static str; 3] {
     }
 }
 
-struct DestinationWords<'a>(&'a Destination);
-
-impl fmt::Display for DestinationWords<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Destination { id, forward, weight, upper_threshold, lower_threshold } = self.0;
-        write!(f, "-r {id} {} -w {weight}", forward_option(forward))?;
-        if *upper_threshold != 0 {
-            write!(f, " -x {upper_threshold}")?;
-        }
-        if *lower_threshold != 0 {
-            write!(f, " -y {lower_threshold}")?;
-        }
-        if let Forward::Tunnel(tunnel) = forward {
-            tunnel_words(f, tunnel)?;
-        }
-        Ok(())
+/// Everything after the identity. C ipvsadm forgets the thresholds when it saves.
+fn destination_words(destination: &Destination) -> String {
+    let Destination { forward, weight, upper_threshold, lower_threshold, .. } = destination;
+    let mut words = format!(" {} -w {weight}", forward_option(forward));
+    if *upper_threshold != 0 {
+        let _ = write!(words, " -x {upper_threshold}");
     }
+    if *lower_threshold != 0 {
+        let _ = write!(words, " -y {lower_threshold}");
+    }
+    if let Forward::Tunnel(tunnel) = forward {
+        words.push_str(&tunnel_words(tunnel));
+    }
+    words
 }
 
 /// The option of a forwarding method. The kernel's own two have none and are written as direct routing, as
@@ -171,23 +202,17 @@ fn forward_option(forward: &Forward) -> &'static str {
     }
 }
 
-fn tunnel_words(f: &mut fmt::Formatter<'_>, tunnel: &Tunnel) -> fmt::Result {
-    let checksum = match tunnel {
-        Tunnel::Ipip => return Ok(()),
-        Tunnel::Gue { port, checksum } => {
-            write!(f, " --tun-type gue --tun-port {port}")?;
-            checksum
-        }
-        Tunnel::Gre { checksum } => {
-            f.write_str(" --tun-type gre")?;
-            checksum
-        }
+fn tunnel_words(tunnel: &Tunnel) -> String {
+    let checksum = |checksum: &TunnelChecksum| match checksum {
+        TunnelChecksum::None => "--tun-nocsum",
+        TunnelChecksum::Checksum => "--tun-csum",
+        TunnelChecksum::Remote => "--tun-remcsum",
     };
-    f.write_str(match checksum {
-        TunnelChecksum::None => " --tun-nocsum",
-        TunnelChecksum::Checksum => " --tun-csum",
-        TunnelChecksum::Remote => " --tun-remcsum",
-    })
+    match tunnel {
+        Tunnel::Ipip => " --tun-type ipip".to_owned(),
+        Tunnel::Gue { port, checksum: it } => format!(" --tun-type gue --tun-port {port} {}", checksum(it)),
+        Tunnel::Gre { checksum: it } => format!(" --tun-type gre {}", checksum(it)),
+    }
 }
 
 struct DaemonWords<'a>(&'a SyncDaemon);
@@ -199,10 +224,8 @@ impl fmt::Display for DaemonWords<'_> {
         if let Some(length) = max_len {
             write!(f, " --sync-maxlen {length}")?;
         }
-        match group {
-            Some(IpAddr::V4(group)) => write!(f, " --mcast-group {group}")?,
-            Some(IpAddr::V6(group)) => write!(f, " --mcast-group [{group}]")?,
-            None => {}
+        if let Some(group) = group {
+            write!(f, " --mcast-group {group}")?;
         }
         if let Some(port) = port {
             write!(f, " --mcast-port {port}")?;
@@ -211,5 +234,78 @@ impl fmt::Display for DaemonWords<'_> {
             write!(f, " --mcast-ttl {ttl}")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::{PersistenceEngine, Scheduler};
+
+    #[test]
+    fn every_request_is_displayed_as_the_line_that_asks_for_it() {
+        let web = ServiceId::tcp("10.1.0.100:80".parse().unwrap());
+        let mark = ServiceId::FwMark { mark: NonZeroU32::new(7).unwrap(), family: Family::V6 };
+        let sip = PersistenceEngine::new("sip").ok();
+        let kept = Persistence { timeout: Duration::from_secs(60), granularity: 24, engine: sip };
+        let service = Service {
+            flags: ServiceFlags::SCHEDULER_1 | ServiceFlags::SCHEDULER_2 | ServiceFlags::ONE_PACKET,
+            persistence: Some(kept),
+            ..Service::new(web, Scheduler::SH)
+        };
+        let six = Service {
+            persistence: Some(Persistence { granularity: 64, engine: None, ..kept }),
+            ..Service::new(mark, Scheduler::RR)
+        };
+        let id = |text: &str| DestinationId::from(text.parse::<SocketAddr>().unwrap());
+        let full = Destination {
+            weight: 5,
+            upper_threshold: 100,
+            lower_threshold: 50,
+            ..Destination::new(id("10.2.0.11:80"), Forward::Masquerade)
+        };
+        let tunnel = |tunnel| Destination::new(id("[2001:db8::1]:80"), Forward::Tunnel(tunnel));
+        let daemon = SyncDaemon {
+            group: Some("ff02::99".parse().unwrap()),
+            ttl: Some(3),
+            ..SyncDaemon::new(SyncRole::Master, "eth0", 5)
+        };
+        let seconds = Duration::from_secs;
+        let table = [
+            (
+                Request::AddService(service),
+                "-A -t 10.1.0.100:80 -s sh -p 60 -M 255.255.255.0 --pe sip -o -b sh-fallback,sh-port",
+            ),
+            (Request::EditService(six), "-E -f 7 -6 -s rr -p 60 -M 64"),
+            (Request::DeleteService(mark), "-D -f 7 -6"),
+            (Request::AddDestination(web, full), "-a -t 10.1.0.100:80 -r 10.2.0.11:80 -m -w 5 -x 100 -y 50"),
+            (
+                Request::EditDestination(web, tunnel(Tunnel::Ipip)),
+                "-e -t 10.1.0.100:80 -r [2001:db8::1]:80 -i -w 1 --tun-type ipip",
+            ),
+            (
+                Request::AddDestination(web, tunnel(Tunnel::Gre { checksum: TunnelChecksum::Checksum })),
+                "-a -t 10.1.0.100:80 -r [2001:db8::1]:80 -i -w 1 --tun-type gre --tun-csum",
+            ),
+            (Request::DeleteDestination(web, full.id), "-d -t 10.1.0.100:80 -r 10.2.0.11:80"),
+            (Request::Flush, "-C"),
+            (Request::Zero(None), "-Z"),
+            (Request::Zero(Some(web)), "-Z -t 10.1.0.100:80"),
+            (
+                Request::SetTimeouts(Timeouts { tcp: seconds(1), tcp_fin: seconds(2), udp: seconds(0) }),
+                "--set 1 2 0",
+            ),
+            (
+                Request::StartDaemon(daemon),
+                "--start-daemon master --mcast-interface eth0 --syncid 5 --mcast-group ff02::99 --mcast-ttl 3",
+            ),
+            (Request::StopDaemon(SyncRole::Backup), "--stop-daemon backup"),
+        ];
+        for (request, line) in table {
+            assert_eq!(request.to_string(), line);
+        }
     }
 }

@@ -1,0 +1,29 @@
+//! The command line of `ipvsadm`: the original's grammar and output over this library.
+//!
+//! ```text
+//! words --options, args--> Command --run--> client calls --render, rules--> text
+//! ```
+//! Everything but [`run`] and [`names::System`] is pure: it sees neither kernel nor files.
+
+pub mod address;
+pub mod args;
+pub mod connections;
+pub mod help;
+pub mod names;
+pub mod options;
+pub mod order;
+pub mod render;
+pub mod rules;
+pub mod run;
+
+/// Exit statuses, as the original has them.
+pub mod exit {
+    /// Done.
+    pub const SUCCESS: u8 = 0;
+    /// What was to be listed is not there or could not be read.
+    pub const NOT_LISTED: u8 = 1;
+    /// The command line is wrong, or IPVS is out of reach.
+    pub const USAGE: u8 = 2;
+    /// The kernel refused a change, or an option is unknown.
+    pub const REFUSED: u8 = 255;
+}

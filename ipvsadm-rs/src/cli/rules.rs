@@ -1,0 +1,66 @@
+//! Rules as `--save` writes and `--restore` reads them: one command line without the program's name each.
+
+use std::ffi::OsString;
+
+use super::args::{self, ArgsError, Command};
+use super::names::Names;
+use super::order;
+use super::render::Named;
+use crate::model::Table;
+use crate::request::{Request, line};
+
+/// The lines that make the table anew, sorted as in a listing.
+#[must_use]
+pub fn save(table: &Table, names: &dyn Names) -> String {
+    let mut text = String::new();
+    let mut add = |request: &Request| {
+        text.push_str(&line(request, &Named(names)));
+        text.push('\n');
+    };
+    for entry in order::services(&table.services) {
+        add(&Request::AddService(entry.service));
+        for it in order::destinations(&entry.destinations) {
+            add(&Request::AddDestination(entry.service.id, it.destination));
+        }
+    }
+    text
+}
+
+/// Reads one line. `None` if there is nothing on it.
+///
+/// Words are separated by white space, quotes have no meaning; a word that begins with `#` begins a comment; a
+/// leading `ipvsadm`, also with a path, is passed over.
+///
+/// # Errors
+/// As [`args::parse`].
+pub fn read(line: &str, names: &dyn Names) -> Result<Option<Command>, ArgsError> {
+    let mut words = line.split_whitespace().take_while(|word| !word.starts_with('#')).peekable();
+    words.next_if(|word| *word == "ipvsadm" || word.ends_with("/ipvsadm"));
+    if words.peek().is_none() {
+        return Ok(None);
+    }
+    args::parse(words.map(OsString::from), names).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::names::Numeric;
+    use super::*;
+    use crate::model::{Scheduler, Service, ServiceId};
+
+    #[test]
+    fn a_line_may_be_empty_or_have_a_comment_and_the_programs_name() {
+        let service = Service::new(ServiceId::tcp("10.5.0.1:80".parse().unwrap()), Scheduler::RR);
+        let add = Ok(Some(Command::Change(Request::AddService(service))));
+        for line in [
+            "-A -t 10.5.0.1:80 -s rr",
+            "  ipvsadm -A -t 10.5.0.1:80\t-s rr  # web",
+            "/sbin/ipvsadm -A -t 10.5.0.1:80 -s rr\r",
+        ] {
+            assert_eq!(read(line, &Numeric), add, "{line}");
+        }
+        for line in ["", "   ", "# -A -t 10.5.0.1:80", "ipvsadm"] {
+            assert_eq!(read(line, &Numeric), Ok(None), "{line}");
+        }
+    }
+}

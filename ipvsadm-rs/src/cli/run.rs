@@ -1,0 +1,208 @@
+//! Carries out a [`Command`]: the part of the tool that talks to the kernel and to its standard streams.
+
+use std::io::{self, BufRead, Write};
+
+use super::args::{ArgsError, Command, List, Listed};
+use super::names::{Names, Numeric};
+use super::render::{self, Style};
+use super::{connections, exit, help, rules};
+use crate::client::Ipvs;
+use crate::error::Error;
+use crate::model::Table;
+use crate::request::Request;
+use crate::transport::Transport;
+
+/// Where the kernel shows its connections.
+const CONNECTIONS: &str = "/proc/net/ip_vs_conn";
+
+/// What a command works with.
+pub struct Session<'a, T: Transport> {
+    /// The connection to the kernel.
+    pub ipvs: &'a mut Ipvs<T>,
+    /// Names of hosts and services.
+    pub names: &'a dyn Names,
+    /// Standard input, for rules.
+    pub input: &'a mut dyn BufRead,
+    /// Standard output.
+    pub output: &'a mut dyn Write,
+    /// Standard error.
+    pub errors: &'a mut dyn Write,
+}
+
+/// Why a command ended early.
+enum Stop {
+    /// Nobody reads the output any more.
+    BrokenPipe,
+    /// Said already; the exit status.
+    Failed(u8),
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::BrokenPipe,
+            _ => Self::Failed(exit::NOT_LISTED),
+        }
+    }
+}
+
+impl<T: Transport> Session<'_, T> {
+    /// Carries out a command and returns the exit status. Problems are said on standard error.
+    pub fn run(&mut self, command: &Command) -> u8 {
+        match self.carry_out(command) {
+            Ok(status) | Err(Stop::Failed(status)) => status,
+            Err(Stop::BrokenPipe) => exit::SUCCESS,
+        }
+    }
+
+    fn carry_out(&mut self, command: &Command) -> Result<u8, Stop> {
+        match command {
+            Command::Help => self.output.write_all(help::help().as_bytes())?,
+            Command::Version => self.output.write_all(help::version().as_bytes())?,
+            Command::Change(request) => return self.change(&[(None, request.clone())]),
+            Command::Restore => return self.restore(),
+            Command::Save { numeric } => {
+                let table = self.ipvs.table();
+                let table = self.read(table)?;
+                let text = rules::save(&table, self.names_for(*numeric));
+                self.output.write_all(text.as_bytes())?;
+            }
+            Command::List(list) => return self.list(list),
+        }
+        self.output.flush()?;
+        Ok(exit::SUCCESS)
+    }
+
+    fn names_for(&self, numeric: bool) -> &dyn Names {
+        if numeric { &Numeric } else { self.names }
+    }
+
+    /// Says why the conversation with the kernel ended.
+    fn read<A>(&mut self, answer: Result<A, Error>) -> Result<A, Stop> {
+        answer.map_err(|error| self.fail(exit::NOT_LISTED, &error.to_string()))
+    }
+
+    fn fail(&mut self, status: u8, message: &str) -> Stop {
+        match writeln!(self.errors, "ipvsadm: {message}") {
+            Ok(()) => Stop::Failed(status),
+            Err(error) => error.into(),
+        }
+    }
+
+    /// Applies changes, each with the number of its line if it came from one, and returns the last one's
+    /// status.
+    fn change(&mut self, requests: &[(Option<usize>, Request)]) -> Result<u8, Stop> {
+        let only: Vec<Request> = requests.iter().map(|(_, request)| request.clone()).collect();
+        let outcome = self.ipvs.apply(&only);
+        let outcome = outcome.map_err(|error| self.fail(exit::REFUSED, &error.to_string()))?;
+        let mut status = exit::SUCCESS;
+        for ((number, _), outcome) in requests.iter().zip(outcome) {
+            status = exit::SUCCESS;
+            if let Err(error) = outcome {
+                status = exit::REFUSED;
+                let place = number.map_or(String::new(), |number| format!("line {number}: "));
+                if let stop @ Stop::BrokenPipe = self.fail(status, &format!("{place}{error}")) {
+                    return Err(stop);
+                }
+            }
+        }
+        Ok(status)
+    }
+
+    /// Reads rules. Changes are gathered and sent as one batch; what else a line may ask for ends a batch. As
+    /// in the original a wrong line ends it all, after those above it have been carried out, and the status is
+    /// that of the last line.
+    fn restore(&mut self) -> Result<u8, Stop> {
+        let mut batch = Vec::new();
+        let mut status = exit::SUCCESS;
+        for number in 1.. {
+            let Some(line) = self.next_line(number)? else { break };
+            match rules::read(&line, self.names) {
+                Ok(None) => {}
+                Ok(Some(Command::Change(request))) => batch.push((Some(number), request)),
+                Ok(Some(Command::Restore)) => {
+                    let message = "-R cannot be one of the rules that it reads".to_owned();
+                    let error = ArgsError { message, status: exit::REFUSED, ends_restore: true };
+                    return self.wrong_line(number, &error, &batch);
+                }
+                Ok(Some(other)) => {
+                    self.change(&std::mem::take(&mut batch))?;
+                    status = self.carry_out(&other)?;
+                }
+                Err(error) if error.ends_restore => return self.wrong_line(number, &error, &batch),
+                Err(error) => {
+                    self.change(&std::mem::take(&mut batch))?;
+                    status = error.status;
+                    self.fail(status, &format!("line {number}: {}", error.message));
+                }
+            }
+        }
+        if batch.is_empty() { Ok(status) } else { self.change(&batch) }
+    }
+
+    fn next_line(&mut self, number: usize) -> Result<Option<String>, Stop> {
+        let mut line = Vec::new();
+        match self.input.read_until(b'\n', &mut line) {
+            Ok(0) => Ok(None),
+            // Bytes that are no text make a word that is no command, and are reported as such.
+            Ok(_) => Ok(Some(String::from_utf8_lossy(&line).into_owned())),
+            Err(error) => {
+                let message = format!("line {number}: reading standard input failed: {error}");
+                Err(self.fail(exit::NOT_LISTED, &message))
+            }
+        }
+    }
+
+    fn wrong_line(
+        &mut self,
+        number: usize,
+        error: &ArgsError,
+        batch: &[(Option<usize>, Request)],
+    ) -> Result<u8, Stop> {
+        self.change(batch)?;
+        Err(self.fail(error.status, &format!("line {number}: {}", error.message)))
+    }
+
+    fn list(&mut self, list: &List) -> Result<u8, Stop> {
+        let text = match list.what {
+            Listed::Timeouts => {
+                let timeouts = self.ipvs.timeouts();
+                render::timeouts(&self.read(timeouts)?)
+            }
+            Listed::Daemons => {
+                let daemons = self.ipvs.daemons();
+                render::daemons(&self.read(daemons)?)
+            }
+            Listed::Connections { engines } => {
+                let table = std::fs::read(CONNECTIONS).map_err(|error| {
+                    self.fail(exit::NOT_LISTED, &format!("cannot read {CONNECTIONS}: {error}"))
+                })?;
+                let table = String::from_utf8_lossy(&table);
+                connections::listing(&table, engines, self.names_for(list.numeric))
+            }
+            Listed::Table { only, columns, exact, sorted } => {
+                let (banner, table) = match only {
+                    None => {
+                        let info = self.ipvs.info();
+                        let banner = render::banner(&self.read(info)?);
+                        let table = self.ipvs.table();
+                        (banner, self.read(table)?)
+                    }
+                    Some(id) => {
+                        let entry = self.ipvs.service(&id);
+                        let entry = self.read(entry)?;
+                        let entry = entry.ok_or_else(|| {
+                            self.fail(exit::NOT_LISTED, &format!("there is no such service: {id}"))
+                        })?;
+                        (String::new(), Table { services: vec![entry] })
+                    }
+                };
+                let names = self.names_for(list.numeric);
+                banner + &render::table(&table, &Style { columns, exact, sorted, names })
+            }
+        };
+        self.output.write_all(text.as_bytes())?;
+        self.output.flush()?;
+        Ok(exit::SUCCESS)
+    }
+}
