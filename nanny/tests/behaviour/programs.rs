@@ -1,0 +1,124 @@
+//! External programs as checks: status, output, time, and what they leave behind.
+
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use nix::sys::signal::Signal;
+
+use super::support::{Nanny, down, eventually, up};
+
+/// A folder with an executable shell script, removed when the test ends.
+struct Script {
+    folder: PathBuf,
+}
+
+impl Script {
+    fn new(name: &str, text: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("nanny-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let script = Self { folder };
+        let path = script.path("check");
+        std::fs::write(&path, format!("#!/bin/sh\ncd {}\n{text}\n", script.folder.display())).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        script
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    fn check(&self, line: &str) -> Nanny {
+        let program = format!("{} %h %p x%h", self.path("check").display());
+        let words: Vec<&str> = ["-e", &program].into_iter().chain(line.split_whitespace()).collect();
+        Nanny::check_words(SocketAddr::from(([127, 0, 0, 9], 7)), &words)
+    }
+
+    /// The process id that the script writes into its file `name`.
+    fn pid(&self, name: &str) -> String {
+        let read = |path: &Path| std::fs::read_to_string(path).ok().filter(|text| text.ends_with('\n'));
+        eventually("the script tells a process id", || read(&self.path(name))).trim().to_owned()
+    }
+}
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Waits until the process is gone, or a zombie that nobody reaps.
+#[track_caller]
+fn is_gone(pid: &str) {
+    let state = |stat: String| stat.rsplit(')').next().and_then(|rest| rest.trim_start().chars().next());
+    eventually("the process is gone", || match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
+        Ok(stat) => matches!(state(stat), Some('Z' | 'X')).then_some(()),
+        Err(_) => Some(()),
+    });
+}
+
+#[test]
+fn the_status_decides_and_the_address_is_filled_in() {
+    let script = Script::new("status", r#"[ "$*" = "127.0.0.9 7 x%h" ]"#);
+    assert_eq!(script.check("-t 5").report(), up("program passed"));
+    let script = Script::new("fails", "exit 3");
+    assert_eq!(script.check("-t 5").report(), down("program exited with status 3"));
+    let script = Script::new("crashes", "kill -SEGV $$");
+    assert_eq!(script.check("-t 5").report(), down("program killed by SIGSEGV"));
+}
+
+#[test]
+fn the_output_must_be_what_is_expected_and_the_status_zero() {
+    let script = Script::new("output", "echo OK");
+    assert_eq!(script.check("-t 5 -x OK").report(), up("program passed"));
+    assert_eq!(script.check("-t 5 -x O").report(), down(r#"program wrote "OK", expected exactly "O""#));
+    let script = Script::new("liar", "echo OK; exit 1");
+    assert_eq!(script.check("-t 5 -x OK").report(), down("program exited with status 1"));
+}
+
+#[test]
+fn a_missing_program_is_down() {
+    let nanny =
+        Nanny::check_words(([127, 0, 0, 1], 1).into(), &["-t", "1", "-e", "/no/such/check", "-x", "OK"]);
+    assert_eq!(nanny.report(), down("cannot run the program: no such file or directory"));
+}
+
+#[test]
+fn a_program_that_hangs_is_killed_with_all_its_children() {
+    let script = Script::new("hangs", "sleep 1000 & echo $! >grandchild; echo $$ >child; wait");
+    let nanny = script.check("-t 300ms");
+    let (child, grandchild) = (script.pid("child"), script.pid("grandchild"));
+    assert_eq!(nanny.report(), down("program killed after 300ms"));
+    is_gone(&child);
+    is_gone(&grandchild);
+}
+
+#[test]
+fn more_output_than_a_pipe_holds_does_not_stop_the_program() {
+    let script = Script::new("flood", "head -c 300000 /dev/zero");
+    assert_eq!(script.check("-t 10").report(), up("program passed"));
+    let report = script.check("-t 10 -x OK").report();
+    assert!(report.starts_with("[inactive] took_ms=N reason=\"program wrote \"\\x00"), "{report}");
+}
+
+#[test]
+fn an_end_in_mid_probe_takes_the_program_along() {
+    let script = Script::new("term", "trap '' TERM; sleep 1000 & echo $! >grandchild; echo $$ >child; wait");
+    let mut nanny = script.check("-t 1h");
+    let (child, grandchild) = (script.pid("child"), script.pid("grandchild"));
+    nanny.signal(Signal::SIGTERM);
+    assert_eq!(nanny.end().0.code(), Some(0));
+    is_gone(&child);
+    is_gone(&grandchild);
+}
+
+#[test]
+fn a_program_gets_no_signals_blocked_nor_the_directors_number() {
+    let script = Script::new("clean", "grep SigBlk /proc/self/status; echo ${LVS_ROUTER_PARENT:-none}");
+    let path = script.path("check").display().to_string();
+    let words = ["--report", "-n", "-h", "127.0.0.1", "-t", "5", "-e", &path, "-T", "-x"];
+    let expected = "SigBlk:\t0000000000000000\nnone";
+    let mut command = super::support::command(&words);
+    command.arg(expected).env("LVS_ROUTER_PARENT", std::process::id().to_string());
+    assert_eq!(Nanny::start(command).report(), up("program passed"));
+}

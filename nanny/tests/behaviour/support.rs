@@ -1,0 +1,175 @@
+//! Starting the program, reading what it writes, and servers to check.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// How long a test waits for something that has to happen.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A nanny in the foreground. It is killed when the test ends.
+pub(crate) struct Nanny {
+    child: Child,
+    reports: Receiver<String>,
+    log: Receiver<String>,
+}
+
+/// The program with `words`, not started yet.
+pub(crate) fn command<S: AsRef<OsStr>>(words: &[S]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nanny"));
+    command.args(words).env_remove("JOURNAL_STREAM").stdin(Stdio::null());
+    command
+}
+
+impl Nanny {
+    /// Checks `server`, with `line` split at blanks as further words.
+    pub(crate) fn check(server: SocketAddr, line: &str) -> Self {
+        Self::check_words(server, &line.split_whitespace().collect::<Vec<_>>())
+    }
+
+    /// Checks `server`, with `words` as further words.
+    pub(crate) fn check_words(server: SocketAddr, words: &[&str]) -> Self {
+        let (address, port) = (server.ip().to_string(), server.port().to_string());
+        let mut all = vec!["--report", "-n", "-h", &address, "-r", &port, "-p", "1"];
+        all.extend(words);
+        Self::start(command(&all))
+    }
+
+    /// Starts `command`.
+    pub(crate) fn start(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let reports = lines(child.stdout.take().unwrap());
+        let log = lines(child.stderr.take().unwrap());
+        Self { child, reports, log }
+    }
+
+    /// The next report, with `N` for the time that the probe took and without the server's address.
+    #[track_caller]
+    pub(crate) fn report(&self) -> String {
+        match self.reports.recv_timeout(PATIENCE) {
+            Ok(line) => normalise(&line),
+            Err(error) => panic!("no report ({error}); log: {:#?}", self.log.try_iter().collect::<Vec<_>>()),
+        }
+    }
+
+    /// Whether a report waits to be read.
+    pub(crate) fn has_reported(&self) -> bool {
+        self.reports.try_recv().is_ok()
+    }
+
+    /// The first line of the log, from here on, that contains `part`.
+    #[track_caller]
+    pub(crate) fn log_line(&self, part: &str) -> String {
+        let started = Instant::now();
+        while let Ok(line) = self.log.recv_timeout(PATIENCE.saturating_sub(started.elapsed())) {
+            if line.contains(part) {
+                return line;
+            }
+        }
+        panic!("no line with {part:?} in the log")
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(self.pid(), signal).unwrap();
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.id()).unwrap())
+    }
+
+    /// Waits for the end, and returns the exit status and how long it took.
+    #[track_caller]
+    pub(crate) fn end(&mut self) -> (ExitStatus, Duration) {
+        let started = Instant::now();
+        let status = eventually("the program ends", || self.child.try_wait().unwrap());
+        (status, started.elapsed())
+    }
+}
+
+impl Drop for Nanny {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
+    let (to, received) = channel();
+    thread::spawn(move || {
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            if to.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    received
+}
+
+fn normalise(line: &str) -> String {
+    line.split(' ')
+        .filter(|word| !word.starts_with("rs="))
+        .map(|word| if word.starts_with("took_ms=") { "took_ms=N" } else { word })
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// The report of a server that is up for `reason`.
+pub(crate) fn up(reason: &str) -> String {
+    format!("[ active ] took_ms=N reason=\"{reason}\"")
+}
+
+/// The report of a server that is down for `reason`.
+pub(crate) fn down(reason: &str) -> String {
+    format!("[inactive] took_ms=N reason=\"{reason}\"")
+}
+
+/// Waits until `probe` gives something.
+#[track_caller]
+pub(crate) fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    while started.elapsed() < PATIENCE {
+        if let Some(value) = probe() {
+            return value;
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+    panic!("waited for too long until {what}")
+}
+
+/// A TCP server that does `behaviour` with each connection, one after the other, until the test ends.
+pub(crate) fn server(behaviour: impl Fn(TcpStream) + Send + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for connection in listener.incoming().map_while(Result::ok) {
+            behaviour(connection);
+        }
+    });
+    address
+}
+
+/// A TCP server that writes `answer` and then waits for the other end to close.
+pub(crate) fn answering(answer: &'static [u8]) -> SocketAddr {
+    server(move |mut connection| {
+        // The monitor may have seen enough and hung up.
+        let _ = connection.write_all(answer);
+        wait_for_close(&mut connection);
+    })
+}
+
+/// Reads and drops everything until the other end closes.
+pub(crate) fn wait_for_close(connection: &mut TcpStream) {
+    let _ = std::io::copy(connection, &mut std::io::sink());
+}
+
+/// An address at which nothing listens.
+pub(crate) fn nobody() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
