@@ -6,11 +6,22 @@
 //! told once. Tokens and tree keep to ranges of the original text and lose none of it.
 //!
 //! There is no I/O except in [`load`] and in [`SystemNames`].
+//!
+//! ```
+//! let text = "primary = 192.0.2.2\nkeepalive = 500ms\ndeadtme = 2\n";
+//! let parsed = lvs_config::parse(text, &lvs_config::SystemNames);
+//! assert_eq!(parsed.config, None);
+//! assert_eq!(
+//!     parsed.diagnostics[0].one_line("lvs.cf".as_ref()),
+//!     "lvs.cf:3:1: error: unknown directive `deadtme`; did you mean `deadtime`?"
+//! );
+//! ```
 
 mod diagnostic;
 mod keys;
 mod load;
 mod lower;
+mod manual;
 mod names;
 mod reference;
 mod span;
@@ -26,6 +37,7 @@ pub mod units;
 
 pub use diagnostic::{Code, Diagnostic, Note, Severity};
 pub use load::{LoadError, Loaded, load};
+pub use manual::reference_man;
 pub use model::Config;
 pub use names::{Family, Names, SystemNames};
 pub use reference::reference_markdown;

@@ -9,8 +9,9 @@ const HEAD: &str = "\
 
 <!-- Generated: cargo run -p lvs-config --example lvs_cf_reference > docs/lvs.cf.md -->
 
-The configuration of the router pair: read by `pulse` and `lvs`, normally `/etc/sysconfig/ha/lvs.cf`, and the same on both
-routers. `lvs --check FILE` tells everything that is wrong with a file.
+The configuration of the router pair: `/etc/lvs-router/lvs.cf` or `/etc/sysconfig/ha/lvs.cf`, read by `pulse` and `lvs`, the
+same on both routers. `lvs --check FILE` tells everything that is wrong with a file. A commented example is
+`lvs.cf.example`; others are in `docs/examples`.
 
 ## Form
 
@@ -46,6 +47,32 @@ virtual NAME {
 Below, an empty default means that the directive is not set.
 ";
 
+const TAIL: &str = "
+## What must not be
+
+These are errors, found by `lvs --check` and at every start and reload:
+
+- `deadtime` that is not longer than `keepalive`; the same address for both routers, or addresses of two families;
+- `primary_private` without `backup_private`, where there is a backup;
+- a VIP or `nat_router` that is the address of a router;
+- two addresses on one alias (`eth0:1`), `nat_router` included;
+- two active virtual servers with the same address, port and protocol, or with the same firewall mark;
+- two active real servers of a virtual server with the same address and port, or one that equals the sorry server;
+- a real server or sorry server of another family than the VIP, unless it is reached through a tunnel;
+- an active block without an address; a failover service without `start_cmd` and `stop_cmd`.
+
+What is odd without being wrong is a warning: a directive given twice or without effect, a number that is read as octal,
+`deadtime` less than twice `keepalive`, a virtual server without real servers, and the like.
+
+## Differences from Piranha
+
+Files of Piranha are read as they are. What it accepted silently and is an error here: a missing `}`, numbers out of range
+(`syncd_id` was cut to eight bits), masks that are none, and the list above. What it refused and is accepted here:
+comments behind values, `port=80`, lines that end with CRLF, several braces on a line. A `server` without `port` has the
+port of its virtual server wherever `port` stands in the block; Piranha took what was known at that line.
+Single quotes around `send`, `expect`, `send_program`, `start_cmd` and `stop_cmd` are removed like double ones.
+";
+
 /// The reference as Markdown, which `docs/lvs.cf.md` holds.
 pub fn reference_markdown() -> String {
     let mut text = HEAD.to_owned();
@@ -66,5 +93,5 @@ pub fn reference_markdown() -> String {
             let _ = writeln!(text, "| `{}` | {value} | {default} | {} |", key.name, key.help);
         }
     }
-    text
+    text + TAIL
 }

@@ -89,7 +89,9 @@ enum Expect {
     Keyword,
     /// `=`, the name of a block, `{`.
     AfterKeyword,
-    /// Values, to the end of the line or a `}`.
+    /// The value after `=`, whatever it is.
+    FirstValue,
+    /// Further values, to the end of the line or a `}`.
     Values,
 }
 
@@ -169,15 +171,16 @@ impl Lexer<'_> {
         }
         let kind = match byte {
             b'"' | b'\'' => return self.quoted(byte).map(Some),
-            b'=' if self.expect != Expect::Values => Kind::Equals,
-            b'{' if self.expect != Expect::Values => Kind::Open,
-            b'}' if self.expect != Expect::Values || self.ends_token(1) => Kind::Close,
+            b'=' if !self.expects_value() => Kind::Equals,
+            b'{' if !self.expects_value() => Kind::Open,
+            b'}' if !self.expects_value() => Kind::Close,
+            b'}' if self.expect == Expect::Values && self.ends_token(1) => Kind::Close,
             _ => Kind::Word,
         };
         let length = if kind == Kind::Word { self.word_length() } else { 1 };
         self.expect = match kind {
             Kind::Open | Kind::Close => Expect::Keyword,
-            Kind::Equals => Expect::Values,
+            Kind::Equals => Expect::FirstValue,
             Kind::Word | Kind::Quoted => self.after_value(),
         };
         let span = self.span(self.at, self.at + length);
@@ -186,7 +189,14 @@ impl Lexer<'_> {
     }
 
     fn after_value(&self) -> Expect {
-        if self.expect == Expect::Keyword { Expect::AfterKeyword } else { self.expect }
+        match self.expect {
+            Expect::Keyword | Expect::AfterKeyword => Expect::AfterKeyword,
+            Expect::FirstValue | Expect::Values => Expect::Values,
+        }
+    }
+
+    fn expects_value(&self) -> bool {
+        matches!(self.expect, Expect::FirstValue | Expect::Values)
     }
 
     /// Whether the token that would be `length` bytes long is followed by a blank or the end of the line.
@@ -203,7 +213,7 @@ impl Lexer<'_> {
             }
             // `virtual name{`: the brace is not part of the name.
             Expect::AfterKeyword if blank > 1 && rest[blank - 1] == b'{' => blank - 1,
-            Expect::AfterKeyword | Expect::Values => blank,
+            Expect::AfterKeyword | Expect::FirstValue | Expect::Values => blank,
         }
     }
 
@@ -215,8 +225,8 @@ impl Lexer<'_> {
                 "a quoted value cannot contain its own quote character; the other kind may be used around it",
             ));
         };
-        let punctuation = self.expect != Expect::Values
-            && self.rest().get(length).is_some_and(|b| matches!(b, b'=' | b'{' | b'}'));
+        let punctuation =
+            !self.expects_value() && self.rest().get(length).is_some_and(|b| matches!(b, b'=' | b'{' | b'}'));
         if !punctuation && !self.ends_token(length) {
             let span = self.span(self.at + length, self.at + length + 1);
             let message = "a blank is missing after the closing quote";
@@ -274,6 +284,7 @@ mod tests {
             [(Kind::Word, "expect"), (Kind::Equals, "="), (Kind::Word, "a=b{c}")]
         );
         assert_eq!(words("weight = 1 }")[3], (Kind::Close, "}"));
+        assert_eq!(words("expect = }")[2], (Kind::Word, "}"));
         assert_eq!(words("expect = a#b #c")[2..], [(Kind::Word, "a#b")]);
     }
 

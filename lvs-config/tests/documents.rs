@@ -11,7 +11,7 @@ use lvs_config::model::{
     Check, Forwarding, Protocol, RealServer, Scheduler, ServiceKind, Timeouts, VirtualServer,
 };
 use lvs_config::units::Weight;
-use lvs_config::{Config, parse, reference_markdown};
+use lvs_config::{Config, parse, reference_man, reference_markdown};
 
 fn without_warnings(path: &Path) -> Config {
     let text = fs::read(path).expect("the file is there");
@@ -141,11 +141,15 @@ fn every_example_is_read_without_a_warning() {
 }
 
 #[test]
-fn the_reference_is_what_the_table_says() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/lvs.cf.md");
-    let written = fs::read_to_string(path).unwrap();
-    assert!(
-        written == reference_markdown(),
-        "docs/lvs.cf.md is out of date: cargo run -p lvs-config --example lvs_cf_reference > docs/lvs.cf.md"
-    );
+fn the_references_are_what_the_table_says() {
+    for (file, generated, option) in
+        [("docs/lvs.cf.md", reference_markdown(), ""), ("docs/man/lvs.cf.5", reference_man(), " man")]
+    {
+        let written =
+            fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file)).unwrap();
+        assert!(
+            written == generated,
+            "{file} is out of date: cargo run -p lvs-config --example lvs_cf_reference{option} > {file}"
+        );
+    }
 }

@@ -125,14 +125,14 @@ impl<'a> Lowering<'a> {
             backup_private.as_ref(),
             "`backup_private` is the address of `primary_private`",
         );
+        for address in [&primary, &backup, &primary_private, &backup_private].into_iter().flatten() {
+            self.router_address(address);
+        }
         let (primary_private, backup_private) = if has_backup {
             self.private_link(found, [primary.as_ref(), backup.as_ref()], primary_private, backup_private)
         } else {
             (primary_private.map(|p| p.value), None)
         };
-        for address in [&primary, &backup].into_iter().flatten() {
-            self.router_address(address);
-        }
         let primary_shared = self.text(found, Directive::PrimaryShared);
         let backup_shared = self.text(found, Directive::BackupShared);
         let router = |public: Located<IpAddr>, private, shared_device| RouterAddresses {

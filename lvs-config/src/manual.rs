@@ -1,0 +1,110 @@
+//! The manual page lvs.cf(5), from the table of directives.
+
+use std::fmt::Write as _;
+
+use crate::keys::{Key, Section};
+
+const HEAD: &str = r#".\" Generated: cargo run -p lvs-config --example lvs_cf_reference man > docs/man/lvs.cf.5
+.TH LVS.CF 5 2026-11-21 "lvs-router 0.1.0" "lvs-router"
+.SH NAME
+lvs.cf \- configuration of a pair of LVS routers
+.SH SYNOPSIS
+.I /etc/lvs\-router/lvs.cf
+.br
+.I /etc/sysconfig/ha/lvs.cf
+.SH DESCRIPTION
+The file is read by
+.BR pulse (8)
+and
+.BR lvs (8),
+and is the same on both routers.
+.B lvs \-\-check \fIFILE\fR
+tells everything that is wrong with a file.
+.PP
+.nf
+# a comment
+directive = value
+virtual NAME {
+    directive = value
+    server NAME {
+        directive = value
+    }
+}
+.fi
+.PP
+A directive stands on a line of its own; the order is free, and the last one holds.
+A word that begins with # starts a comment. A value that contains blanks needs quotes, " or ', between which nothing is
+special. A brace opens on the line of its block's name.
+.PP
+Times are seconds, or numbers with one of the units ms, s, m and h:
+.BR 200ms ", " 1.5s .
+Numbers may be hexadecimal with a leading 0x and octal with a leading 0.
+Addresses are IPv4 or IPv6. Floating ones may carry a prefix length and are followed by the device that they are put on:
+.BR "192.0.2.1/24 eth0:1" .
+"#;
+
+const TAIL: &str = r#".SH FILES
+Commented examples come with the documentation: lvs.cf.example, and the folder examples.
+.SH SEE ALSO
+.BR pulse (8),
+.BR lvs (8),
+.BR nanny (8)
+"#;
+
+/// The manual page as roff, which `docs/man/lvs.cf.5` holds.
+pub fn reference_man() -> String {
+    let mut text = HEAD.to_owned();
+    for section in Section::ALL {
+        let title = match section {
+            Section::Global => "OUTSIDE OF ALL BLOCKS",
+            Section::Service => "IN VIRTUAL AND FAILOVER BLOCKS",
+            Section::Server => "IN SERVER BLOCKS",
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, ".SH {title}");
+        for key in Key::in_section(section) {
+            let _ = writeln!(text, ".TP\n.B {}\n{}\n.br", roff(key.name), roff(key.help));
+            let _ = write!(text, "Allowed: {}.", roff(&key.value.allowed()));
+            if !key.default.is_empty() {
+                let _ = write!(text, " Default: \\fB{}\\fR.", roff(key.default));
+            }
+            text.push('\n');
+        }
+    }
+    text + TAIL
+}
+
+/// A line of Markdown as roff: code and strong text become bold.
+fn roff(markdown: &str) -> String {
+    let mut text = String::new();
+    let mut is_bold = false;
+    // At the beginning of a line these are requests to roff.
+    if markdown.starts_with(['.', '\'']) {
+        text.push_str("\\&");
+    }
+    for c in markdown.replace("**", "`").chars() {
+        match c {
+            '`' => {
+                is_bold = !is_bold;
+                text.push_str(if is_bold { "\\fB" } else { "\\fR" });
+            }
+            '\\' => text.push_str("\\e"),
+            '-' => text.push_str("\\-"),
+            '\'' => text.push_str("\\(aq"),
+            c => text.push(c),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::roff;
+
+    #[test]
+    fn markup_becomes_roff() {
+        assert_eq!(roff("**Required.** The `a-b`."), "\\fBRequired.\\fR The \\fBa\\-b\\fR.");
+        assert_eq!(roff(r"`\r` and '"), r"\fB\er\fR and \(aq");
+        assert_eq!(roff(".TH"), "\\&.TH");
+    }
+}
