@@ -116,3 +116,46 @@ fn load_says_when_it_is_given_a_folder() {
     let Err(error) = load(Path::new("/")) else { panic!("loaded") };
     assert_eq!(error.to_string(), "/: Is a directory (os error 21)");
 }
+
+/// Ways to get a line of `lvs.cf.example` wrong.
+fn mistakes(line: &str) -> Vec<(&'static str, String)> {
+    let trimmed = line.trim();
+    let mut wrong = Vec::new();
+    if trimmed == "}" {
+        wrong.push(("brace left out", String::new()));
+        wrong.push(("brace too many", format!("{line}\n{line}")));
+    } else if let Some(header) = line.strip_suffix(" {") {
+        wrong.push(("brace of the header left out", header.to_owned()));
+        wrong.push(("brace of the header on the next line", format!("{header}\n{{")));
+        wrong.push(("name left out", format!("{} {{", trimmed.split(' ').next().unwrap_or_default())));
+        wrong.push(("name of two words", format!("{header} two {{")));
+    } else if let Some((name, value)) = line.split_once(" = ") {
+        wrong.push(("misspelt", format!("{name}x = {value}")));
+        wrong.push(("equals left out", format!("{name} {value}")));
+        wrong.push(("value left out", format!("{name} =")));
+        wrong.push(("a value too many", format!("{name} = {value} eth0 eth1")));
+        wrong.push(("quote not closed", format!("{name} = \"{}", value.trim_matches('"'))));
+        wrong.push(("control character", format!("{name} = \u{1}{value}")));
+    }
+    wrong
+}
+
+#[test]
+fn one_mistake_is_told_once() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lvs.cf.example");
+    let text = fs::read_to_string(path).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let mut count = 0;
+    for (at, line) in lines.iter().enumerate() {
+        for (what, wrong) in mistakes(line) {
+            let mut changed = lines.clone();
+            changed[at] = &wrong;
+            let parsed = parse(changed.join("\n"), &Table);
+            let told: Vec<String> =
+                parsed.diagnostics.iter().map(|d| d.one_line("lvs.cf".as_ref())).collect();
+            assert_eq!(told.len(), 1, "line {}, {what}: {told:#?}", at + 1);
+            count += 1;
+        }
+    }
+    assert!(count > 200, "only {count} mistakes");
+}

@@ -100,7 +100,7 @@ impl<'a> Lowering<'a> {
     fn routers(&mut self, found: &Found<'a>) -> Routers {
         let primary = self.host(found, Directive::Primary, Family::V4);
         let primary = self.specified(found, Directive::Primary, primary);
-        if found.entry(Directive::Primary).is_none() {
+        if !found.is_given(Directive::Primary) {
             let problem = Problem::error(Code::Missing, Span::START, "`primary` is missing");
             self.report
                 .add(problem.help("write `primary = ADDRESS`, the public address of the primary router"));
@@ -149,7 +149,7 @@ impl<'a> Lowering<'a> {
 
     /// Whether `backup` says, or leaves it at, that there is none; as opposed to being wrong.
     fn is_absent_or_zero(&self, found: &Found<'a>) -> bool {
-        let Some(entry) = found.entry(Directive::Backup) else { return true };
+        let Some(entry) = found.entry(Directive::Backup) else { return !found.is_given(Directive::Backup) };
         let values = self.document.values(entry);
         matches!(values, [one] if one.text(self.document.text).parse().is_ok_and(|a: IpAddr| a.is_unspecified()))
     }
@@ -208,7 +208,7 @@ impl<'a> Lowering<'a> {
                 (Some(primary.value), Some(backup.value))
             }
             (Some(primary), None) => {
-                if found.entry(Directive::BackupPrivate).is_none() {
+                if !found.is_given(Directive::BackupPrivate) {
                     let problem = Problem::error(
                         Code::Missing,
                         primary.span,
@@ -219,7 +219,7 @@ impl<'a> Lowering<'a> {
                 (None, None)
             }
             (None, Some(_)) => {
-                if found.entry(Directive::PrimaryPrivate).is_none() {
+                if !found.is_given(Directive::PrimaryPrivate) {
                     let message = "`backup_private` has no effect without `primary_private`";
                     self.warn_no_effect(found, Directive::BackupPrivate, message);
                 }
@@ -244,9 +244,11 @@ impl<'a> Lowering<'a> {
         backup_active: Option<bool>,
     ) {
         let Some(nat_router) = nat_router else {
+            if found.is_given(Directive::NatRouter) {
+                return;
+            }
             self.warn_no_effect(found, Directive::NatNmask, "`nat_nmask` has no effect without `nat_router`");
-            let is_nat = network == Some(Forwarding::Nat) && backup_active == Some(true);
-            if is_nat && found.entry(Directive::NatRouter).is_none() {
+            if network == Some(Forwarding::Nat) && backup_active == Some(true) {
                 let span = found.span(Directive::Network).unwrap_or(Span::START);
                 let message = "`network = nat` without `nat_router`";
                 let help = "after a failover the real servers' gateway would still be the other router";
@@ -269,7 +271,7 @@ impl<'a> Lowering<'a> {
         let deadtime = self.time(found, Directive::Deadtime);
         let (keepalive, deadtime) = (keepalive?, deadtime?);
         // Where only one of the two is given, the other one's default has no place of its own.
-        let span = if found.entry(Directive::Deadtime).is_some() { deadtime.span } else { keepalive.span };
+        let span = if found.is_given(Directive::Deadtime) { deadtime.span } else { keepalive.span };
         let shown = |time| crate::keys::time_text(time);
         let (dead, keep) = (shown(deadtime.value), shown(keepalive.value));
         if deadtime.value <= keepalive.value {

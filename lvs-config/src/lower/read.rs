@@ -16,12 +16,22 @@ use crate::words::{self, Word};
 pub(super) struct Found<'a> {
     pub(super) section: Section,
     entries: [Option<&'a Entry>; Directive::COUNT],
+    /// Directives that unknown words were probably meant to be, a bit for each. They have been told as unknown; that
+    /// they are missing as well would be the same mistake told twice.
+    misspelt: u64,
 }
+
+const _: () = assert!(Directive::COUNT <= 64, "every directive has a bit");
 
 impl<'a> Found<'a> {
     /// The entry of `directive`, if it is there.
     pub(super) fn entry(&self, directive: Directive) -> Option<&'a Entry> {
         self.entries[directive as usize]
+    }
+
+    /// Whether `directive` is there, or would be if it were spelt rightly.
+    pub(super) fn is_given(&self, directive: Directive) -> bool {
+        self.entry(directive).is_some() || self.misspelt & (1 << directive as u64) != 0
     }
 
     /// Where `directive` is, if it is there.
@@ -48,12 +58,14 @@ pub(super) struct Located<T> {
 impl<'a> Lowering<'a> {
     /// Sorts the entries among `nodes` by directive; reports those that do not belong there and those given twice.
     pub(super) fn entries(&mut self, section: Section, nodes: &'a [Node]) -> Found<'a> {
-        let mut found = Found { section, entries: [None; Directive::COUNT] };
+        let mut found = Found { section, entries: [None; Directive::COUNT], misspelt: 0 };
         for node in nodes {
             let Node::Entry(entry) = node else { continue };
             let name = entry.name.text(self.document.text);
             let Some(key) = Key::find(section, name) else {
-                self.unknown_directive(section, entry);
+                if let Some(meant) = self.unknown_directive(section, entry) {
+                    found.misspelt |= 1 << meant as u64;
+                }
                 continue;
             };
             if !entry.has_equals && !entry.is_broken {
@@ -73,30 +85,31 @@ impl<'a> Lowering<'a> {
         found
     }
 
-    fn unknown_directive(&mut self, section: Section, entry: &Entry) {
-        if entry.is_broken {
-            return;
-        }
+    /// Reports an unknown word, and says which directive it was probably meant to be.
+    fn unknown_directive(&mut self, section: Section, entry: &Entry) -> Option<Directive> {
         let name = entry.name.text(self.document.text);
+        let blocks = ["virtual", "failover", "server"].iter().copied();
+        let known = Key::in_section(section).iter().map(|key| key.name).chain(blocks);
         let elsewhere = Section::ALL.into_iter().find(|other| Key::find(*other, name).is_some());
-        let problem = match elsewhere {
-            Some(other) => {
-                let message = format!("`{name}` cannot be used {}", section.place());
-                Problem::error(Code::UnknownDirective, entry.name.span, message)
-                    .help(format!("it belongs {}", other.place()))
-            }
-            None => {
-                let message = format!("unknown directive `{}`", shown(name));
-                let problem = Problem::error(Code::UnknownDirective, entry.name.span, message);
-                let blocks = ["virtual", "failover", "server"].iter().copied();
-                let known = Key::in_section(section).iter().map(|key| key.name).chain(blocks);
-                match nearest(name, known) {
-                    Some(near) => problem.help(format!("did you mean `{near}`?")),
-                    None => problem,
-                }
-            }
+        let near = if elsewhere.is_some() { None } else { nearest(name, known) };
+        let (message, help) = match (elsewhere, near) {
+            (Some(other), _) => (
+                format!("`{name}` cannot be used {}", section.place()),
+                Some(format!("it belongs {}", other.place())),
+            ),
+            (None, near) => (
+                format!("unknown directive `{}`", shown(name)),
+                near.map(|near| format!("did you mean `{near}`?")),
+            ),
         };
-        self.report.add(problem);
+        if !entry.is_broken {
+            let problem = Problem::error(Code::UnknownDirective, entry.name.span, message);
+            self.report.add(match help {
+                Some(help) => problem.help(help),
+                None => problem,
+            });
+        }
+        near.and_then(|near| Key::find(section, near)).map(|key| key.directive)
     }
 
     /// Reports that `argument` cannot be what it is, and what could be.
@@ -121,7 +134,8 @@ impl<'a> Lowering<'a> {
         let key = Key::of(found.section, directive)?;
         let Some(entry) = found.entry(directive) else {
             let default = Argument { key, text: key.default, span: Span::START };
-            return if key.default.is_empty() { None } else { convert(self, default) };
+            let is_default = !found.is_given(directive) && !key.default.is_empty();
+            return if is_default { convert(self, default) } else { None };
         };
         let [token] = self.values(key, entry)?;
         convert(self, Argument { key, text: token.text(self.document.text), span: token.span })

@@ -73,7 +73,7 @@ impl<'a> Lowering<'a> {
             self.report.add(problem.help(format!("only checks use port {}", port.value)));
         }
         // Given and wrong: reported. Not given: the virtual server's.
-        let port = if found.entry(Directive::Port).is_some() { port?.value } else { around.port? };
+        let port = if found.is_given(Directive::Port) { port?.value } else { around.port? };
         let address = address?;
         let server = RealServer {
             name: self.block_name(block)?,

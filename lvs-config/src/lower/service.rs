@@ -61,10 +61,8 @@ impl<'a> Lowering<'a> {
         let scheduler = self.choice::<Scheduler>(&found, Directive::Scheduler);
         let family = common.address.as_ref().map(|a| Family::of(a.value.address));
         let persistence = self.persistence(&found, family);
-        let forwarding = match found.entry(Directive::Network) {
-            Some(_) => self.choice::<Forwarding>(&found, Directive::Network),
-            None => network,
-        };
+        let own_network = self.choice::<Forwarding>(&found, Directive::Network);
+        let forwarding = if found.is_given(Directive::Network) { own_network } else { network };
         let quiesce = self.switch(&found, Directive::QuiesceServer);
         let sorry = self.address(&found, Directive::SorryServer).filter(|s| !s.value.is_unspecified());
         if is_served {
@@ -136,7 +134,7 @@ impl<'a> Lowering<'a> {
         let stop_cmd = self.command(&found, Directive::StopCmd);
         if is_served {
             for (directive, name) in [(Directive::StartCmd, "start_cmd"), (Directive::StopCmd, "stop_cmd")] {
-                if found.entry(directive).is_none() {
+                if !found.is_given(directive) {
                     let message = format!("this failover service has no `{name}`");
                     self.report.add(Problem::error(Code::Missing, block.keyword, message));
                 }
@@ -208,7 +206,7 @@ impl<'a> Lowering<'a> {
                 self.report.add(problem.help("allowed: the address of one host"));
                 None
             }
-            None if found.entry(Directive::Address).is_none() => {
+            None if !found.is_given(Directive::Address) => {
                 let example = if block.kind == BlockKind::Server { "ADDRESS" } else { "ADDRESS DEVICE" };
                 let help = format!("write `address = {example}`");
                 if is_active {
@@ -239,7 +237,7 @@ impl<'a> Lowering<'a> {
         if send_program.is_some() {
             self.warn_no_effect(found, Directive::Send, "`send` has no effect beside `send_program`");
         }
-        if use_regex == Some(true) && found.entry(Directive::Expect).is_none() {
+        if use_regex == Some(true) && !found.is_given(Directive::Expect) {
             self.warn_no_effect(found, Directive::UseRegex, "`use_regex` has no effect without `expect`");
         }
         Some(Check {
