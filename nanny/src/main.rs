@@ -9,13 +9,18 @@ use daemonkit::children::die_with_parent;
 use daemonkit::privilege::{Capability, keep_only, no_new_privileges};
 use daemonkit::{exit, log};
 use nanny::args::{HELP, Invocation, parse};
+use nanny::program::{HELPER, become_program};
 use nanny::settings::{Place, Settings};
 use nanny::shell::Shell;
 use nix::sys::signal::SigSet;
 use nix::unistd;
 
 fn main() -> ExitCode {
-    let settings = match parse(std::env::args_os().skip(1)) {
+    let mut words = std::env::args_os().skip(1).peekable();
+    if words.next_if(|word| word == HELPER).is_some() {
+        return ExitCode::from(become_program(words));
+    }
+    let settings = match parse(words) {
         Ok(Invocation::Help) => return print(HELP),
         Ok(Invocation::Version) => {
             return print(concat!("nanny ", env!("CARGO_PKG_VERSION"), " (lvs-router)\n"));

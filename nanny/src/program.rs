@@ -3,6 +3,9 @@
 //! The program gets `/dev/null` as standard input and standard error, a process group of its own, and none of this
 //! process's signal handlers. When it ends, what is left of its group is killed too, so that no check leaves
 //! processes behind.
+//!
+//! It also dies with this process, however that ends. A process can ask for that only itself, so this program runs
+//! itself first ([`HELPER`]), asks, and then becomes the other one ([`become_program`]).
 
 use std::ffi::OsString;
 use std::io::{self, Read};
@@ -13,9 +16,20 @@ use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use daemonkit::children::{Exit, PARENT_ENV};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::prctl;
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getppid};
+
+/// First word of the command line of a process that is to become another program. The next ones are the number of the
+/// process that it dies with, the program and its arguments.
+pub const HELPER: &str = "--become";
+
+/// Exit status of a helper that cannot become the program: it is not there, as with a shell.
+pub const NOT_FOUND: u8 = 127;
+
+/// Exit status of a helper that cannot become the program for another reason.
+pub const CANNOT_RUN: u8 = 126;
 
 /// Most bytes read at once.
 const PIECE: usize = 4096;
@@ -43,16 +57,24 @@ enum Progress {
 }
 
 impl Program {
-    /// Starts `words`.
+    /// Starts `words`. A program that is not there ends with status [`NOT_FOUND`].
     ///
     /// # Errors
-    /// The kernel's reason why the program cannot be started; `EINVAL` for no words.
+    /// The kernel's reason why no process can be started; `EINVAL` for no words.
     pub fn start(words: &[OsString]) -> Result<Self, Errno> {
-        let (program, arguments) = words.split_first().ok_or(Errno::EINVAL)?;
-        let mut command = Command::new(program);
-        command.args(arguments).env_remove(PARENT_ENV).process_group(0);
+        if words.is_empty() {
+            return Err(Errno::EINVAL);
+        }
+        let mut command = Command::new("/proc/self/exe");
+        command.arg0("nanny").arg(HELPER).arg(std::process::id().to_string()).args(words);
+        Self::start_command(command)
+    }
+
+    fn start_command(mut command: Command) -> Result<Self, Errno> {
+        command.env_remove(PARENT_ENV).process_group(0);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().map_err(|error| errno(&error))?;
+        let mut child =
+            command.spawn().map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
         let group = Pid::from_raw(i32::try_from(child.id()).map_err(|_| Errno::EOVERFLOW)?);
         let output = child.stdout.take();
         let started = Self { child, group, output, reaped: false };
@@ -166,9 +188,19 @@ fn exit(status: ExitStatus) -> Exit {
     }
 }
 
-/// The error number behind `error`; a program name with a zero byte has none and counts as "not found".
-fn errno(error: &io::Error) -> Errno {
-    error.raw_os_error().map_or(Errno::ENOENT, Errno::from_raw)
+/// Makes this process die with its parent and become a program, as the words after [`HELPER`] say. Returns the exit
+/// status when it cannot.
+pub fn become_program(mut words: impl Iterator<Item = OsString>) -> u8 {
+    let parent = words.next().and_then(|word| word.to_str()?.parse().ok()).map(Pid::from_raw);
+    let Some(program) = words.next() else { return CANNOT_RUN };
+    // The parent may have ended before the request; then this process has another one by now.
+    if prctl::set_pdeathsig(Signal::SIGKILL).is_err() || Some(getppid()) != parent {
+        return CANNOT_RUN;
+    }
+    match Command::new(program).args(words).exec().kind() {
+        io::ErrorKind::NotFound => NOT_FOUND,
+        _ => CANNOT_RUN,
+    }
 }
 
 #[cfg(test)]
@@ -177,8 +209,15 @@ mod tests {
 
     use super::*;
 
+    /// Without the detour by this program, which is not the one under test here.
+    fn start(script: &str) -> Program {
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", script]);
+        Program::start_command(shell).unwrap()
+    }
+
     fn run(script: &str) -> Result<(Vec<u8>, Exit), String> {
-        let mut program = Program::start(&words(script)).map_err(|errno| errno.to_string())?;
+        let mut program = start(script);
         let mut output = Vec::new();
         let started = Instant::now();
         while started.elapsed() < Duration::from_secs(10) {
@@ -188,10 +227,6 @@ mod tests {
             std::thread::yield_now();
         }
         Err("still running".into())
-    }
-
-    fn words(script: &str) -> [OsString; 3] {
-        ["/bin/sh".into(), "-c".into(), script.into()]
     }
 
     #[test]
@@ -214,17 +249,19 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_program_is_an_error_and_not_a_panic() {
-        let start = |word: &str| Program::start(&[OsString::from(word)]).map(|_| ());
-        assert_eq!(start("/no/such/program"), Err(Errno::ENOENT));
-        assert_eq!(start("/etc/passwd"), Err(Errno::EACCES));
-        assert_eq!(start("a\0b"), Err(Errno::ENOENT));
-        assert!(Program::start(&[]).is_err());
+    fn a_helper_without_sense_gives_up() {
+        assert_eq!(become_program([].into_iter()), CANNOT_RUN);
+        assert_eq!(
+            become_program(["1".into(), "/bin/true".into()].into_iter()),
+            CANNOT_RUN,
+            "another's child"
+        );
+        assert_eq!(Program::start(&[]).map(|_| ()), Err(Errno::EINVAL));
     }
 
     #[test]
     fn a_killed_program_takes_its_children_along() {
-        let mut program = Program::start(&words("sleep 600 & echo $!; wait")).unwrap();
+        let mut program = start("sleep 600 & echo $!; wait");
         let mut output = Vec::new();
         let started = Instant::now();
         while !output.ends_with(b"\n") {

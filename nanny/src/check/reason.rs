@@ -9,6 +9,7 @@ use nix::errno::Errno;
 
 use crate::escape::quote;
 use crate::expect::LIMIT;
+use crate::program::{CANNOT_RUN, NOT_FOUND};
 
 /// Why a probe succeeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,6 +135,8 @@ impl fmt::Display for Failure {
                 write!(f, "answer begins with {got}, expected {expected} within the first {LIMIT} bytes")
             }
             Self::ProgramNotStarted(errno) => write!(f, "cannot run the program: {}", describe(*errno)),
+            Self::ProgramFailed(exit) if exit.is(NOT_FOUND) => write!(f, "program {exit} (not found)"),
+            Self::ProgramFailed(exit) if exit.is(CANNOT_RUN) => write!(f, "program {exit} (cannot be run)"),
             Self::ProgramFailed(exit) => write!(f, "program {exit}"),
             Self::ProgramTimeout(time) => write!(f, "program killed after {}", within(time)),
             Self::ProgramStuck => f.write_str("earlier runs of the program cannot be killed"),
@@ -196,6 +199,8 @@ mod tests {
             ),
             (Failure::ProgramNotStarted(Errno::ENOENT), "cannot run the program: no such file or directory"),
             (Failure::ProgramFailed(Exit::Status(3)), "program exited with status 3"),
+            (Failure::ProgramFailed(Exit::Status(127)), "program exited with status 127 (not found)"),
+            (Failure::ProgramFailed(Exit::Status(126)), "program exited with status 126 (cannot be run)"),
             (Failure::ProgramFailed(Exit::Signal(11)), "program killed by SIGSEGV"),
             (Failure::ProgramTimeout(two), "program killed after 2s"),
             (

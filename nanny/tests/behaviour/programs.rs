@@ -80,7 +80,9 @@ fn the_output_must_be_what_is_expected_and_the_status_zero() {
 fn a_missing_program_is_down() {
     let nanny =
         Nanny::check_words(([127, 0, 0, 1], 1).into(), &["-t", "1", "-e", "/no/such/check", "-x", "OK"]);
-    assert_eq!(nanny.report(), down("cannot run the program: no such file or directory"));
+    assert_eq!(nanny.report(), down("program exited with status 127 (not found)"));
+    let nanny = Nanny::check(([127, 0, 0, 1], 1).into(), "-t 1 -e /etc/passwd");
+    assert_eq!(nanny.report(), down("program exited with status 126 (cannot be run)"));
 }
 
 #[test]
@@ -110,6 +112,16 @@ fn an_end_in_mid_probe_takes_the_program_along() {
     assert_eq!(nanny.end().0.code(), Some(0));
     is_gone(&child);
     is_gone(&grandchild);
+}
+
+#[test]
+fn a_violent_end_takes_the_program_along_too() {
+    let script = Script::new("kill", "echo $$ >child; exec sleep 1000");
+    let mut nanny = script.check("-t 1h");
+    let child = script.pid("child");
+    nanny.signal(Signal::SIGKILL);
+    nanny.end();
+    is_gone(&child);
 }
 
 #[test]
