@@ -63,6 +63,8 @@ pub struct Reconciler {
     /// The table equals `wanted`, but for what is refused.
     settled: bool,
     refused: HashMap<Request, Refusal>,
+    /// When the next request that is held back may be tried again.
+    retry_due: Option<Mono>,
     /// Requests that failed only because the table was not as believed; a second time it is a refusal.
     raced: HashSet<Request>,
     unreachable: Option<Unreachable>,
@@ -82,6 +84,7 @@ impl Reconciler {
             unplanned: true,
             settled: false,
             refused: HashMap::new(),
+            retry_due: None,
             raced: HashSet::new(),
             unreachable: None,
         }
@@ -209,6 +212,14 @@ impl Reconciler {
     fn refused(&mut self, now: Mono, request: Request, error: KernelError) -> Option<Action> {
         // Whatever the reason, the table is not what we believed it to be, or somebody should look.
         self.read_due = now;
+        let service_refused = |id: &ServiceId| {
+            self.refused
+                .keys()
+                .any(|refused| matches!(refused, Request::AddService(service) if service.id == *id))
+        };
+        if matches!(&request, Request::AddDestination(id, _) if service_refused(id)) {
+            return None;
+        }
         if is_race(&error) && self.raced.insert(request.clone()) {
             return None;
         }
@@ -245,7 +256,7 @@ impl Reconciler {
             self.call = Call::Reading;
             return vec![Action::ReadTable];
         }
-        if !self.unplanned && self.retry_due().is_none_or(|due| now < due) {
+        if !self.unplanned && self.retry_due.is_none_or(|due| now < due) {
             return Vec::new();
         }
         let (requests, mut actions) = self.next_batch(now);
@@ -280,6 +291,7 @@ impl Reconciler {
             Request::AddDestination(id, _) if no_service.contains(id) => false,
             _ => !held(request),
         });
+        self.retry_due = self.refused.values().map(|refusal| refusal.due).filter(|due| *due > now).min();
         (missing, actions)
     }
 
@@ -294,10 +306,6 @@ impl Reconciler {
         over.map(|(request, _)| Action::Log(Event::NoLongerRefused(request))).collect()
     }
 
-    fn retry_due(&self) -> Option<Mono> {
-        self.refused.values().map(|refusal| refusal.due).min()
-    }
-
     /// The next moment at which [`Reconciler::tick`] has something to do; `None` while an answer is awaited.
     #[must_use]
     pub fn deadline(&self) -> Option<Mono> {
@@ -307,7 +315,7 @@ impl Reconciler {
         if let Some(unreachable) = &self.unreachable {
             return Some(unreachable.due);
         }
-        Some(self.retry_due().map_or(self.read_due, |due| due.min(self.read_due)))
+        Some(self.retry_due.map_or(self.read_due, |due| due.min(self.read_due)))
     }
 }
 

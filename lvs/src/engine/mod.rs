@@ -134,6 +134,8 @@ impl Engine {
                 self.supervisor.output_ended(now, token);
                 return Vec::new();
             }
+            // A reading shows nothing new unless it has to be repaired.
+            Input::Table(_) => {}
             _ => self.unpublished = true,
         }
         match input {

@@ -1,0 +1,187 @@
+//! The wanted table for every way in which a file can ask for it.
+
+use std::collections::BTreeMap;
+
+use ipvsadm::Request;
+use lvs::desired::wanted;
+use lvs::health::Standing;
+use lvs_config::Config;
+use proptest::prelude::*;
+
+use crate::world::{assert_lines, config, virtual_server};
+
+/// The wanted table as lines, when each server stands as told by the last octet of its address.
+fn lines(config: &Config, standing: impl Fn(u8) -> Standing) -> Vec<String> {
+    let last_octet = |address: std::net::IpAddr| match address {
+        std::net::IpAddr::V4(v4) => v4.octets()[3],
+        std::net::IpAddr::V6(v6) => v6.octets()[15],
+    };
+    let wanted = wanted(config, |key| standing(last_octet(key.server.address)));
+    let lines = wanted.services.iter().flat_map(|service| {
+        let id = service.service.id;
+        let rows = service.destinations.iter().map(move |to| Request::AddDestination(id, *to).to_string());
+        std::iter::once(Request::AddService(service.service).to_string()).chain(rows)
+    });
+    lines.collect()
+}
+
+fn all_up(config: &Config) -> Vec<String> {
+    lines(config, |_| Standing::Serving(None))
+}
+
+#[test]
+fn address_translation_keeps_the_servers_port() {
+    let body = virtual_server("web", "10.1.0.100", "port = 80", &["10.2.0.11 port = 8080; weight = 3"]);
+    assert_lines(
+        &all_up(&config(&body)),
+        &["-A -t 10.1.0.100:80 -s rr", "-a -t 10.1.0.100:80 -r 10.2.0.11:8080 -m -w 3"],
+    );
+}
+
+#[test]
+fn direct_routing_and_tunnelling_take_the_services_port() {
+    for (network, option) in [("direct", "-g -w 1"), ("tunnel", "-i -w 1 --tun-type ipip")] {
+        let body =
+            virtual_server("dns", "10.1.0.100", "port = 53; protocol = udp", &["10.2.0.11 port = 8080"]);
+        assert_lines(
+            &all_up(&config(&format!("network = {network}\n{body}"))),
+            &["-A -u 10.1.0.100:53 -s rr", &format!("-a -u 10.1.0.100:53 -r 10.2.0.11:53 {option}")],
+        );
+    }
+}
+
+#[test]
+fn a_firewall_mark_has_the_family_of_the_vip_and_port_zero_unless_translated() {
+    let marked = |network: &str, vip: &str, server: &str| {
+        let body = virtual_server("web", vip, "port = 80; fwmark = 4294967295", &[server]);
+        all_up(&config(&format!("network = {network}\n{body}")))
+    };
+    assert_lines(
+        &marked("direct", "10.1.0.100", "10.2.0.11"),
+        &["-A -f 4294967295 -s rr", "-a -f 4294967295 -r 10.2.0.11:0 -g -w 1"],
+    );
+    assert_lines(
+        &marked("nat", "2001:db8::1", "2001:db8::11"),
+        &["-A -f 4294967295 -6 -s rr", "-a -f 4294967295 -6 -r [2001:db8::11]:80 -m -w 1"],
+    );
+}
+
+#[test]
+fn persistence_has_its_granularity() {
+    let persistent = |directives: &str| all_up(&config(&virtual_server("w", "10.1.0.100", directives, &[])));
+    assert_lines(&persistent("persistent = 300"), &["-A -t 10.1.0.100:80 -s rr -p 300"]);
+    assert_lines(
+        &persistent("persistent = 300; pmask = 255.255.0.0"),
+        &["-A -t 10.1.0.100:80 -s rr -p 300 -M 255.255.0.0"],
+    );
+}
+
+#[test]
+fn every_scheduler_of_the_file_is_one_of_the_kernel() {
+    for known in ipvsadm::Scheduler::KNOWN {
+        let body = virtual_server("web", "10.1.0.100", &format!("scheduler = {known}"), &[]);
+        assert_lines(&all_up(&config(&body)), &[&format!("-A -t 10.1.0.100:80 -s {known}")]);
+    }
+}
+
+#[test]
+fn inactive_servers_and_virtual_servers_are_not_wanted() {
+    let body = virtual_server("web", "10.1.0.100", "", &["10.2.0.11 active = 0", "10.2.0.12"])
+        + &virtual_server("off", "10.1.0.101", "active = 0", &["10.2.0.11"]);
+    assert_lines(
+        &all_up(&config(&body)),
+        &["-A -t 10.1.0.100:80 -s rr", "-a -t 10.1.0.100:80 -r 10.2.0.12:80 -m -w 1"],
+    );
+}
+
+#[test]
+fn the_sorry_server_serves_exactly_when_nobody_else_can() {
+    let sorry = "-a -t 10.1.0.100:81 -r 10.2.0.99:81 -m -w 1".to_owned();
+    let with = |directives: &str, servers: &[&str], standing: Standing| {
+        let directives = format!("port = 81; sorry_server = 10.2.0.99; {directives}");
+        let body = virtual_server("web", "10.1.0.100", &directives, servers);
+        lines(&config(&body), |_| standing).contains(&sorry)
+    };
+    let one: &[&str] = &["10.2.0.11"];
+    assert!(with("", &[], Standing::Serving(None)), "no server at all");
+    assert!(with("", &["10.2.0.11 active = 0"], Standing::Serving(None)), "no active server");
+    assert!(with("", one, Standing::Out));
+    assert!(with("", one, Standing::Failed));
+    assert!(with("quiesce_server = 1", one, Standing::Failed));
+    assert!(with("", one, Standing::Serving(Some(0))));
+    assert!(with("", one, Standing::Kept(0)));
+    assert!(with("", &["10.2.0.11 weight = 0"], Standing::Serving(None)));
+    assert!(!with("", one, Standing::Serving(None)));
+    assert!(!with("", one, Standing::Kept(1)));
+}
+
+#[test]
+fn rows_of_a_foreign_monitor_are_left_alone() {
+    let body = virtual_server("web", "10.1.0.100", "client_monitor = /opt/mon", &["10.2.0.11"]);
+    let wanted = wanted(&config(&body), |_| Standing::Serving(None));
+    let service = &wanted.services[0];
+    assert!(service.destinations.is_empty());
+    assert_eq!(service.left_alone.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.2.0.11:80"]);
+}
+
+#[test]
+fn one_address_checked_on_two_ports_is_one_row_under_direct_routing() {
+    let body = virtual_server(
+        "web",
+        "10.1.0.100",
+        "",
+        &["10.2.0.11 port = 80; weight = 2", "10.2.0.11 port = 81; weight = 5"],
+    );
+    let text = format!("network = direct\n{body}");
+    let parsed = lvs_config::parse(format!("primary = 198.51.100.1\n{text}"), &lvs_config::SystemNames);
+    // The file's own rules may refuse this; if they do, there is nothing left to decide here.
+    if let Some(config) = parsed.config {
+        assert_lines(&all_up(&config)[1..], &["-a -t 10.1.0.100:80 -r 10.2.0.11:80 -g -w 5"]);
+    }
+}
+
+fn standing() -> impl Strategy<Value = Standing> {
+    prop_oneof![
+        Just(Standing::Out),
+        Just(Standing::Failed),
+        (0u32..3).prop_map(Standing::Kept),
+        proptest::option::of(0u16..3).prop_map(Standing::Serving),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn every_service_is_wanted_and_serves_if_it_can(
+        standings in proptest::collection::vec(standing(), 0..6),
+        quiesce: bool,
+        sorry: bool,
+    ) {
+        let servers: Vec<String> = (0..standings.len()).map(|n| format!("10.2.0.{n}")).collect();
+        let servers: Vec<&str> = servers.iter().map(String::as_str).collect();
+        let mut directives = format!("quiesce_server = {}", u8::from(quiesce));
+        if sorry {
+            directives += "; sorry_server = 10.2.0.99";
+        }
+        let config = config(&virtual_server("web", "10.1.0.100", &directives, &servers));
+        let by_octet: BTreeMap<u8, Standing> = (0..).zip(standings.iter().copied()).collect();
+        let all = wanted(&config, |key| match key.server.address {
+            std::net::IpAddr::V4(v4) => by_octet[&v4.octets()[3]],
+            std::net::IpAddr::V6(_) => Standing::Out,
+        });
+        let service = &all.services[0];
+        let usable = |standing: &Standing| match standing {
+            Standing::Out | Standing::Failed => false,
+            Standing::Kept(weight) => *weight > 0,
+            Standing::Serving(weight) => *weight != Some(0),
+        };
+        let any = standings.iter().any(usable);
+        prop_assert_eq!(service.sorry, sorry && !any);
+        prop_assert_eq!(service.destinations.iter().any(|to| to.weight > 0), any || sorry);
+        let expected = standings.iter().filter(|s| match s {
+            Standing::Out => false,
+            Standing::Failed => quiesce,
+            Standing::Kept(_) | Standing::Serving(_) => true,
+        }).count() + usize::from(service.sorry);
+        prop_assert_eq!(service.destinations.len(), expected);
+    }
+}

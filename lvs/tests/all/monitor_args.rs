@@ -1,0 +1,147 @@
+//! The command line of monitors, word for word, and as our own nanny reads it.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::time::Duration;
+
+use lvs::nanny_args::{MonitorCommand, default_nanny};
+use nanny::args::{Args, Invocation, parse};
+use proptest::prelude::*;
+
+use crate::world::{config, monitor_settings, virtual_server};
+
+fn command(head: &str, directives: &str, server: &str) -> MonitorCommand {
+    let config = config(&format!("{head}\n{}", virtual_server("web", "10.1.0.100", directives, &[server])));
+    let virtual_server = &config.virtual_servers[0];
+    MonitorCommand::new(&monitor_settings(), &config, virtual_server, &virtual_server.servers[0])
+}
+
+fn read_by_nanny(command: &MonitorCommand) -> Args {
+    match parse(command.arguments.iter().map(OsString::from)) {
+        Ok(Invocation::Run(args)) => *args,
+        other => panic!("{:?}: {other:?}", command.arguments),
+    }
+}
+
+#[test]
+fn everything_stands_in_the_originals_order() {
+    let head = "network = tunnel\nrsh_command = ssh\nipvsadm = /opt/ipvsadm";
+    let directives = "port = 53; protocol = udp; fwmark = 9; send = \"a b\\r\\n\"; expect = OK; \
+                      send_program = \"/bin/x %h\"; use_regex = 1; quiesce_server = 1; timeout = 6; \
+                      reentry = 15; load_monitor = uptime";
+    let command = command(head, directives, "10.2.0.11 port = 80; weight = 3");
+    assert_eq!(command.program, Path::new("/usr/sbin/nanny"));
+    assert_eq!(
+        command.shell_line(),
+        "/usr/sbin/nanny --report -c -h 10.2.0.11 -p 53 -r 80 -f 9 -u -e '/bin/x %h' -s 'a b\\r\\n' -x OK -q --regex \
+         -a 15 -I /opt/ipvsadm -t 6 -w 3 -V 10.1.0.100 -M i -U ssh --nodaemon --lvs"
+    );
+}
+
+#[test]
+fn the_least_that_is_said() {
+    assert_eq!(
+        command("", "", "10.2.0.11").arguments.join(" "),
+        "--report -c -h 10.2.0.11 -p 80 -r 80 -a 180 -I /sbin/ipvsadm -t 10 -w 1 -V 10.1.0.100 -M m --nodaemon --lvs"
+    );
+}
+
+#[test]
+fn a_foreign_monitor_is_not_asked_to_report() {
+    let command =
+        command("network = direct", "client_monitor = /opt/mon; load_monitor = /opt/load", "10.2.0.11");
+    assert_eq!(
+        command.shell_line(),
+        "/opt/mon -c -h 10.2.0.11 -p 80 -r 80 -a 180 -I /sbin/ipvsadm -t 10 -w 1 -V 10.1.0.100 -M g \
+         -U /opt/load --nodaemon --lvs"
+    );
+}
+
+#[test]
+fn only_times_below_a_second_carry_a_unit() {
+    let command = command("", "timeout = 200ms; reentry = 2m", "10.2.0.11");
+    let args = read_by_nanny(&command);
+    assert!(command.shell_line().contains(" -a 120 ") && command.shell_line().contains(" -t 200ms "));
+    assert_eq!(args.interval, Some(Duration::from_millis(200)));
+    assert_eq!(args.reentry, Some(Duration::from_secs(120)));
+}
+
+#[test]
+fn a_weight_matters_only_to_a_monitor_that_computes_with_it() {
+    for (directives, same) in [
+        ("", true),
+        ("load_monitor = none", true),
+        ("load_monitor = rup", false),
+        ("client_monitor = /m", false),
+    ] {
+        let one = command("", directives, "10.2.0.11 weight = 1");
+        let two = command("", directives, "10.2.0.11 weight = 2");
+        assert_eq!(one.checks_like(&two), same, "{directives}");
+        assert!(one.checks_like(&one));
+    }
+    assert!(!command("", "timeout = 2", "10.2.0.11").checks_like(&command("", "timeout = 3", "10.2.0.11")));
+    assert!(!command("", "", "10.2.0.11").checks_like(&command("", "quiesce_server = 1", "10.2.0.11")));
+}
+
+#[test]
+fn words_are_quoted_for_a_shell() {
+    let command = command("", "expect = \"it's\"; send = \"a|b\"", "10.2.0.11");
+    assert!(command.shell_line().contains(r"-s 'a|b' -x 'it'\''s' "), "{}", command.shell_line());
+}
+
+#[test]
+fn nanny_is_looked_for_beside_lvs_first() {
+    let folder = std::env::temp_dir().join(format!("lvs-nanny-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    assert_eq!(default_nanny(Some(&folder.join("lvs"))), Path::new("/usr/sbin/nanny"));
+    std::fs::write(folder.join("nanny"), "").unwrap();
+    assert_eq!(default_nanny(Some(&folder.join("lvs"))), folder.join("nanny"));
+    std::fs::remove_dir_all(folder).unwrap();
+    assert_eq!(default_nanny(None), Path::new("/usr/sbin/nanny"));
+}
+
+proptest! {
+    #[test]
+    fn our_nanny_reads_back_what_the_file_says(
+        texts in proptest::collection::vec(proptest::option::of("[a-zA-Z0-9 =_%/:-]{1,20}"), 3),
+        flags in proptest::array::uniform3(any::<bool>()),
+        fwmark in 0u32..3,
+        weight: u16,
+        seconds in 1u64..1000,
+        network in proptest::sample::select(vec!["nat", "direct", "tunnel"]),
+    ) {
+        let [regex, quiesce, udp] = flags;
+        let mut directives = format!(
+            "use_regex = {}; quiesce_server = {}; fwmark = {fwmark}; timeout = {seconds}; port = 7",
+            u8::from(regex), u8::from(quiesce),
+        );
+        for (name, text) in ["send", "expect", "send_program"].iter().zip(&texts) {
+            if let Some(text) = text {
+                directives += &format!("; {name} = \"{text}\"");
+            }
+        }
+        if udp {
+            directives += "; protocol = udp";
+        }
+        let text = format!(
+            "primary = 198.51.100.1\nnetwork = {network}\n{}",
+            virtual_server("web", "10.1.0.100", &directives, &[&format!("10.2.0.11 weight = {weight}; port = 99")])
+        );
+        // What the file's own rules refuse never gets here.
+        let parsed = lvs_config::parse(&text, &lvs_config::SystemNames);
+        prop_assume!(parsed.config.is_some());
+        let config = parsed.config.unwrap();
+        let virtual_server = &config.virtual_servers[0];
+        let command =
+            MonitorCommand::new(&monitor_settings(), &config, virtual_server, &virtual_server.servers[0]);
+        let args = read_by_nanny(&command);
+        let bytes = |text: &Option<String>| text.as_ref().map(|text| text.clone().into_bytes());
+        let check = &virtual_server.check;
+        prop_assert_eq!(args.server.map(|a| a.to_string()), Some("10.2.0.11".to_owned()));
+        prop_assert_eq!((args.port, args.real_port, args.weight), (Some(7), Some(99), Some(weight)));
+        prop_assert_eq!((args.send, args.expect, args.program), (bytes(&check.send), bytes(&check.expect), bytes(&check.send_program)));
+        prop_assert_eq!((args.regex, args.quiesce, args.udp, args.fwmark), (regex, quiesce, udp, fwmark));
+        prop_assert_eq!(args.interval, Some(Duration::from_secs(seconds)));
+        prop_assert!(args.report && args.lvs && args.foreground && args.no_fork && !args.verbose);
+    }
+}

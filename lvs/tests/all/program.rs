@@ -1,0 +1,115 @@
+//! The program itself, as far as it goes without privileges.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("lvs-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self, text: &str) -> String {
+        let path = self.0.join("lvs.cf");
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn lvs(arguments: &[&str]) -> (i32, String, String) {
+    let Output { status, stdout, stderr } =
+        Command::new(env!("CARGO_BIN_EXE_lvs")).args(arguments).output().unwrap();
+    (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+const GOOD: &str = "primary = 192.0.2.1\nvirtual web {\nactive = 1\naddress = 192.0.2.80 eth0\nserver one {\n\
+                    address = 10.0.0.1\nactive = 1\n}\n}\n";
+
+#[test]
+fn a_good_file_is_said_to_be_good() {
+    let folder = Folder::new("good");
+    let file = folder.file(GOOD);
+    for words in [["check", &file], ["--check", &file]] {
+        let (code, stdout, stderr) = lvs(&words);
+        assert_eq!(
+            (code, stdout, stderr.as_str()),
+            (0, format!("{file}: configuration OK (1 virtual server, 1 real server)\n"), "")
+        );
+    }
+}
+
+#[test]
+fn every_problem_of_a_bad_file_is_told_and_it_is_not_served() {
+    let folder = Folder::new("bad");
+    let file = folder.file(&GOOD.replace("active = 1\na", "active = 7\nport = 70000\na"));
+    for words in [vec!["check", &file], vec!["-n", "-c", &file], vec!["-t", "-c", &file]] {
+        let (code, stdout, stderr) = lvs(&words);
+        assert_eq!((code, stdout.as_str()), (78, ""));
+        let lines: Vec<&str> = stderr.lines().collect();
+        assert_eq!(lines.len(), 2, "{stderr}");
+        assert!(lines[0].starts_with(&format!("{file}:3:10: error: `active` ")), "{stderr}");
+        assert!(lines[1].starts_with(&format!("{file}:4:8: error: `port` ")), "{stderr}");
+    }
+}
+
+#[test]
+fn failover_services_are_refused_in_so_many_words() {
+    let folder = Folder::new("fos");
+    let file = folder.file(&format!("service = fos\n{GOOD}"));
+    for words in [["check", &file], ["-nc", &file]] {
+        let (code, _, stderr) = lvs(&words);
+        assert_eq!(code, 78);
+        assert!(
+            stderr.contains(&format!("{file}: error: service = fos: failover services are not supported")),
+            "{stderr}"
+        );
+    }
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let (code, stdout, stderr) = lvs(&["check", "/nonexistent/lvs.cf"]);
+    assert_eq!((code, stdout.as_str()), (78, ""));
+    assert_eq!(stderr, "/nonexistent/lvs.cf: No such file or directory (os error 2)\n");
+}
+
+#[test]
+fn a_wrong_command_line_is_a_usage_error() {
+    let (code, stdout, stderr) = lvs(&["--bogus"]);
+    assert_eq!((code, stdout.as_str()), (2, ""));
+    assert_eq!(stderr, "lvs: invalid option '--bogus'\nTry `lvs --help`.\n");
+}
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    assert_eq!(lvs(&["--help"]), (0, lvs::args::HELP.to_owned(), String::new()));
+    assert_eq!(lvs(&["--version"]), (0, format!("lvs {}\n", env!("CARGO_PKG_VERSION")), String::new()));
+}
+
+#[test]
+fn asking_a_director_that_does_not_run_is_an_error() {
+    let folder = Folder::new("status");
+    let run_dir = folder.0.display().to_string();
+    let (code, stdout, stderr) = lvs(&["status", "--run-dir", &run_dir]);
+    assert_eq!((code, stdout.as_str()), (1, ""));
+    assert!(stderr.starts_with(&format!("lvs: {run_dir}/lvs.sock: cannot ask lvs; ")), "{stderr}");
+}
+
+#[test]
+fn a_dry_run_needs_no_privilege() {
+    let folder = Folder::new("dry");
+    let file = folder.file(GOOD);
+    let (code, stdout, stderr) = lvs(&["-t", "-c", &file, "--nanny", "/opt/nanny"]);
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    assert!(stdout.contains("\nipvsadm -A -t 192.0.2.80:80 -s wlc\n"), "{stdout}");
+    assert!(stdout.contains("\n/opt/nanny --report -c -h 10.0.0.1 "), "{stdout}");
+}

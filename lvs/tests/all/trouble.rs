@@ -1,0 +1,193 @@
+//! A kernel that is changed by others, refuses, or does not answer.
+
+use ipvsadm::{Errno, Scheduler, Table};
+
+use crate::world::{Director, assert_lines, config, two_servers, virtual_server, without_reads};
+
+fn serving() -> Director {
+    let mut director = Director::new(&two_servers());
+    director.tick(0);
+    director.report(10, 1, None);
+    director.report(20, 2, None);
+    director
+}
+
+#[test]
+fn a_flushed_table_is_rebuilt_within_a_second_and_logged() {
+    let mut director = serving();
+    let before = director.table();
+    director.fake.set_table(Table::default());
+    assert_lines(
+        &director.until(1000),
+        &[
+            "1000 read",
+            "1000 log drift -A -t 10.1.0.100:80 -s rr",
+            "1000 log drift -a -t 10.1.0.100:80 -r 10.2.0.11:80 -m -w 1",
+            "1000 log drift -a -t 10.1.0.100:80 -r 10.2.0.12:80 -m -w 1",
+            "1000 -A -t 10.1.0.100:80 -s rr",
+            "1000 -a -t 10.1.0.100:80 -r 10.2.0.11:80 -m -w 1",
+            "1000 -a -t 10.1.0.100:80 -r 10.2.0.12:80 -m -w 1",
+        ],
+    );
+    assert_eq!(director.table(), before);
+}
+
+#[test]
+fn changed_rows_are_put_right_and_foreign_rows_in_our_service_are_removed() {
+    let mut director = serving();
+    let mut table = director.fake.table();
+    let service = &mut table.services[0];
+    service.service.scheduler = Scheduler::WLC;
+    service.destinations[0].destination.weight = 9;
+    let mut stranger = service.destinations[1];
+    stranger.destination.id.port = 8080;
+    service.destinations.push(stranger);
+    director.fake.set_table(table);
+    let lines = without_reads(director.until(1000));
+    assert_lines(
+        &lines[3..],
+        &[
+            "1000 -E -t 10.1.0.100:80 -s rr",
+            "1000 -e -t 10.1.0.100:80 -r 10.2.0.11:80 -m -w 1",
+            "1000 -d -t 10.1.0.100:80 -r 10.2.0.12:8080",
+        ],
+    );
+    assert_eq!(lines.iter().filter(|line| line.contains("log drift")).count(), 3);
+}
+
+#[test]
+fn many_repairs_are_logged_in_part() {
+    let servers: Vec<String> = (1..=30).map(|n| format!("10.2.0.{n}")).collect();
+    let servers: Vec<&str> = servers.iter().map(String::as_str).collect();
+    let mut director = Director::new(&config(&virtual_server("web", "10.1.0.100", "", &servers)));
+    director.until(50);
+    for token in 1..=30 {
+        director.report(60, token, None);
+    }
+    director.fake.set_table(Table::default());
+    let lines = director.until(1000);
+    assert_eq!(lines.iter().filter(|line| line.contains("log drift")).count(), 20);
+    assert!(lines.contains(&"1000 log 11 more drift".to_owned()), "{lines:#?}");
+    assert_eq!(director.table().len(), 31);
+}
+
+#[test]
+fn somebody_who_was_faster_is_no_failure() {
+    let mut director = serving();
+    director.report(30, 1, Some("x"));
+    let mut table = director.fake.table();
+    table.services[0].destinations.clear();
+    director.fake.set_table(table);
+    // The row to remove is gone; the other one has to come back.
+    assert_lines(
+        &director.report(40, 2, Some("x")),
+        &["log web 10.2.0.12:80 down: x", "-d -t 10.1.0.100:80 -r 10.2.0.12:80", "read"],
+    );
+    assert!(director.status().table.state);
+}
+
+#[test]
+fn an_edit_of_a_row_that_is_gone_becomes_an_addition() {
+    let mut director = serving();
+    let mut table = director.fake.table();
+    table.services[0].destinations.remove(0);
+    director.fake.set_table(table);
+    assert_lines(
+        &director.weight(40, 1, 5),
+        &[
+            "log 10.2.0.11:80 weight 5",
+            "-e -t 10.1.0.100:80 -r 10.2.0.11:80 -m -w 5",
+            "read",
+            "log drift -a -t 10.1.0.100:80 -r 10.2.0.11:80 -m -w 5",
+            "-a -t 10.1.0.100:80 -r 10.2.0.11:80 -m -w 5",
+        ],
+    );
+}
+
+#[test]
+fn a_refused_service_is_tried_again_later_and_the_others_are_served() {
+    let body = virtual_server("odd", "10.1.0.99", "scheduler = mh", &["10.2.0.11"])
+        + &virtual_server("web", "10.1.0.100", "", &["10.2.0.11"]);
+    let mut director = Director::new(&config(&body));
+    director.fake.set_schedulers(&[Scheduler::RR]);
+    let lines = director.tick(0);
+    let refused =
+        "ipvsadm -A -t 10.1.0.99:80 -s mh: the kernel has no scheduler mh (module ip_vs_mh) (ENOENT)";
+    assert_lines(
+        &lines[2..],
+        &[
+            "read",
+            "-A -t 10.1.0.99:80 -s mh",
+            "-A -t 10.1.0.100:80 -s rr",
+            &format!("log refused for 1 s: {refused}"),
+            "read",
+            "ready",
+        ],
+    );
+    assert_lines(&director.report(10, 1, None), &["log odd 10.2.0.11:80 up: ok"]);
+    assert_eq!(director.report(20, 2, None).len(), 2);
+    let status = director.status();
+    assert_eq!((status.table.state, status.table.reason.as_str()), (false, refused));
+    // Tried at 1 s, 3 s, 7 s; said once.
+    let tries = |lines: Vec<String>| lines.into_iter().filter(|line| line.contains("-A")).collect::<Vec<_>>();
+    assert_lines(
+        &tries(director.until(7000)),
+        &["1000 -A -t 10.1.0.99:80 -s mh", "3000 -A -t 10.1.0.99:80 -s mh", "7000 -A -t 10.1.0.99:80 -s mh"],
+    );
+    director.fake.set_schedulers(Scheduler::KNOWN);
+    let lines = without_reads(director.until(15_000));
+    assert_lines(
+        &lines,
+        &[
+            "15000 -A -t 10.1.0.99:80 -s mh",
+            "15000 -a -t 10.1.0.99:80 -r 10.2.0.11:80 -m -w 1",
+            "15000 log no longer refused -A -t 10.1.0.99:80 -s mh",
+        ],
+    );
+    assert!(director.status().table.state);
+}
+
+#[test]
+fn a_kernel_that_does_not_answer_is_asked_again_with_growing_patience() {
+    let mut director = serving();
+    director.fake.hang(true);
+    let lines = director.until(10_000);
+    let times: Vec<&str> = lines
+        .iter()
+        .filter(|line| line.ends_with("read"))
+        .map(|line| line.split(' ').next().unwrap())
+        .collect();
+    assert_eq!(times, ["1000", "2000", "4000", "8000"]);
+    assert_eq!(lines.iter().filter(|line| line.contains("unreachable")).count(), 1, "{lines:#?}");
+    assert!(!director.status().table.state);
+    // Health goes on being heard, and is caught up with when the kernel is back.
+    assert_lines(&director.report(10_100, 1, Some("x")), &["log web 10.2.0.11:80 down: x"]);
+    director.fake.hang(false);
+    assert_lines(
+        &director.until(16_000),
+        &["16000 read", "16000 log kernel back", "16000 -d -t 10.1.0.100:80 -r 10.2.0.11:80"],
+    );
+}
+
+#[test]
+fn a_request_that_always_comes_too_late_does_not_turn_into_a_busy_loop() {
+    let mut director = serving();
+    director.fake.refuse(0, Errno::ESRCH, None);
+    director.fake.refuse(0, Errno::ESRCH, None);
+    director.fake.refuse(0, Errno::ESRCH, None);
+    let lines = director.weight(40, 1, 5);
+    let edits = lines.iter().filter(|line| line.starts_with("-e")).count();
+    assert_eq!(edits, 2, "once as a race, once as a refusal: {lines:#?}");
+    assert!(lines.iter().any(|line| line.starts_with("log refused for 1 s")), "{lines:#?}");
+}
+
+#[test]
+fn timeouts_of_the_file_are_set_once_and_left_alone_otherwise() {
+    let body = format!("tcp_timeout = 900\n{}", virtual_server("web", "10.1.0.100", "", &[]));
+    let mut director = Director::new(&config(&body));
+    assert_lines(&director.tick(0), &["read", "--set 900 0 0", "-A -t 10.1.0.100:80 -s rr", "ready"]);
+    assert_eq!(director.fake.timeouts().tcp.as_secs(), 900);
+    assert_lines(&director.reload(10, &config(&body)), &["log reloaded 1/0, monitors 0"]);
+    let changed = config(&body.replace("tcp_timeout = 900", "udp_timeout = 30"));
+    assert_lines(&director.reload(20, &changed), &["log reloaded 1/0, monitors 0", "--set 0 0 30"]);
+}

@@ -1,0 +1,218 @@
+//! A director with a kernel in memory. What it does is written down as short lines, in order.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use daemonkit::children::Exit;
+use daemonkit::clock::Mono;
+use ipvsadm::fake::{FakeKernel, FakeTransport};
+use ipvsadm::{Ipvs, Request};
+use lvs::action::{Action, Input};
+use lvs::engine::{Engine, Settings, WallClock};
+use lvs::event::Event;
+use lvs::nanny_args::MonitorSettings;
+use lvs_config::{Config, SystemNames};
+use lvs_ipc::status::LvsStatus;
+
+/// The configuration that `body` means after the address of a router.
+pub fn config(body: &str) -> Config {
+    let text = format!("primary = 198.51.100.1\n{body}\n");
+    let parsed = lvs_config::parse(&text, &SystemNames);
+    parsed.config.unwrap_or_else(|| panic!("{text}\n{:#?}", parsed.diagnostics))
+}
+
+/// A virtual server named `name` at `vip`, with further directives and servers `ADDRESS [DIRECTIVES]`.
+pub fn virtual_server(name: &str, vip: &str, directives: &str, servers: &[&str]) -> String {
+    let servers: String = servers
+        .iter()
+        .map(|server| {
+            let (address, more) = server.split_once(' ').unwrap_or((server, ""));
+            let more = more.replace(';', "\n");
+            format!("server s{address} {{\nactive = 1\naddress = {address}\n{more}\n}}\n")
+        })
+        .collect();
+    let directives = directives.replace(';', "\n");
+    format!(
+        "virtual {name} {{\nactive = 1\naddress = {vip} eth0\nscheduler = rr\n{directives}\n{servers}}}\n"
+    )
+}
+
+/// `10.1.0.100:80` over 10.2.0.11 and 10.2.0.12.
+pub fn two_servers() -> Config {
+    config(&virtual_server("web", "10.1.0.100", "", &["10.2.0.11", "10.2.0.12"]))
+}
+
+pub fn monitor_settings() -> MonitorSettings {
+    MonitorSettings { nanny: PathBuf::from("/usr/sbin/nanny"), verbose: false }
+}
+
+pub struct Director {
+    engine: Engine,
+    kernel: Ipvs<FakeTransport>,
+    pub fake: FakeKernel,
+    now: Mono,
+    /// Publications so far.
+    pub published: usize,
+}
+
+impl Director {
+    pub fn new(config: &Config) -> Self {
+        Self::over(FakeKernel::new(), config)
+    }
+
+    pub fn over(fake: FakeKernel, config: &Config) -> Self {
+        let kernel = Ipvs::with_transport(fake.connect()).unwrap();
+        let settings = Settings { config_path: "/etc/lvs.cf".into(), monitors: monitor_settings() };
+        let engine = Engine::new(Mono::ZERO, settings, config.clone());
+        Self { engine, kernel, fake, now: Mono::ZERO, published: 0 }
+    }
+
+    /// What is done at `millis` when `input` arrives.
+    pub fn at(&mut self, millis: u64, input: Input) -> Vec<String> {
+        self.now = Mono::from_millis(millis);
+        let mut done = Vec::new();
+        let mut inputs = vec![input];
+        for _ in 0..100 {
+            let input = if inputs.is_empty() { Input::Tick } else { inputs.remove(0) };
+            let ticked = input == Input::Tick;
+            for action in self.engine.step(self.now, input) {
+                let answer = self.carry_out(action, &mut done);
+                inputs.extend(answer);
+            }
+            if ticked && inputs.is_empty() {
+                return done;
+            }
+        }
+        panic!("the director does not come to rest: {done:#?}");
+    }
+
+    pub fn tick(&mut self, millis: u64) -> Vec<String> {
+        self.at(millis, Input::Tick)
+    }
+
+    /// Everything that is done up to `millis` when nothing happens, each line after its time.
+    pub fn until(&mut self, millis: u64) -> Vec<String> {
+        let mut all = Vec::new();
+        for _ in 0..10_000 {
+            let Some(deadline) = self.engine.deadline().filter(|at| *at <= Mono::from_millis(millis)) else {
+                return all;
+            };
+            let due = u64::try_from(deadline.max(self.now).since(Mono::ZERO).as_millis()).unwrap();
+            all.extend(self.tick(due).into_iter().map(|line| format!("{due} {line}")));
+            if all.last().is_some_and(|line| line.contains(" exit ")) {
+                return all;
+            }
+        }
+        panic!("too much to do before {millis}");
+    }
+
+    /// The monitor `token` says that its server is up, or why it is down.
+    pub fn report(&mut self, millis: u64, token: u64, down: Option<&str>) -> Vec<String> {
+        let line = match down {
+            None => "[ active ] rs=x took_ms=1 reason=\"ok\"".to_owned(),
+            Some(reason) => format!("[inactive] rs=x took_ms=1 reason=\"{reason}\""),
+        };
+        self.at(millis, Input::Line(token, line))
+    }
+
+    pub fn weight(&mut self, millis: u64, token: u64, weight: u16) -> Vec<String> {
+        self.at(millis, Input::Line(token, format!("[ weight ] rs=x weight={weight} reason=\"load\"")))
+    }
+
+    pub fn ended(&mut self, millis: u64, token: u64, status: i32) -> Vec<String> {
+        self.at(millis, Input::MonitorEnded(token, Exit::Status(status)))
+    }
+
+    pub fn reload(&mut self, millis: u64, config: &Config) -> Vec<String> {
+        self.at(millis, Input::Reload(Ok(Box::new(config.clone()))))
+    }
+
+    pub fn status(&self) -> LvsStatus {
+        let clock = WallClock { now: self.now, since_epoch: self.now.since(Mono::ZERO) };
+        self.engine.status(clock, 42)
+    }
+
+    /// The kernel's table as `ipvsadm -S -n` would write it.
+    pub fn table(&self) -> Vec<String> {
+        let table = self.fake.table();
+        let lines = table.services.iter().flat_map(|entry| {
+            let id = entry.service.id;
+            let service = Request::AddService(entry.service).to_string();
+            let rows = entry.destinations.iter().map(move |row| Request::AddDestination(id, row.destination));
+            std::iter::once(service).chain(rows.map(|row| row.to_string()))
+        });
+        lines.collect()
+    }
+
+    fn carry_out(&mut self, action: Action, done: &mut Vec<String>) -> Option<Input> {
+        match action {
+            Action::Spawn(token, command) => {
+                let at = command.arguments.iter().position(|word| word == "-h").unwrap();
+                done.push(format!("spawn {token} {}", command.arguments[at + 1]));
+            }
+            Action::Terminate(token) => done.push(format!("terminate {token}")),
+            Action::Kill(token) => done.push(format!("kill {token}")),
+            Action::ReadTable => {
+                done.push("read".into());
+                return Some(Input::Table(self.kernel.table().map_err(|error| error.to_string())));
+            }
+            Action::Apply(requests) => {
+                done.extend(requests.iter().map(ToString::to_string));
+                return Some(Input::Applied(self.kernel.apply(&requests).map_err(|error| error.to_string())));
+            }
+            Action::Ready => done.push("ready".into()),
+            Action::Publish => self.published += 1,
+            Action::Log(event) => done.extend(short(&event).map(|line| format!("log {line}"))),
+            Action::Exit(code) => done.push(format!("exit {code}")),
+        }
+        None
+    }
+}
+
+/// An event in a few words; nothing for what is logged on demand only.
+fn short(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::Health { vs, key, to, reason, .. } => format!("{vs} {} {to}: {reason}", key.server),
+        Event::Weight { key, to, .. } => format!("{} weight {to}", key.server),
+        Event::Adopted { services, servers } => format!("adopted {services} services, {servers} servers"),
+        Event::Drift(request) => format!("drift {request}"),
+        Event::MoreDrift(count) => format!("{count} more drift"),
+        Event::Refused { error, retry_in } => format!("refused for {}: {error}", seconds(retry_in)),
+        Event::NoLongerRefused(request) => format!("no longer refused {request}"),
+        Event::KernelUnreachable { reason, retry_in } => {
+            format!("unreachable for {}: {reason}", seconds(retry_in))
+        }
+        Event::KernelBack => "kernel back".into(),
+        Event::MonitorStarted(_) => return None,
+        Event::MonitorEnded { key, exit, restart_in } => {
+            format!("monitor of {} {exit}, restart in {}", key.server, seconds(restart_in))
+        }
+        Event::MonitorNotStarted { key, reason, retry_in } => {
+            format!("monitor of {} not started: {reason}, retry in {}", key.server, seconds(retry_in))
+        }
+        Event::MonitorGivenUp { key, exit } => format!("monitor of {} given up: {exit}", key.server),
+        Event::MonitorMute(key) => format!("monitor of {} mute", key.server),
+        Event::NoReport { reason, .. } => reason.clone(),
+        Event::Reloaded { virtual_servers, real_servers, monitors_changed } => {
+            format!("reloaded {virtual_servers}/{real_servers}, monitors {monitors_changed}")
+        }
+        Event::ReloadRefused(lines) => format!("reload refused: {}", lines.join(" | ")),
+        Event::Stopping { services } => format!("stopping {services} services"),
+        Event::StopTimedOut { left } => format!("stop timed out: {left}"),
+    })
+}
+
+fn seconds(time: &Duration) -> String {
+    format!("{} s", time.as_secs())
+}
+
+/// The lines without readings, which are due every second.
+pub fn without_reads(lines: Vec<String>) -> Vec<String> {
+    lines.into_iter().filter(|line| !line.ends_with("read")).collect()
+}
+
+/// Strings compared with literals.
+#[track_caller]
+pub fn assert_lines(actual: &[String], expected: &[&str]) {
+    assert_eq!(actual, expected, "\nactual:\n{}", actual.join("\n"));
+}
