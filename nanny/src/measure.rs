@@ -59,3 +59,38 @@ impl Measurement {
         self.program.kill()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    /// What a measurement by the shell script gives; `now` stands still.
+    fn measured(script: &str, now: Mono) -> Option<f64> {
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", script]);
+        let program = Program::start_command(shell).unwrap();
+        let until = Mono::from_millis(1_000);
+        let mut measurement = Measurement { program, output: Vec::new(), until };
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_secs(10) {
+            if let Some(load) = measurement.advance(now) {
+                return load;
+            }
+            std::thread::yield_now();
+        }
+        panic!("still running")
+    }
+
+    #[test]
+    fn the_load_is_taken_from_a_program_that_ends_well_and_in_time() {
+        let early = Mono::ZERO;
+        assert_eq!(measured("echo ' 10:11 up 3 days, load average: 0.31, 0.2, 0.1'", early), Some(0.31));
+        assert_eq!(measured("echo 'load average: 0.31, 0.2, 0.1'; exit 1", early), None);
+        assert_eq!(measured("echo nothing", early), None);
+        assert_eq!(measured("head -c 100000 /dev/zero; echo 'load: 1,'", early), None);
+        assert_eq!(measured("sleep 600", Mono::from_millis(1_000)), None);
+    }
+}

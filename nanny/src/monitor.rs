@@ -252,6 +252,7 @@ impl Monitor {
 #[cfg(test)]
 mod tests {
     use nix::errno::Errno;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -387,5 +388,79 @@ mod tests {
             [],
             "a server that is down has no weight"
         );
+    }
+
+    #[derive(Debug, Clone, Copy)]
+    enum Happening {
+        Second,
+        Good,
+        Bad,
+        Fault,
+        Now,
+        Down,
+        Up,
+    }
+
+    fn happening() -> impl Strategy<Value = Happening> {
+        use Happening::{Bad, Down, Fault, Good, Now, Second, Up};
+        prop::sample::select(vec![Second, Second, Second, Good, Good, Bad, Fault, Now, Down, Up])
+    }
+
+    proptest! {
+        #[test]
+        fn one_probe_at_a_time_and_one_report_for_each_change(events in prop::collection::vec(happening(), 0..200)) {
+            let rules = Rules { interval: s(2), threshold: 3, ..rules() };
+            let (mut monitor, mut now) = (Monitor::new(at(0), rules), at(0));
+            let (mut probing, mut told) = (false, State::Unknown);
+            for event in events {
+                let fault = Fault { doing: "connect", errno: Errno::EMFILE };
+                let input = match event {
+                    Happening::Second => Input::Tick,
+                    Happening::Good => good(),
+                    Happening::Bad => bad(),
+                    Happening::Fault => Input::Probed { verdict: Verdict::Unknown(fault), took: TOOK },
+                    Happening::Now => Input::CheckNow,
+                    Happening::Down => Input::ForceDown,
+                    Happening::Up => Input::ForceUp,
+                };
+                if input == Input::Tick {
+                    now = now + s(1);
+                }
+                let ends_probe = matches!(input, Input::Probed { .. });
+                if ends_probe && !probing {
+                    prop_assert_eq!(monitor.step(now, input), []);
+                    continue;
+                }
+                probing &= !ends_probe;
+                for action in monitor.step(now, input) {
+                    match action {
+                        Action::StartProbe => {
+                            prop_assert!(!probing);
+                            probing = true;
+                        }
+                        Action::StopProbe => {
+                            prop_assert!(probing);
+                            probing = false;
+                        }
+                        Action::Up { transition, .. } => {
+                            prop_assert_eq!(transition, changed(told, State::Up));
+                            told = State::Up;
+                        }
+                        Action::Down { transition, .. } => {
+                            prop_assert_eq!(transition, changed(told, State::Down));
+                            told = State::Down;
+                        }
+                        Action::CannotProbe(_) => {}
+                        other => prop_assert!(false, "{:?}", other),
+                    }
+                }
+                prop_assert_eq!(monitor.state(), told);
+                prop_assert!(monitor.deadline().is_none_or(|deadline| !probing && deadline <= now + s(2)));
+            }
+        }
+    }
+
+    fn changed(from: State, to: State) -> Option<Transition> {
+        (from != to).then_some(Transition { from, to })
     }
 }

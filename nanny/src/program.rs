@@ -70,7 +70,8 @@ impl Program {
         Self::start_command(command)
     }
 
-    fn start_command(mut command: Command) -> Result<Self, Errno> {
+    /// Starts `command` as it is, without the detour by [`HELPER`].
+    pub(crate) fn start_command(mut command: Command) -> Result<Self, Errno> {
         command.env_remove(PARENT_ENV).process_group(0);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child =
@@ -209,7 +210,6 @@ mod tests {
 
     use super::*;
 
-    /// Without the detour by this program, which is not the one under test here.
     fn start(script: &str) -> Program {
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", script]);

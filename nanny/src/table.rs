@@ -47,7 +47,9 @@ impl Table {
         self.retry_at = None;
         for _ in 0..CHANGES {
             let Some(request) = self.row.next_request() else {
-                self.complained = false;
+                if std::mem::take(&mut self.complained) {
+                    tracing::info!("the IPVS table is as it should be again");
+                }
                 return;
             };
             if let Err(reason) = self.ask(&request) {
