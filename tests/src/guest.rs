@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     modules,
-    namespace::{make_mounts_private, mount_fresh},
+    namespace::{self, make_mounts_private, mount_fresh},
     topology::PRIVATE_FOLDERS,
 };
 
@@ -104,6 +104,8 @@ fn power_off() -> ! {
 
 /// Loads the modules, runs the command to its end and writes its status.
 fn live(spec: &GuestSpec) -> Result<()> {
+    // Modules of tunnels would put a device of each kind into every network namespace.
+    namespace::write_sysctl("net.core.fb_tunnels_only_for_init_net", "2")?;
     if let Some(tree) = &spec.modules {
         modules::load(tree, modules::LAB)?;
         link_module_tree(tree)?;

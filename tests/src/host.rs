@@ -215,13 +215,13 @@ impl Host {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn write_file(&self, path: impl AsRef<Path>, text: &str) -> Result<PathBuf> {
-        let path = path.as_ref();
+    pub fn write_file(&self, path: impl AsRef<Path>, content: impl AsRef<[u8]>) -> Result<PathBuf> {
+        let (path, content) = (path.as_ref(), content.as_ref());
         self.enter(|| -> std::io::Result<()> {
             if let Some(folder) = path.parent() {
                 fs::create_dir_all(folder)?;
             }
-            fs::write(path, text)
+            fs::write(path, content)
         })?
         .with_context(|| format!("write {} in {}", path.display(), self.name()))?;
         Ok(path.to_owned())

@@ -24,6 +24,7 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 
 use crate::{
     capture::Capture,
+    from_config,
     host::Host,
     ip,
     journal::Journal,
@@ -46,6 +47,10 @@ const SYSCTLS: [(&str, &str); 2] =
 /// Settings of a router in addition.
 const ROUTER_SYSCTLS: [(&str, &str); 2] =
     [("net.ipv4.ip_forward", "1"), ("net.ipv6.conf.all.forwarding", "1")];
+
+/// Settings of a real server that holds a VIP without telling the network (direct routing) in addition.
+const DIRECT_SYSCTLS: [(&str, &str); 2] =
+    [("net.ipv4.conf.all.arp_ignore", "1"), ("net.ipv4.conf.all.arp_announce", "2")];
 
 /// Names and addresses of the standard cluster.
 pub mod standard {
@@ -104,12 +109,30 @@ pub struct HostSpec {
     interfaces: Vec<InterfaceSpec>,
     gateways: Vec<String>,
     sysctls: Vec<(String, String)>,
+    accepts: Vec<IpAddr>,
+}
+
+impl fmt::Display for HostSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let interfaces =
+            self.interfaces.iter().map(|i| format!("{} on {} {}", i.name, i.bridge, i.addresses.join(" ")));
+        let gateways = self.gateways.iter().map(|gateway| format!("gateway {gateway}"));
+        let accepts = self.accepts.iter().map(|vip| format!("lo accepts {vip}"));
+        let parts: Vec<String> = interfaces.chain(gateways).chain(accepts).collect();
+        write!(f, "{}: {}", self.name, parts.join("; "))
+    }
 }
 
 impl HostSpec {
     /// A host without interfaces.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), interfaces: Vec::new(), gateways: Vec::new(), sysctls: Vec::new() }
+        Self {
+            name: name.into(),
+            interfaces: Vec::new(),
+            gateways: Vec::new(),
+            sysctls: Vec::new(),
+            accepts: Vec::new(),
+        }
     }
 
     /// Adds an interface on a bridge (which comes into being by being named), with addresses like `10.1.0.2/24`.
@@ -137,6 +160,18 @@ impl HostSpec {
     pub fn sysctl(mut self, key: &str, value: &str) -> Self {
         self.sysctls.push((key.to_owned(), value.to_owned()));
         self
+    }
+
+    /// Lets it accept packets for a VIP that it does not own on the network: on `lo`, without answering ARP.
+    pub fn accept_directly(&mut self, vip: IpAddr) {
+        if self.accepts.is_empty() {
+            for (key, value) in DIRECT_SYSCTLS {
+                self.sysctls.push((key.to_owned(), value.to_owned()));
+            }
+        }
+        if !self.accepts.contains(&vip) {
+            self.accepts.push(vip);
+        }
     }
 
     /// Lets it forward packets.
@@ -173,11 +208,21 @@ impl<'lab> ClusterBuilder<'lab> {
         self
     }
 
-    /// Gives the standard real servers a second interface `eth1` on public (10.1.0.201 and up), as direct routing needs.
-    /// The scenario puts the VIP on their `lo`; they do not answer ARP for it.
+    /// Gives the standard real servers a second interface `eth1` on public (10.1.0.201 and up) and the first VIP of each
+    /// family on `lo`, as direct routing needs; they do not answer ARP for it.
     pub fn direct_routing(mut self) -> Self {
         self.direct = true;
         self
+    }
+
+    /// The hosts that an lvs.cf talks about: `r1`, `r2`, `rs1`, `rs2`, ..., `sorry1`, ..., `client`, on bridges `public`, `inside` and
+    /// those of further devices. What the file leaves open is chosen; tunnels are left to the scenario.
+    ///
+    /// # Errors
+    /// When the file is wrong, or an address of it is in none of its networks.
+    pub fn from_config(mut self, text: &str) -> Result<Self> {
+        self.hosts.extend(from_config::hosts(text)?);
+        Ok(self)
     }
 
     /// Any other host.
@@ -239,10 +284,9 @@ impl<'lab> ClusterBuilder<'lab> {
                 .gateway("10.2.0.1")
                 .gateway("fd00:2::1");
             if self.direct {
-                server = server
-                    .interface("eth1", standard::PUBLIC, at(1, 200))
-                    .sysctl("net.ipv4.conf.all.arp_ignore", "1")
-                    .sysctl("net.ipv4.conf.all.arp_announce", "2");
+                server = server.interface("eth1", standard::PUBLIC, at(1, 200));
+                server.accept_directly(standard::vip(0));
+                server.accept_directly(standard::vip6(0));
             }
             hosts.push(server);
         }
@@ -431,6 +475,10 @@ fn configure(spec: &HostSpec) -> Result<()> {
         lines.push(format!("link set {} up", interface.name));
         lines.extend(interface.addresses.iter().map(|address| add_address_line(&interface.name, address)));
     }
+    lines.extend(spec.accepts.iter().map(|vip| {
+        let prefix = if vip.is_ipv4() { 32 } else { 128 };
+        add_address_line("lo", &format!("{vip}/{prefix}"))
+    }));
     lines.extend(spec.gateways.iter().map(|gateway| format!("route add default via {gateway}")));
     ip::batch("ip", &lines)
 }

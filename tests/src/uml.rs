@@ -32,6 +32,8 @@ pub(crate) fn command(
     command.args(["rootfstype=hostfs", "rootflags=/", "ro"]);
     command.arg(format!("init={}", lab.display()));
     command.args(["con=null", "con0=fd:0,fd:1", "quiet", "umid=guest"]);
+    // It has no disk; without this it complains about a missing one.
+    command.arg("ubd0=/dev/null");
     command.arg(format!("uml_dir={}/", runtime.display()));
     command.args(["--", "first-process"]).arg(spec);
     // The guest's memory is a file: in memory where there is room, else beside the results.

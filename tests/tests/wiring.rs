@@ -17,6 +17,8 @@ scenarios! {
     both_address_families_and_udp_reach_a_real_server: 30,
     one_way_silence_and_delay_act_on_the_cable_alone: 30,
     hosts_of_any_name_stand_on_any_bridge: 30,
+    a_cluster_is_built_from_an_lvs_cf: 30,
+    direct_routing_reaches_a_server_that_holds_the_vip: 30,
 }
 
 const SOON: Duration = Duration::from_secs(5);
@@ -251,5 +253,37 @@ fn hosts_of_any_name_stand_on_any_bridge(lab: &Lab) -> Result<()> {
     assert_eq!(gateway.sysctl("net.ipv4.ip_forward")?, "1");
     let failure = cluster.host("gatway").expect_err("no such host").to_string();
     assert_eq!(failure, "no host gatway among [gateway.example, web, pc]");
+    Ok(())
+}
+
+/// The demo's way: bring your own file.
+fn a_cluster_is_built_from_an_lvs_cf(lab: &Lab) -> Result<()> {
+    let file = "\
+        primary = 192.168.26.201\nbackup = 192.168.26.202\nbackup_active = 1\nservice = lvs\nnetwork = nat\n\
+        nat_router = 10.11.12.254 eth1:1\nnat_nmask = 255.255.255.0\n\
+        virtual http {\n active = 1\n address = 192.168.26.10 eth0:1\n vip_nmask = 255.255.255.0\n port = 80\n\
+        server one {\n address = 10.11.12.1\n active = 1\n }\n}\n";
+    let cluster = lab.cluster().from_config(file)?.build()?;
+    cluster.wait_until_reachable("client", "192.168.26.201".parse()?, SOON)?;
+    cluster.wait_until_reachable("r2", "10.11.12.1".parse()?, SOON)?;
+    cluster.router(2)?.add_address("eth1", "10.11.12.254/24")?;
+    cluster.router(2)?.add_address("eth0", "192.168.26.10/24")?;
+    cluster.wait_until_reachable("rs1", "192.168.26.10".parse()?, SOON)
+}
+
+/// The answer does not come back through the router.
+fn direct_routing_reaches_a_server_that_holds_the_vip(lab: &Lab) -> Result<()> {
+    let cluster = lab.cluster().routers(1).real_servers(1).direct_routing().build()?;
+    let r1 = cluster.router(1)?;
+    r1.add_address("eth0", "10.1.0.100/24")?;
+    let _server = cluster.real_server(1)?.real_server(&[80])?;
+    for args in ["-A -t 10.1.0.100:80 -s wlc", "-a -t 10.1.0.100:80 -r 10.1.0.201:80 -g"] {
+        r1.tool("ipvsadm").args(args.split(' ')).run(SOON)?.success()?;
+    }
+    let probe = cluster.client()?.probe(at(standard::vip(0), 80)).start()?;
+    probe.wait_for_successes(10, SOON)?;
+    let report = probe.stop()?;
+    assert_eq!(report.servers().into_keys().collect::<Vec<_>>(), ["rs1"]);
+    assert_eq!(r1.ipvs_table()?[0].destinations[0].forwarding, Forwarding::Route);
     Ok(())
 }
