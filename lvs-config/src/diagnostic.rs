@@ -253,6 +253,11 @@ impl<'t> Report<'t> {
         }
     }
 
+    /// Whether further errors are only counted, so that nothing needs to be found out for them.
+    pub(crate) fn is_full(&self) -> bool {
+        self.errors.count >= MAX_REPORTED
+    }
+
     pub(crate) fn has_errors(&self) -> bool {
         self.errors.count > 0
     }

@@ -93,4 +93,10 @@ mod tests {
             assert_eq!(service_in(DATABASE, name, Protocol::Tcp), None, "{name}");
         }
     }
+
+    #[test]
+    fn the_system_knows_this_host() {
+        let address = SystemNames.host("localhost", Family::V4).unwrap();
+        assert!(address.is_loopback(), "{address}");
+    }
 }

@@ -91,7 +91,8 @@ impl<'a> Lowering<'a> {
         let blocks = ["virtual", "failover", "server"].iter().copied();
         let known = Key::in_section(section).iter().map(|key| key.name).chain(blocks);
         let elsewhere = Section::ALL.into_iter().find(|other| Key::find(*other, name).is_some());
-        let near = if elsewhere.is_some() { None } else { nearest(name, known) };
+        let may_suggest = elsewhere.is_none() && !self.report.is_full();
+        let near = if may_suggest { nearest(name, known) } else { None };
         let (message, help) = match (elsewhere, near) {
             (Some(other), _) => (
                 format!("`{name}` cannot be used {}", section.place()),
