@@ -187,12 +187,15 @@ impl Engine {
     }
 
     fn tick(&mut self, now: Mono) -> Vec<Action> {
-        let mut actions = self.supervisor.tick(now);
-        self.unpublished |= !actions.is_empty();
         if std::mem::take(&mut self.stale) {
             self.reconciler.want(self.compute());
         }
-        actions.extend(self.reconciler.tick(now));
+        let mut actions = self.reconciler.tick(now);
+        if actions.is_empty() {
+            // Starting programs takes long; the table comes first, and its answer brings the next tick.
+            actions = self.supervisor.tick(now);
+            self.unpublished |= !actions.is_empty();
+        }
         let (good, reason) = match self.reconciler.trouble() {
             None => (true, "as wanted".into()),
             Some(trouble) => (false, trouble),
@@ -203,7 +206,7 @@ impl Engine {
         }
         if !self.ready && self.reconciler.is_settled() {
             self.ready = true;
-            actions.push(Action::Ready);
+            actions.insert(0, Action::Ready);
         }
         if self.unpublished && now >= self.publish_due {
             self.unpublished = false;

@@ -14,8 +14,8 @@ fn run() -> Run {
 }
 
 #[track_caller]
-fn understands(words: &str, command: Command) {
-    assert_eq!(parse(words.split_whitespace().map(OsString::from)).unwrap(), command, "{words}");
+fn understands(words: &str, command: &Command) {
+    assert_eq!(parse(words.split_whitespace().map(OsString::from)).unwrap(), *command, "{words}");
 }
 
 #[track_caller]
@@ -26,36 +26,36 @@ fn refuses(words: &str, message: &str) {
 
 #[test]
 fn the_originals_options_are_understood() {
-    understands("", Command::Run(run()));
+    understands("", &Command::Run(run()));
     for foreground in ["-n", "--nodaemon", "--nodaemon --nofork", "--nofork -n"] {
-        understands(foreground, Command::Run(Run { mode: Mode::Foreground, ..run() }));
+        understands(foreground, &Command::Run(Run { mode: Mode::Foreground, ..run() }));
     }
-    understands("--nofork -v", Command::Run(Run { mode: Mode::NoFork, verbose: true, ..run() }));
+    understands("--nofork -v", &Command::Run(Run { mode: Mode::NoFork, verbose: true, ..run() }));
     for file in ["-c /x.cf", "-c/x.cf", "--configfile /x.cf", "--configfile=/x.cf"] {
-        understands(file, Command::Run(Run { config: Some("/x.cf".into()), ..run() }));
+        understands(file, &Command::Run(Run { config: Some("/x.cf".into()), ..run() }));
     }
-    understands("-t -n", Command::DryRun(Run { mode: Mode::Foreground, ..run() }));
-    understands("--test-start", Command::DryRun(run()));
+    understands("-t -n", &Command::DryRun(Run { mode: Mode::Foreground, ..run() }));
+    understands("--test-start", &Command::DryRun(run()));
 }
 
 #[test]
 fn our_own_options_are_understood() {
     let nanny = Some(PathBuf::from("/n"));
-    understands("--nanny /n --run-dir /r", Command::Run(Run { nanny, run_dir: "/r".into(), ..run() }));
+    understands("--nanny /n --run-dir /r", &Command::Run(Run { nanny, run_dir: "/r".into(), ..run() }));
     for check in ["--check /x.cf", "check /x.cf", "-n check /x.cf", "-c /x.cf --check"] {
-        understands(check, Command::Check(Some("/x.cf".into())));
+        understands(check, &Command::Check(Some("/x.cf".into())));
     }
-    understands("check", Command::Check(None));
-    understands("status", Command::Status { json: false, run_dir: "/run/lvs-router".into() });
-    understands("--run-dir /r status --json", Command::Status { json: true, run_dir: "/r".into() });
+    understands("check", &Command::Check(None));
+    understands("status", &Command::Status { json: false, run_dir: "/run/lvs-router".into() });
+    understands("--run-dir /r status --json", &Command::Status { json: true, run_dir: "/r".into() });
 }
 
 #[test]
 fn help_and_version_win() {
     for help in ["-h", "--help", "-?", "-c /x --help --version", "status --help"] {
-        understands(help, Command::Help);
+        understands(help, &Command::Help);
     }
-    understands("-n --version", Command::Version);
+    understands("-n --version", &Command::Version);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Tests of the director without processes or privileges: a kernel in memory, time in plain numbers.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod command_line;
 mod desired;
 mod life;

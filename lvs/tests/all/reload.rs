@@ -17,8 +17,13 @@ fn serving(config: &Config) -> Director {
     director.tick(0);
     director.report(10, 1, None);
     director.report(20, 2, None);
-    director.fake.take_requests();
+    let _ = director.fake.take_requests();
     director
+}
+
+/// What was sent to the kernel.
+fn kernel_lines(lines: &[String]) -> Vec<String> {
+    lines.iter().filter(|line| line.starts_with('-')).cloned().collect()
 }
 
 #[test]
@@ -93,8 +98,8 @@ fn a_monitor_that_computes_weights_is_told_the_new_one() {
         &[
             "terminate 1",
             "log reloaded 1/2, monitors 1",
-            "spawn 3 10.2.0.11",
             "-e -t 10.1.0.100:80 -r 10.2.0.11:80 -m -w 5",
+            "spawn 3 10.2.0.11",
         ],
     );
 }
@@ -137,13 +142,13 @@ fn a_virtual_server_that_moves_serves_at_the_new_place_before_it_leaves_the_old(
     let moved = config(&virtual_server("web", "10.1.0.200", "", &SERVERS));
     let lines = director.reload(100, &moved);
     assert_lines(
-        &lines[lines.len() - 3..],
+        &kernel_lines(&lines),
         &["-A -t 10.1.0.200:80 -s rr", "-a -t 10.1.0.200:80 -r 10.2.0.11:80 -m -w 1", "-D -t 10.1.0.100:80"],
     );
     let marked = config(&virtual_server("web", "10.1.0.200", "fwmark = 9", &SERVERS));
     let lines = director.reload(200, &marked);
     assert_lines(
-        &lines[lines.len() - 3..],
+        &kernel_lines(&lines),
         &["-A -f 9 -s rr", "-a -f 9 -r 10.2.0.11:80 -m -w 1", "-D -t 10.1.0.200:80"],
     );
 }
@@ -171,7 +176,7 @@ fn another_forwarding_method_edits_the_rows() {
     let direct = config(&format!("network = direct\n{}", virtual_server("web", "10.1.0.100", "", &SERVERS)));
     let lines = director.reload(100, &direct);
     assert_lines(
-        &lines[lines.len() - 2..],
+        &kernel_lines(&lines),
         &["-e -t 10.1.0.100:80 -r 10.2.0.11:80 -g -w 1", "-e -t 10.1.0.100:80 -r 10.2.0.12:80 -g -w 1"],
     );
 }

@@ -15,14 +15,14 @@ use lvs_config::{Config, SystemNames};
 use lvs_ipc::status::LvsStatus;
 
 /// The configuration that `body` means after the address of a router.
-pub fn config(body: &str) -> Config {
+pub(crate) fn config(body: &str) -> Config {
     let text = format!("primary = 198.51.100.1\n{body}\n");
     let parsed = lvs_config::parse(&text, &SystemNames);
     parsed.config.unwrap_or_else(|| panic!("{text}\n{:#?}", parsed.diagnostics))
 }
 
 /// A virtual server named `name` at `vip`, with further directives and servers `ADDRESS [DIRECTIVES]`.
-pub fn virtual_server(name: &str, vip: &str, directives: &str, servers: &[&str]) -> String {
+pub(crate) fn virtual_server(name: &str, vip: &str, directives: &str, servers: &[&str]) -> String {
     let servers: String = servers
         .iter()
         .map(|server| {
@@ -38,29 +38,29 @@ pub fn virtual_server(name: &str, vip: &str, directives: &str, servers: &[&str])
 }
 
 /// `10.1.0.100:80` over 10.2.0.11 and 10.2.0.12.
-pub fn two_servers() -> Config {
+pub(crate) fn two_servers() -> Config {
     config(&virtual_server("web", "10.1.0.100", "", &["10.2.0.11", "10.2.0.12"]))
 }
 
-pub fn monitor_settings() -> MonitorSettings {
+pub(crate) fn monitor_settings() -> MonitorSettings {
     MonitorSettings { nanny: PathBuf::from("/usr/sbin/nanny"), verbose: false }
 }
 
-pub struct Director {
+pub(crate) struct Director {
     engine: Engine,
     kernel: Ipvs<FakeTransport>,
-    pub fake: FakeKernel,
+    pub(crate) fake: FakeKernel,
     now: Mono,
     /// Publications so far.
-    pub published: usize,
+    pub(crate) published: usize,
 }
 
 impl Director {
-    pub fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config) -> Self {
         Self::over(FakeKernel::new(), config)
     }
 
-    pub fn over(fake: FakeKernel, config: &Config) -> Self {
+    pub(crate) fn over(fake: FakeKernel, config: &Config) -> Self {
         let kernel = Ipvs::with_transport(fake.connect()).unwrap();
         let settings = Settings { config_path: "/etc/lvs.cf".into(), monitors: monitor_settings() };
         let engine = Engine::new(Mono::ZERO, settings, config.clone());
@@ -68,7 +68,7 @@ impl Director {
     }
 
     /// What is done at `millis` when `input` arrives.
-    pub fn at(&mut self, millis: u64, input: Input) -> Vec<String> {
+    pub(crate) fn at(&mut self, millis: u64, input: Input) -> Vec<String> {
         self.now = Mono::from_millis(millis);
         let mut done = Vec::new();
         let mut inputs = vec![input];
@@ -86,12 +86,12 @@ impl Director {
         panic!("the director does not come to rest: {done:#?}");
     }
 
-    pub fn tick(&mut self, millis: u64) -> Vec<String> {
+    pub(crate) fn tick(&mut self, millis: u64) -> Vec<String> {
         self.at(millis, Input::Tick)
     }
 
     /// Everything that is done up to `millis` when nothing happens, each line after its time.
-    pub fn until(&mut self, millis: u64) -> Vec<String> {
+    pub(crate) fn until(&mut self, millis: u64) -> Vec<String> {
         let mut all = Vec::new();
         for _ in 0..10_000 {
             let Some(deadline) = self.engine.deadline().filter(|at| *at <= Mono::from_millis(millis)) else {
@@ -107,7 +107,7 @@ impl Director {
     }
 
     /// The monitor `token` says that its server is up, or why it is down.
-    pub fn report(&mut self, millis: u64, token: u64, down: Option<&str>) -> Vec<String> {
+    pub(crate) fn report(&mut self, millis: u64, token: u64, down: Option<&str>) -> Vec<String> {
         let line = match down {
             None => "[ active ] rs=x took_ms=1 reason=\"ok\"".to_owned(),
             Some(reason) => format!("[inactive] rs=x took_ms=1 reason=\"{reason}\""),
@@ -115,25 +115,25 @@ impl Director {
         self.at(millis, Input::Line(token, line))
     }
 
-    pub fn weight(&mut self, millis: u64, token: u64, weight: u16) -> Vec<String> {
+    pub(crate) fn weight(&mut self, millis: u64, token: u64, weight: u16) -> Vec<String> {
         self.at(millis, Input::Line(token, format!("[ weight ] rs=x weight={weight} reason=\"load\"")))
     }
 
-    pub fn ended(&mut self, millis: u64, token: u64, status: i32) -> Vec<String> {
+    pub(crate) fn ended(&mut self, millis: u64, token: u64, status: i32) -> Vec<String> {
         self.at(millis, Input::MonitorEnded(token, Exit::Status(status)))
     }
 
-    pub fn reload(&mut self, millis: u64, config: &Config) -> Vec<String> {
+    pub(crate) fn reload(&mut self, millis: u64, config: &Config) -> Vec<String> {
         self.at(millis, Input::Reload(Ok(Box::new(config.clone()))))
     }
 
-    pub fn status(&self) -> LvsStatus {
+    pub(crate) fn status(&self) -> LvsStatus {
         let clock = WallClock { now: self.now, since_epoch: self.now.since(Mono::ZERO) };
         self.engine.status(clock, 42)
     }
 
     /// The kernel's table as `ipvsadm -S -n` would write it.
-    pub fn table(&self) -> Vec<String> {
+    pub(crate) fn table(&self) -> Vec<String> {
         let table = self.fake.table();
         let lines = table.services.iter().flat_map(|entry| {
             let id = entry.service.id;
@@ -207,12 +207,12 @@ fn seconds(time: &Duration) -> String {
 }
 
 /// The lines without readings, which are due every second.
-pub fn without_reads(lines: Vec<String>) -> Vec<String> {
+pub(crate) fn without_reads(lines: Vec<String>) -> Vec<String> {
     lines.into_iter().filter(|line| !line.ends_with("read")).collect()
 }
 
 /// Strings compared with literals.
 #[track_caller]
-pub fn assert_lines(actual: &[String], expected: &[&str]) {
+pub(crate) fn assert_lines(actual: &[String], expected: &[&str]) {
     assert_eq!(actual, expected, "\nactual:\n{}", actual.join("\n"));
 }
