@@ -113,7 +113,6 @@ pub enum Method {
 
 /// The options, each valid for itself. `None` means "not given".
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "the command line has this many switches")]
 pub struct Args {
     /// `--server`.
     pub server: Option<IpAddr>,

@@ -8,6 +8,7 @@ use std::fmt;
 use regex::bytes::{Regex, RegexBuilder};
 
 use crate::escape::quote;
+use crate::posix;
 
 /// Most bytes of an answer that are looked at.
 pub const LIMIT: usize = 16 * 1024;
@@ -23,7 +24,12 @@ pub enum Expect {
     /// The answer begins with these bytes.
     Literal(Vec<u8>),
     /// The expression matches somewhere in the answer.
-    Pattern(Regex),
+    Pattern {
+        /// The expression, compiled.
+        regex: Regex,
+        /// The expression as it was typed.
+        typed: String,
+    },
 }
 
 /// What the bytes so far say.
@@ -38,20 +44,20 @@ pub enum Judgement {
 }
 
 impl Expect {
-    /// Compiles a regular expression. It sees bytes, not characters: `.` is any byte, newline included; `^` is the
+    /// Compiles an extended regular expression (see [`posix`]). It sees bytes, not characters: `.` is any byte, newline included; `^` is the
     /// beginning of the answer; `$` is the end of what has arrived.
     ///
     /// # Errors
     /// The text of [`regex::Error`] for an expression that is malformed, not UTF-8 or too large.
     pub fn pattern(expression: &[u8]) -> Result<Self, String> {
         let text = std::str::from_utf8(expression).map_err(|error| error.to_string())?;
-        RegexBuilder::new(text)
+        RegexBuilder::new(&posix::translate(text))
             .unicode(false)
             .dot_matches_new_line(true)
             .size_limit(REGEX_LIMIT)
             .dfa_size_limit(REGEX_LIMIT)
             .build()
-            .map(Self::Pattern)
+            .map(|regex| Self::Pattern { regex, typed: text.to_owned() })
             .map_err(|error| error.to_string())
     }
 
@@ -61,7 +67,7 @@ impl Expect {
         let (matches, hopeless) = match self {
             Self::Anything => (!received.is_empty(), false),
             Self::Literal(expected) => (received.starts_with(expected), !expected.starts_with(received)),
-            Self::Pattern(regex) => (regex.is_match(received), received.len() >= LIMIT),
+            Self::Pattern { regex, .. } => (regex.is_match(received), received.len() >= LIMIT),
         };
         match (matches, hopeless) {
             (true, _) => Judgement::Matches,
@@ -82,7 +88,7 @@ impl fmt::Display for Expect {
         match self {
             Self::Anything => f.write_str("anything"),
             Self::Literal(expected) => f.write_str(&quote(expected)),
-            Self::Pattern(regex) => write!(f, "a match of {}", quote(regex.as_str().as_bytes())),
+            Self::Pattern { typed, .. } => write!(f, "a match of {}", quote(typed.as_bytes())),
         }
     }
 }
@@ -130,6 +136,17 @@ mod tests {
         assert_eq!(expect.judge(&[b'x'; LIMIT]), Judgement::Fails);
         let across_lines = Expect::pattern(b"a.b").unwrap();
         assert_eq!(across_lines.judge(b"\xff\0 a\nb"), Judgement::Matches);
+    }
+
+    #[test]
+    fn expressions_of_the_original_keep_their_meaning() {
+        for (expression, answer) in [
+            ("[[]OK[]]", &b"220 [OK]"[..]),
+            (r#"{"status":"(up|ok)"}"#, br#"HTTP/1.1 200 OK {"status":"ok"}"#),
+            ("^[0-9]{3}[ -]ready.$", b"220 ready\n"),
+        ] {
+            assert!(Expect::pattern(expression.as_bytes()).unwrap().accepts(answer), "{expression}");
+        }
     }
 
     #[test]

@@ -92,7 +92,7 @@ impl Program {
     }
 
     /// Passes on the output that there is, piece by piece, and tells how the program ended once it has. Never waits, and
-    /// comes back after [`PIECES`] pieces even from a program that writes without end.
+    /// comes back after a pipe full even from a program that writes without end.
     pub fn drain(&mut self, mut take: impl FnMut(&[u8])) -> Option<Exit> {
         let mut buffer = [0; PIECE];
         for _ in 0..PIECES {
