@@ -4,14 +4,15 @@
 //! is reported where it is, and reading goes on; a thing that could not be understood is left out of the result, which
 //! nobody sees once there is an error.
 //!
-//! `read.rs`, `number.rs` and `address.rs` read values; `global.rs` reads what stands outside the blocks, `service.rs`
-//! and `server.rs` the blocks; `conflicts.rs` knows what has been seen before.
+//! `read.rs`, `number.rs` and `address.rs` read values; `global.rs` and `routers.rs` read what stands outside the
+//! blocks, `service.rs` and `server.rs` the blocks; `conflicts.rs` knows what has been seen before.
 
 mod address;
 mod conflicts;
 mod global;
 mod number;
 mod read;
+mod routers;
 mod server;
 mod service;
 
