@@ -8,9 +8,10 @@
 use std::{
     convert::Infallible,
     fs::{self, File},
+    io,
     os::unix::process::{CommandExt as _, ExitStatusExt as _},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus},
+    process::{Child, Command, ExitStatus, Stdio},
     thread,
     time::Duration,
 };
@@ -22,9 +23,10 @@ use nix::{
     sched::{CloneFlags, unshare},
     sys::{
         reboot::{RebootMode, reboot},
+        termios::{OutputFlags, SetArg, tcgetattr, tcsetattr},
         wait::{WaitStatus, waitpid},
     },
-    unistd::{chdir, pivot_root, sync},
+    unistd::{chdir, dup2_stderr, pivot_root, sync},
 };
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +42,9 @@ pub(crate) const BOOTED: &str = "booted";
 pub(crate) const STATUS: &str = "status";
 /// In the results folder: why the guest could not run the command.
 pub(crate) const TROUBLE: &str = "trouble";
+
+/// The guest's terminal that is connected to the host's standard input and output.
+const TERMINAL: &str = "/dev/tty0";
 
 /// How much longer than the host the guest lets a command run: it powers itself off only when the host is gone.
 const GRACE: Duration = Duration::from_secs(30);
@@ -119,28 +124,40 @@ fn live(spec: &GuestSpec) -> Result<()> {
         thread::sleep(limit);
         power_off();
     })?;
+    let terminal = || File::options().read(true).write(true).open(TERMINAL).context("open the terminal");
     let mut command = spec.command()?;
     if spec.interactive {
-        command = at_the_console(&command)?;
+        command = with_job_control(&command);
+        command.stdin(terminal()?);
+    } else {
+        leave_output_alone(&terminal()?)?;
+        command.stdin(Stdio::null());
     }
+    command.stdout(terminal()?).stderr(terminal()?);
     let child = command.spawn().with_context(|| format!("start {}", spec.command[0]))?;
+    drop(command);
     let status = wait_as_first_process(&child)?;
     let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
     fs::write(spec.results.join(STATUS), code.to_string()).context("write the exit status")?;
     Ok(())
 }
 
-/// Gives the command the console as its terminal, with job control.
-fn at_the_console(inner: &Command) -> Result<Command> {
-    let open = || File::options().read(true).write(true).open("/dev/tty0").context("open the console");
+/// Makes the terminal the command's own, so that Ctrl-C and job control work.
+fn with_job_control(inner: &Command) -> Command {
     let mut outer = Command::new("setsid");
     outer.args(["--ctty", "--wait"]).arg(inner.get_program()).args(inner.get_args());
     outer.envs(inner.get_envs().filter_map(|(key, value)| Some((key, value?))));
     if let Some(folder) = inner.get_current_dir() {
         outer.current_dir(folder);
     }
-    outer.stdin(open()?).stdout(open()?).stderr(open()?);
-    Ok(outer)
+    outer
+}
+
+/// Lets bytes through the terminal as they are: no carriage returns are added.
+fn leave_output_alone(terminal: &File) -> Result<()> {
+    let mut settings = tcgetattr(terminal).context("settings of the terminal")?;
+    settings.output_flags.remove(OutputFlags::OPOST);
+    tcsetattr(terminal, SetArg::TCSANOW, &settings).context("set up the terminal")
 }
 
 /// Reaps every orphan, as process 1 must, until the child ends.
@@ -214,6 +231,8 @@ pub(crate) fn become_native(spec: &Path) -> Result<Infallible> {
     make_mounts_private()?;
     crate::ip::batch("ip", &["link set lo up".to_owned()])?;
     fs::write(spec.results.join(BOOTED), "")?;
+    // The command's two outputs are one, as in a guest.
+    dup2_stderr(io::stdout()).context("join the outputs")?;
     let error = spec.command()?.exec();
     Err(error).with_context(|| format!("start {}", spec.command[0]))
 }

@@ -49,26 +49,28 @@ pub fn kill_guests_when_interrupted() -> Result<()> {
     Ok(())
 }
 
-/// Runs a guest to its end and returns its status; nothing if it had to be killed at its limit.
+/// Runs a guest to its end and returns its status; nothing if it had to be killed at its limit. Its output, and the
+/// messages of its kernel, are kept in `log`.
 pub(crate) fn run(
     mut command: Command,
     limit: Duration,
     console: Console,
     log: &Path,
 ) -> Result<Option<ExitStatus>> {
+    let log = File::create(log).with_context(|| format!("create {}", log.display()))?;
     if console == Console::Terminal {
         // Stays in our group: only that may read the terminal.
-        let mut child = command.spawn().context("start the guest")?;
+        let mut child = command.stderr(log).spawn().context("start the guest")?;
         return Ok(Some(child.wait()?));
     }
     let (read, write) = io::pipe()?;
-    command.stdin(Stdio::null()).stdout(write.try_clone()?).stderr(write).process_group(0);
+    command.stdin(Stdio::null()).stdout(write).stderr(log.try_clone()?).process_group(0);
     let child = command.spawn().context("start the guest")?;
     // Its ends of the pipe must go, or reading would never end.
     drop(command);
     let group = i32::try_from(child.id()).context("process id")?;
     locked(&GROUPS).push(group);
-    let copier = copy_console(read, File::create(log)?, console == Console::Shown)?;
+    let copier = copy_console(read, log, console == Console::Shown)?;
     let status = wait(child, group, limit);
     locked(&GROUPS).retain(|g| *g != group);
     // The group is gone, and with it the last writer.

@@ -31,7 +31,8 @@ pub(crate) fn command(
     command.arg("seccomp=on");
     command.args(["rootfstype=hostfs", "rootflags=/", "ro"]);
     command.arg(format!("init={}", lab.display()));
-    command.args(["con=null", "con0=fd:0,fd:1", "quiet", "umid=guest"]);
+    // Terminal 0 is the command's, on our standard input and output; the kernel's own messages go to standard error.
+    command.args(["con=null", "con0=fd:0,fd:1", "con1=null,fd:2", "console=tty1", "quiet", "umid=guest"]);
     // It has no disk; without this it complains about a missing one.
     command.arg("ubd0=/dev/null");
     command.arg(format!("uml_dir={}/", runtime.display()));
