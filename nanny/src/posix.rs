@@ -1,9 +1,9 @@
 //! POSIX extended regular expressions, as old files hold them, in the syntax of the crate `regex`.
 //!
-//! The two agree but for three things that old expressions use: a `[` inside brackets is an ordinary character (`[[]` is
-//! how one writes a bracket where a backslash hung the original), `&` and `~` are too, and so is a `{` that begins no
-//! repetition count (as in `{"status":"ok"}`). Everything else, backslashes included, passes through unchanged and means
-//! what the crate says.
+//! The two agree but for two things that old expressions use. Inside brackets `[`, `&` and `~` are ordinary characters
+//! to POSIX; `[[]` is how one writes a bracket where a backslash hung the original. And a repetition count may lack its
+//! beginning, as in `{,3}`. Everything else, backslashes included, passes through unchanged and means what the crate
+//! says.
 
 /// Rewrites `expression`. What is malformed stays so, for the crate to complain about.
 #[must_use]
@@ -11,34 +11,29 @@ pub fn translate(expression: &str) -> String {
     let mut out = String::with_capacity(expression.len() + 8);
     let mut rest = expression;
     while let Some(first) = rest.chars().next() {
-        let (text, len) = match first {
-            '\\' => pair(rest),
-            '[' => {
-                let len = bracket(rest, &mut out);
-                rest = &rest[len..];
-                continue;
+        let len = match first {
+            '[' => bracket(rest, &mut out),
+            '\\' => copy(rest, pair(rest), &mut out),
+            '{' if rest.starts_with("{,") => {
+                out.push_str("{0,");
+                2
             }
-            '{' if !begins_count(rest) || out.is_empty() => ("\\{", 1),
-            _ => (&rest[..first.len_utf8()], first.len_utf8()),
+            _ => copy(rest, first.len_utf8(), &mut out),
         };
-        out.push_str(text);
         rest = &rest[len..];
     }
     out
 }
 
-/// A backslash and the character after it.
-fn pair(text: &str) -> (&str, usize) {
-    let len = text.chars().take(2).map(char::len_utf8).sum();
-    (&text[..len], len)
+/// Copies the first `len` bytes of `text`, and returns their number.
+fn copy(text: &str, len: usize, out: &mut String) -> usize {
+    out.push_str(&text[..len]);
+    len
 }
 
-/// Whether `text` begins with `{2}`, `{2,}`, `{2,3}` or `{,3}`.
-fn begins_count(text: &str) -> bool {
-    let is_number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
-    let Some((count, _)) = text[1..].split_once('}') else { return false };
-    let (least, most) = count.split_once(',').unwrap_or((count, count));
-    is_number(least) && is_number(most) && !(least.is_empty() && most.is_empty())
+/// Length of a backslash and the character after it.
+fn pair(text: &str) -> usize {
+    text.chars().take(2).map(char::len_utf8).sum()
 }
 
 /// Rewrites the bracket expression at the beginning of `text` into `out`, and returns its length.
@@ -49,21 +44,19 @@ fn bracket(text: &str, out: &mut String) -> usize {
     while let Some(next) = text[at..].chars().next() {
         let rest = &text[at..];
         let class = rest.starts_with("[:").then(|| rest.find(":]")).flatten();
-        let (piece, len) = match (next, class) {
-            ('[', Some(end)) => (&rest[..end + 2], end + 2),
-            ('\\', _) => pair(rest),
-            (']', _) if at == start => ("\\]", 1),
-            (']', _) => {
+        at += match (next, class) {
+            ('[', Some(end)) => copy(rest, end + 2, out),
+            ('\\', _) => copy(rest, pair(rest), out),
+            (']', _) if at > start => {
                 out.push(']');
                 return at + 1;
             }
-            ('[', None) => ("\\[", 1),
-            ('&', _) => ("\\&", 1),
-            ('~', _) => ("\\~", 1),
-            _ => (&rest[..next.len_utf8()], next.len_utf8()),
+            (']' | '[' | '&' | '~', _) => {
+                out.push('\\');
+                copy(rest, 1, out)
+            }
+            _ => copy(rest, next.len_utf8(), out),
         };
-        out.push_str(piece);
-        at += len;
     }
     at
 }
@@ -90,14 +83,13 @@ mod tests {
     }
 
     #[test]
-    fn brackets_and_braces_that_are_ordinary_characters_are_escaped() {
+    fn ordinary_characters_in_brackets_are_escaped() {
         for (posix, ours) in [
             ("[[]OK[]]", r"[\[]OK[\]]"),
             ("[^]x]", r"[^\]x]"),
             ("[a&&b~~c]", r"[a\&\&b\~\~c]"),
-            (r#"{"status":"ok"}"#, r#"\{"status":"ok"}"#),
-            ("{2}", r"\{2}"),
-            ("a{x}b{,}c{", r"a\{x}b\{,}c\{"),
+            ("a{,3}[{,}]", "a{0,3}[{,}]"),
+            (r"[[\]&&", r"[\[\]\&\&"),
             ("[[:alpha:", r"[\[:alpha:"),
             ("(", "("),
             ("\\", "\\"),

@@ -1,5 +1,6 @@
 //! Signals, the director's end, privileges and places to run.
 
+use std::io::{BufRead, BufReader, PipeWriter, Read, Write};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::process::Stdio;
@@ -8,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::Signal;
 
 use super::support::{Nanny, PATIENCE, command, down, eventually, nobody, server, up, wait_for_close};
@@ -35,7 +37,6 @@ fn a_hangup_checks_now_and_skips_re_entry() {
     let healthy = Arc::new(AtomicBool::new(true));
     let state = Arc::clone(&healthy);
     let address = server(move |mut connection| {
-        use std::io::Write;
         let _ = connection.write_all(if state.load(Ordering::SeqCst) { b"yes" } else { b"no!" });
         wait_for_close(&mut connection);
     });
@@ -153,4 +154,41 @@ fn each_transition_is_one_line_of_the_log() {
         line.contains(fields) && line.contains("from=unknown to=down reason=\"connection refused\""),
         "{line}"
     );
+}
+
+#[test]
+fn a_reader_that_does_not_read_delays_nothing_and_gets_its_report_later() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let filled = fill(&writer);
+    let port = nobody().port().to_string();
+    let mut command = command(&["--report", "-n", "-v", "-h", "127.0.0.1", "-p", &port, "-t", "20ms"]);
+    command.stdout(Stdio::from(OwnedFd::from(writer))).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    drop(command);
+    // It goes on probing although its report does not fit.
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+    for _ in 0..5 {
+        log.by_ref().map_while(Result::ok).find(|line| line.contains("probe failed")).unwrap();
+    }
+    let mut reader = BufReader::new(reader);
+    std::io::copy(&mut reader.by_ref().take(filled), &mut std::io::sink()).unwrap();
+    let mut report = String::new();
+    reader.read_line(&mut report).unwrap();
+    assert!(
+        report.starts_with("[inactive] ") && report.ends_with("reason=\"connection refused\"\n"),
+        "{report}"
+    );
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// Writes to a pipe until nothing more fits, and returns how many bytes did.
+fn fill(mut pipe: &PipeWriter) -> u64 {
+    fcntl(pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+    let mut filled = 0;
+    while let Ok(count) = pipe.write(&[b'x'; 4096]) {
+        filled += u64::try_from(count).unwrap();
+    }
+    fcntl(pipe, FcntlArg::F_SETFL(OFlag::empty())).unwrap();
+    filled
 }
