@@ -12,7 +12,9 @@ use std::time::Duration;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::Signal;
 
-use super::support::{Nanny, PATIENCE, command, down, eventually, nobody, server, up, wait_for_close};
+use super::support::{
+    Nanny, PATIENCE, command, down, eventually, is_gone, nobody, server, up, wait_for_close,
+};
 
 #[test]
 fn a_signal_to_end_counts_in_the_middle_of_a_probe() {
@@ -89,6 +91,22 @@ fn a_director_that_is_gone_already_is_the_end() {
     let mut nanny = Nanny::start(command);
     assert_eq!(nanny.end().0.code(), Some(0));
     assert!(!nanny.has_reported());
+}
+
+#[test]
+fn the_end_of_its_director_is_its_own() {
+    let program = env!("CARGO_BIN_EXE_nanny");
+    let script = format!(
+        "export LVS_ROUTER_PARENT=$$; {program} --report -c --nodaemon -h 127.0.0.1 -r 1 -t 1h --lvs & echo $!; wait"
+    );
+    let mut director = std::process::Command::new("/bin/sh");
+    director.args(["-c", &script]).stdin(Stdio::null());
+    let mut director = Nanny::start(director);
+    let lines = [director.report(), director.report()];
+    let pid = lines.iter().find(|line| line.parse::<u32>().is_ok()).unwrap();
+    director.signal(Signal::SIGKILL);
+    director.end();
+    is_gone(pid);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::signal::Signal;
 
-use super::support::{Nanny, down, eventually, up};
+use super::support::{Nanny, down, eventually, is_gone, up};
 
 /// A folder with an executable shell script, removed when the test ends.
 struct Script {
@@ -45,16 +45,6 @@ impl Drop for Script {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.folder);
     }
-}
-
-/// Waits until the process is gone, or a zombie that nobody reaps.
-#[track_caller]
-fn is_gone(pid: &str) {
-    let state = |stat: String| stat.rsplit(')').next().and_then(|rest| rest.trim_start().chars().next());
-    eventually("the process is gone", || match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
-        Ok(stat) => matches!(state(stat), Some('Z' | 'X')).then_some(()),
-        Err(_) => Some(()),
-    });
 }
 
 #[test]

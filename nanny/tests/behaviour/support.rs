@@ -173,3 +173,13 @@ pub(crate) fn wait_for_close(connection: &mut TcpStream) {
 pub(crate) fn nobody() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
+
+/// Waits until the process is gone, or a zombie that nobody reaps.
+#[track_caller]
+pub(crate) fn is_gone(pid: &str) {
+    let state = |stat: String| stat.rsplit(')').next().and_then(|rest| rest.trim_start().chars().next());
+    eventually("the process is gone", || match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
+        Ok(stat) => matches!(state(stat), Some('Z' | 'X')).then_some(()),
+        Err(_) => Some(()),
+    });
+}
