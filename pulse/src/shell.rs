@@ -81,6 +81,14 @@ enum Work {
     Takeover(takeover::Action),
 }
 
+/// A child that was started, until it has been reaped and all that it wrote has been read.
+#[derive(Debug, Clone, Copy)]
+struct Started {
+    purpose: Purpose,
+    reaped: bool,
+    read: bool,
+}
+
 /// What a child was started for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {
@@ -111,7 +119,7 @@ struct Shell {
     sync: Option<ConnectionSync>,
     children: Children,
     lines: LineReader,
-    purposes: HashMap<u64, Purpose>,
+    started: HashMap<u64, Started>,
     last_token: u64,
     work: VecDeque<Work>,
     now: Mono,
@@ -144,7 +152,7 @@ impl Shell {
             sync: sync.context("cannot start the synchronisation thread")?,
             children: Children::default(),
             lines: LineReader::start(to.clone(), Event::Line).context("cannot read from children")?,
-            purposes: HashMap::new(),
+            started: HashMap::new(),
             last_token: 0,
             work: VecDeque::new(),
             now,
@@ -221,7 +229,7 @@ impl Shell {
                 self.advance(Mono::now());
                 self.handle_line(token, &line);
             }
-            Event::Line(_, lines::Event::End) => {}
+            Event::Line(token, lines::Event::End) => self.forget(token, |child| child.read = true),
         }
     }
 
@@ -244,7 +252,7 @@ impl Shell {
     }
 
     fn handle_line(&mut self, token: u64, line: &str) {
-        match self.purposes.get(&token) {
+        match self.started.get(&token).map(|child| child.purpose) {
             Some(Purpose::Lvs) if line == READY => self.take(takeover::Input::LvsReady),
             Some(Purpose::Command(name)) => tracing::info!(command = name, output = line, "command wrote"),
             Some(purpose) => tracing::debug!(?purpose, line, "child wrote"),
@@ -253,12 +261,24 @@ impl Shell {
     }
 
     fn child_ended(&mut self, token: u64, exit: Exit) {
-        match self.purposes.remove(&token) {
+        let purpose = self.started.get(&token).map(|child| child.purpose);
+        self.forget(token, |child| child.reaped = true);
+        match purpose {
             Some(Purpose::Lvs) => self.take(takeover::Input::LvsExited(exit)),
             Some(Purpose::Announcer) if exit.is(0) => {}
             Some(Purpose::Announcer) => tracing::warn!(%exit, "send_arp failed"),
             Some(Purpose::Command(name)) => tracing::info!(command = name, %exit, "command ended"),
             None => {}
+        }
+    }
+
+    /// Notes what is over of a child, and forgets it when all of it is.
+    fn forget(&mut self, token: u64, note: impl FnOnce(&mut Started)) {
+        if let Some(child) = self.started.get_mut(&token) {
+            note(child);
+            if child.reaped && child.read {
+                self.started.remove(&token);
+            }
         }
     }
 
@@ -422,7 +442,8 @@ impl Shell {
         let Some((interfaces, present)) = self.read_kernel() else { return };
         let (changes, problems) = vip::hold(&wanted, &interfaces, &present);
         let added = self.apply(&changes, problems);
-        let announced = self.purposes.values().any(|purpose| *purpose == Purpose::Announcer);
+        let announced =
+            self.started.values().any(|child| child.purpose == Purpose::Announcer && !child.reaped);
         if announced && !added.is_empty() {
             let lost: Vec<_> = wanted.into_iter().filter(|vip| added.contains(&vip.address)).collect();
             tracing::warn!(count = lost.len(), "addresses had been taken away behind our back");
@@ -577,7 +598,7 @@ impl Shell {
 
     fn next_token(&mut self, purpose: Purpose) -> u64 {
         self.last_token += 1;
-        self.purposes.insert(self.last_token, purpose);
+        self.started.insert(self.last_token, Started { purpose, reaped: false, read: false });
         self.last_token
     }
 
@@ -585,14 +606,14 @@ impl Shell {
     fn watch(&mut self, token: u64, output: std::io::Result<std::os::fd::OwnedFd>) -> std::io::Result<()> {
         let result = output.and_then(|output| self.lines.add(token, output));
         if result.is_err() && self.children.pid(token).is_none() {
-            self.purposes.remove(&token);
+            self.started.remove(&token);
         }
         result
     }
 
     /// Sends `signal` to every child with this purpose.
     fn signal(&self, purpose: Purpose, signal: Signal) {
-        for (token, _) in self.purposes.iter().filter(|(_, p)| **p == purpose) {
+        for (token, _) in self.started.iter().filter(|(_, child)| child.purpose == purpose) {
             self.children.signal(*token, signal);
         }
     }
