@@ -49,7 +49,9 @@ pub fn wanted(config: &Config, standing: impl Fn(&ServerKey) -> Standing) -> Wan
     Wanted { services }
 }
 
-fn wanted_service(
+/// Computes one service of the table, as [`wanted`] does.
+#[must_use]
+pub fn wanted_service(
     virtual_server: &VirtualServer,
     standing: impl Fn(&ServerKey) -> Standing,
 ) -> WantedService {

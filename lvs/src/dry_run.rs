@@ -1,6 +1,6 @@
 //! `lvs -t`: what serving a file would do, as lines for a shell. Pure; nothing is started or changed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use ipvsadm::{Request, Table};
@@ -21,9 +21,9 @@ pub fn render(config: &Config, monitors: &MonitorSettings, table: Option<&Table>
         text.push_str("# The kernel's table cannot be read; the lines are for an empty one.\n");
     }
     let mut table = table.cloned().unwrap_or_default();
-    let kept: BTreeSet<ServerKey> =
+    let kept: BTreeMap<ServerKey, u32> =
         config.active_virtual_servers().flat_map(|v| rows_kept(v, &table)).collect();
-    let at_once = wanted(config, |key| if kept.contains(key) { Standing::Kept(1) } else { Standing::Out });
+    let at_once = wanted(config, |key| kept.get(key).map_or(Standing::Out, |weight| Standing::Kept(*weight)));
     section(&mut text, "At once:", &plan_and_accept(&at_once, &mut table));
     let checked = wanted(config, |_| Standing::Serving(None));
     section(
@@ -42,14 +42,14 @@ pub fn render(config: &Config, monitors: &MonitorSettings, table: Option<&Table>
     text
 }
 
-/// The servers whose row is in the table already; they keep it until their first check.
-fn rows_kept(virtual_server: &VirtualServer, table: &Table) -> Vec<ServerKey> {
+/// The servers whose row is in the table already, with its weight; they keep it until their first check.
+fn rows_kept(virtual_server: &VirtualServer, table: &Table) -> Vec<(ServerKey, u32)> {
     let Some(entry) = table.find(&service_id(virtual_server)) else { return Vec::new() };
-    let has_row = |address, port| entry.find(&destination_id(virtual_server, address, port)).is_some();
+    let row = |address, port| entry.find(&destination_id(virtual_server, address, port));
     virtual_server
         .active_servers()
-        .filter(|server| has_row(server.address, server.port))
-        .map(|server| ServerKey::of(virtual_server, server))
+        .filter_map(|server| Some((server, row(server.address, server.port)?)))
+        .map(|(server, row)| (ServerKey::of(virtual_server, server), row.destination.weight))
         .collect()
 }
 

@@ -12,6 +12,7 @@
 //! | [`reconciler`] | when to read the table, what to send, what to try again |
 //! | [`supervisor`] | when a monitor is started, restarted, stopped, given up |
 //! | [`nanny_args`] | a monitor's command line |
+//! | [`scope`] | which services a change is about |
 //! | [`identity`] | which row of the kernel is which server of the file |
 //! | [`args`], [`dry_run`], [`status_view`] | what the command line means and how answers look |
 //!
@@ -41,6 +42,7 @@ pub mod kernel;
 pub mod nanny_args;
 pub mod plan;
 pub mod reconciler;
+pub mod scope;
 pub mod shell;
 pub mod start;
 pub mod status_view;

@@ -12,9 +12,10 @@ use ipvsadm::{Errno, KernelError, Request, ServiceId, Table, Timeouts};
 
 use crate::action::Action;
 use crate::backoff::Backoff;
-use crate::desired::Wanted;
+use crate::desired::{Wanted, WantedService};
 use crate::event::Event;
 use crate::plan::{accept, plan};
+use crate::scope::{Scope, service_of};
 
 /// Time between two readings of the table.
 pub const READ_INTERVAL: Duration = Duration::from_secs(1);
@@ -58,8 +59,8 @@ pub struct Reconciler {
     believed: Option<Table>,
     call: Call,
     read_due: Mono,
-    /// Something changed since the last plan.
-    unplanned: bool,
+    /// What may have changed since the last plan.
+    unplanned: Scope,
     /// The table equals `wanted`, but for what is refused.
     settled: bool,
     refused: HashMap<Request, Refusal>,
@@ -81,7 +82,7 @@ impl Reconciler {
             believed: None,
             call: Call::None,
             read_due: now,
-            unplanned: true,
+            unplanned: Scope::All,
             settled: false,
             refused: HashMap::new(),
             retry_due: None,
@@ -95,7 +96,18 @@ impl Reconciler {
         self.owned.extend(wanted.services.iter().map(|service| service.service.id));
         if self.wanted != wanted {
             self.wanted = wanted;
-            self.unplanned = true;
+            self.unplanned = Scope::All;
+            self.settled = false;
+        }
+    }
+
+    /// From now on this is wanted of one of the services that are wanted already.
+    pub fn want_service(&mut self, service: WantedService) {
+        let id = service.service.id;
+        let known = self.wanted.services.iter_mut().find(|known| known.service.id == id);
+        if let Some(known) = known.filter(|known| **known != service) {
+            *known = service;
+            self.unplanned.add(id);
             self.settled = false;
         }
     }
@@ -103,7 +115,8 @@ impl Reconciler {
     /// Sets the kernel's connection timeouts with the next batch.
     pub fn set_timeouts(&mut self, timeouts: Timeouts) {
         self.timeouts = Some(timeouts);
-        self.unplanned = true;
+        self.unplanned = Scope::All;
+        self.settled = false;
     }
 
     /// What is wanted.
@@ -152,7 +165,7 @@ impl Reconciler {
         if let Some(before) = self.believed.replace(table) {
             actions.extend(self.drift(&before));
         }
-        self.unplanned = true;
+        self.unplanned = Scope::All;
         actions
     }
 
@@ -179,7 +192,7 @@ impl Reconciler {
         let Call::Applying(requests) = std::mem::replace(&mut self.call, Call::None) else {
             return Vec::new();
         };
-        self.unplanned = true;
+        requests.iter().filter_map(service_of).for_each(|id| self.unplanned.add(id));
         let outcomes = match result {
             Ok(outcomes) => outcomes,
             Err(reason) => {
@@ -256,11 +269,13 @@ impl Reconciler {
             self.call = Call::Reading;
             return vec![Action::ReadTable];
         }
-        if !self.unplanned && self.retry_due.is_none_or(|due| now < due) {
+        if self.retry_due.is_some_and(|due| due <= now) {
+            self.unplanned = Scope::All;
+        }
+        if self.unplanned.is_empty() && self.settled {
             return Vec::new();
         }
         let (requests, mut actions) = self.next_batch(now);
-        self.unplanned = false;
         self.settled = requests.is_empty();
         if !requests.is_empty() {
             self.call = Call::Applying(requests.clone());
@@ -272,13 +287,23 @@ impl Reconciler {
     /// What is missing in the kernel, less what it refuses for the time being and what depends on that.
     fn next_batch(&mut self, now: Mono) -> (Vec<Request>, Vec<Action>) {
         let Some(table) = &self.believed else { return Default::default() };
-        let missing = plan(&self.wanted, table, &self.owned);
+        let scope = std::mem::take(&mut self.unplanned);
+        let missing = match &scope {
+            Scope::All => plan(&self.wanted, table, &self.owned),
+            Scope::Services(ids) => {
+                let concerned = |service: &&WantedService| scope.contains(&service.service.id);
+                let services = self.wanted.services.iter().filter(concerned).cloned().collect();
+                plan(&Wanted { services }, table, &self.owned.intersection(ids).copied().collect())
+            }
+        };
         let mut missing: Vec<Request> =
             self.timeouts.map(Request::SetTimeouts).into_iter().chain(missing).collect();
-        self.owned.retain(|id| {
-            table.find(id).is_some() || self.wanted.services.iter().any(|service| service.service.id == *id)
-        });
-        let actions = self.forget_what_is_not_missing(&missing);
+        if scope == Scope::All {
+            let named: BTreeSet<ServiceId> = self.wanted.services.iter().map(|s| s.service.id).collect();
+            let existing: BTreeSet<ServiceId> = table.services.iter().map(|s| s.service.id).collect();
+            self.owned.retain(|id| existing.contains(id) || named.contains(id));
+        }
+        let actions = self.forget_what_is_not_missing(&missing, &scope);
         let held = |request: &Request| self.refused.get(request).is_some_and(|refusal| now < refusal.due);
         let no_service: BTreeSet<ServiceId> = missing
             .iter()
@@ -295,14 +320,17 @@ impl Reconciler {
         (missing, actions)
     }
 
-    /// Drops what was refused and is not wanted any more.
-    fn forget_what_is_not_missing(&mut self, missing: &[Request]) -> Vec<Action> {
+    /// Drops what was refused and, as far as `missing` tells about its service, is not wanted any more.
+    fn forget_what_is_not_missing(&mut self, missing: &[Request], scope: &Scope) -> Vec<Action> {
         if self.refused.is_empty() && self.raced.is_empty() {
             return Vec::new();
         }
         let missing: HashSet<&Request> = missing.iter().collect();
-        self.raced.retain(|request| missing.contains(request));
-        let over = self.refused.extract_if(|request, _| !missing.contains(request));
+        let is_over = |request: &Request| {
+            service_of(request).is_none_or(|id| scope.contains(&id)) && !missing.contains(request)
+        };
+        self.raced.retain(|request| !is_over(request));
+        let over = self.refused.extract_if(|request, _| is_over(request));
         over.map(|(request, _)| Action::Log(Event::NoLongerRefused(request))).collect()
     }
 

@@ -32,12 +32,13 @@ use lvs_ipc::report::Report;
 use lvs_ipc::status::Health;
 
 use crate::action::{Action, Input};
-use crate::desired::{Wanted, wanted};
+use crate::desired::{Wanted, wanted, wanted_service};
 use crate::event::Event;
 use crate::health::{ServerHealth, Standing};
-use crate::identity::{ServerKey, destination_id};
+use crate::identity::{ServerKey, destination_id, service_id};
 use crate::nanny_args::MonitorSettings;
 use crate::reconciler::Reconciler;
+use crate::scope::Scope;
 use crate::supervisor::Supervisor;
 
 pub use status::WallClock;
@@ -96,8 +97,8 @@ pub struct Engine {
     ready: bool,
     /// When the time to stop is over.
     stop_by: Option<Mono>,
-    /// What is wanted may have changed since it was last computed.
-    stale: bool,
+    /// Services of which something else may be wanted than was last computed.
+    stale: Scope,
     unpublished: bool,
     publish_due: Mono,
 }
@@ -117,7 +118,7 @@ impl Engine {
             table: Verdict { good: false, ..good("the kernel's table has not been read yet") },
             ready: false,
             stop_by: None,
-            stale: true,
+            stale: Scope::All,
             unpublished: true,
             publish_due: now,
         };
@@ -181,15 +182,13 @@ impl Engine {
             }
             Err(error) => return vec![Action::Log(Event::NoReport { key, reason: error.to_string() })],
         };
-        self.stale = true;
+        self.stale.add(key.service);
         self.unpublished |= event.is_some();
         event.map(Action::Log).into_iter().collect()
     }
 
     fn tick(&mut self, now: Mono) -> Vec<Action> {
-        if std::mem::take(&mut self.stale) {
-            self.reconciler.want(self.compute());
-        }
+        self.say_what_is_wanted();
         let mut actions = self.reconciler.tick(now);
         if actions.is_empty() {
             // Starting programs takes long; the table comes first, and its answer brings the next tick.
@@ -217,13 +216,20 @@ impl Engine {
         actions
     }
 
-    fn compute(&self) -> Wanted {
-        if self.stop_by.is_some() {
-            return Wanted::default();
+    fn say_what_is_wanted(&mut self) {
+        let standing =
+            |key: &ServerKey| self.servers.get(key).map_or(Standing::Out, |server| server.health.standing());
+        match std::mem::take(&mut self.stale) {
+            Scope::All if self.stop_by.is_some() => self.reconciler.want(Wanted::default()),
+            Scope::All => self.reconciler.want(wanted(&self.config, standing)),
+            Scope::Services(ids) => {
+                for virtual_server in self.config.active_virtual_servers() {
+                    if ids.contains(&service_id(virtual_server)) {
+                        self.reconciler.want_service(wanted_service(virtual_server, standing));
+                    }
+                }
+            }
         }
-        wanted(&self.config, |key| {
-            self.servers.get(key).map_or(Standing::Out, |server| server.health.standing())
-        })
     }
 
     /// Lets servers that nobody has checked yet keep the rows that the table has for them. Says what was found
@@ -232,7 +238,7 @@ impl Engine {
         let table = self.reconciler.believed()?;
         let (mut services, mut servers) = (0, 0);
         for virtual_server in self.config.active_virtual_servers() {
-            let entry = table.find(&crate::identity::service_id(virtual_server));
+            let entry = table.find(&service_id(virtual_server));
             services += usize::from(entry.is_some());
             for server in virtual_server.active_servers() {
                 let id = destination_id(virtual_server, server.address, server.port);
@@ -243,7 +249,7 @@ impl Engine {
                 }
             }
         }
-        self.stale = true;
+        self.stale = Scope::All;
         (services > 0).then_some(Action::Log(Event::Adopted { services, servers }))
     }
 
@@ -252,7 +258,7 @@ impl Engine {
             return Vec::new();
         }
         self.stop_by = Some(now + STOP_LIMIT);
-        self.stale = true;
+        self.stale = Scope::All;
         let services = self.reconciler.wanted().services.len();
         let mut actions = vec![Action::Log(Event::Stopping { services })];
         actions.extend(self.supervisor.want(now, Vec::new()).0);

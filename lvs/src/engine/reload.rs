@@ -15,6 +15,7 @@ use crate::event::Event;
 use crate::health::ServerHealth;
 use crate::identity::ServerKey;
 use crate::nanny_args::MonitorCommand;
+use crate::scope::Scope;
 
 impl Engine {
     /// Makes the first configuration, which is in `self` already, the one in force.
@@ -38,7 +39,7 @@ impl Engine {
         self.forget_weights_of(&old_config);
         // The table was read within the last second; a row that is there already need not wait for a check.
         let _ = self.adopt();
-        self.stale = true;
+        self.stale = Scope::All;
         self.reload.update(now, true, "read again".into());
         self.ask_for_timeouts(Some(&old_config));
         let commands = self.commands();

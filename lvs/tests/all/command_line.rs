@@ -124,10 +124,12 @@ fn a_dry_run_prints_requests_and_monitors() {
     let mut director = Director::new(&config);
     director.tick(0);
     director.report(1, 1, None);
+    director.weight(2, 1, 9);
     assert_eq!(
         render(&config, &monitor_settings(), Some(&director.fake.table())),
         format!(
-            "# At once:\n# nothing\n# When every real server has passed its check:\n# nothing\n# Monitors:\n{monitor}\n"
+            "# At once:\n# nothing\n# When every real server has passed its check:\n\
+             ipvsadm -e -t 10.1.0.100:80 -r 10.2.0.11:80 -m -w 1\n# Monitors:\n{monitor}\n"
         )
     );
 }

@@ -1,0 +1,142 @@
+//! The shell with real processes, signals and files, over a kernel in memory. One test, because signals and ended
+//! children belong to the whole process.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::fs;
+use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use daemonkit::clock::Mono;
+use daemonkit::status_socket::StatusSocket;
+use ipvsadm::fake::{FakeKernel, FakeTransport};
+use ipvsadm::{Ipvs, KernelError, Request, Table};
+use lvs::engine::{Engine, Settings};
+use lvs::kernel::Kernel;
+use lvs::nanny_args::MonitorSettings;
+use lvs::shell::Shell;
+use lvs_ipc::status::LvsStatus;
+use nix::sys::signal::{Signal, raise};
+
+const CONFIG: &str = "
+primary = 192.0.2.1
+virtual web {
+active = 1
+address = 192.0.2.80 eth0
+scheduler = wrr
+server one {
+address = 10.0.0.1
+active = 1
+weight = 3
+}
+}
+";
+
+/// Says what stands in the file `health` beside it, whenever that changes; ends well when asked to.
+const MONITOR: &str = "#!/bin/sh
+trap 'echo gone >> $0.log; exit 0' TERM
+while :; do
+    now=$(cat $0.health)
+    [ \"$now\" = \"$said\" ] || echo \"$now rs=10.0.0.1:80 took_ms=1 reason=\\\"told so\\\"\"
+    said=$now
+    sleep 0.02
+done
+";
+
+struct InMemory(Ipvs<FakeTransport>);
+
+impl Kernel for InMemory {
+    fn table(&mut self) -> Result<Table, String> {
+        self.0.table().map_err(|error| error.to_string())
+    }
+
+    fn apply(&mut self, requests: &[Request]) -> Result<Vec<Result<(), KernelError>>, String> {
+        self.0.apply(requests).map_err(|error| error.to_string())
+    }
+}
+
+/// Waits until `condition` holds.
+#[track_caller]
+fn eventually(what: &str, condition: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(started.elapsed() < Duration::from_secs(20), "not within 20 s: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn weight(kernel: &FakeKernel) -> Option<u32> {
+    let table = kernel.table();
+    table.services.first()?.destinations.first().map(|row| row.destination.weight)
+}
+
+fn status(socket: &Path) -> LvsStatus {
+    let mut text = String::new();
+    UnixStream::connect(socket).unwrap().read_to_string(&mut text).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+fn executable(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Serves until told to end.
+fn serve(kernel: &FakeKernel, folder: &Path, config_path: PathBuf, monitor: PathBuf) -> u8 {
+    let config = lvs::configuration::load(&config_path).unwrap().config;
+    let monitors = MonitorSettings { nanny: monitor, verbose: false };
+    let engine = Engine::new(Mono::now(), Settings { config_path: config_path.clone(), monitors }, config);
+    let socket = StatusSocket::listen(&folder.join("lvs.sock"), 0o640).unwrap();
+    let kernel = InMemory(Ipvs::with_transport(kernel.connect()).unwrap());
+    Shell::start(engine, kernel, socket, config_path).unwrap().run()
+}
+
+#[test]
+fn reports_reloads_and_signals_reach_the_kernel() {
+    let folder = std::env::temp_dir().join(format!("lvs-shell-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let (config_path, monitor) = (folder.join("lvs.cf"), folder.join("monitor"));
+    let (health, log) = (folder.join("monitor.health"), folder.join("monitor.log"));
+    fs::write(&config_path, CONFIG).unwrap();
+    fs::write(&health, "[ active ]").unwrap();
+    executable(&monitor, MONITOR);
+    let kernel = FakeKernel::new();
+    let serving = {
+        let (kernel, folder, config_path) = (kernel.clone(), folder.clone(), config_path.clone());
+        std::thread::spawn(move || serve(&kernel, &folder, config_path, monitor))
+    };
+
+    eventually("the server serves", || weight(&kernel) == Some(3));
+    fs::write(&health, "[inactive]").unwrap();
+    eventually("the server is out", || weight(&kernel).is_none());
+    fs::write(&health, "[ active ]").unwrap();
+    eventually("the server is back", || weight(&kernel) == Some(3));
+
+    fs::write(&config_path, "nonsense").unwrap();
+    raise(Signal::SIGHUP).unwrap();
+    let socket = folder.join("lvs.sock");
+    eventually("the bad file is told", || !status(&socket).reload.state);
+    assert!(status(&socket).reload.reason.contains("lvs.cf:1:1: error: "));
+    assert_eq!(weight(&kernel), Some(3));
+
+    fs::write(&config_path, CONFIG.replace("weight = 3", "weight = 9")).unwrap();
+    for _ in 0..20 {
+        raise(Signal::SIGHUP).unwrap();
+    }
+    eventually("the new weight", || weight(&kernel) == Some(9));
+    eventually("the good file is told", || status(&socket).reload.state);
+    assert!(!log.exists(), "the monitor was left alone");
+
+    kernel.set_table(Table::default());
+    eventually("the table is repaired", || weight(&kernel) == Some(9));
+
+    raise(Signal::SIGTERM).unwrap();
+    assert_eq!(serving.join().unwrap(), 0);
+    assert_eq!(kernel.table(), Table::default());
+    assert_eq!(fs::read_to_string(&log).unwrap(), "gone\n", "one monitor, asked to end");
+    assert!(!socket.exists());
+    fs::remove_dir_all(folder).unwrap();
+}
