@@ -33,8 +33,9 @@ pub(crate) fn command(
     command.arg(format!("init={}", lab.display()));
     // Terminal 0 is the command's, on our standard input and output; the kernel's own messages go to standard error.
     command.args(["con=null", "con0=fd:0,fd:1", "con1=null,fd:2", "console=tty1", "quiet", "umid=guest"]);
-    // It has no disk; without this it complains about a missing one.
-    command.arg("ubd0=/dev/null");
+    // It has no disk; without this it complains about a missing one. Shared (`s`), or else it locks the host's
+    // /dev/null, and every other guest of the machine dies of that.
+    command.arg("ubd0rs=/dev/null");
     command.arg(format!("uml_dir={}/", runtime.display()));
     command.args(["--", "first-process"]).arg(spec);
     // The guest's memory is a file: in memory where there is room, else beside the results.
