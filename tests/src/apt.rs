@@ -188,7 +188,9 @@ impl Apt {
         }
         let text = String::from_utf8_lossy(&output.stdout);
         let added = text.lines().filter_map(|line| line.strip_prefix("Inst ")?.split_whitespace().next());
-        Ok(added.map(str::to_owned).collect())
+        let added: Vec<String> = added.map(str::to_owned).collect();
+        // Nothing is added where the package counts as installed although its program is gone.
+        Ok(if added.is_empty() { vec![package.to_owned()] } else { added })
     }
 
     fn apt_get(&self) -> Command {

@@ -69,17 +69,23 @@ pub fn lab_kernel() -> Result<LabKernel> {
         "User Mode Linux exists for x86-64 only, this is {}: use a kernel with IPVS and root",
         env::consts::ARCH
     );
+    let tools = tools()?;
     let lab = paths::lab_folder()?;
-    let lock = fs::File::create(lab.join("fetch.lock"))?;
-    let _lock = Flock::lock(lock, FlockArg::LockExclusive)
-        .map_err(|(_, error)| anyhow!("lock {}: {error}", lab.display()))?;
-    let tools = tools(&lab)?;
+    let _lock = lock(&lab)?;
     let folder = lab.join("kernel");
     if !is_complete(&folder) {
         prepare_kernel(&lab, &folder, tools.as_deref())?;
     }
     let (version, modules) = module_tree(&folder)?;
     Ok(LabKernel { version, linux: folder.join("linux"), modules, tools })
+}
+
+/// One process at a time fills the cache.
+fn lock(lab: &Path) -> Result<Flock<fs::File>> {
+    let file =
+        fs::File::create(lab.join("fetch.lock")).with_context(|| format!("write in {}", lab.display()))?;
+    Flock::lock(file, FlockArg::LockExclusive)
+        .map_err(|(_, error)| anyhow!("lock {}: {error}", lab.display()))
 }
 
 fn is_complete(folder: &Path) -> bool {
@@ -172,18 +178,23 @@ fn module_tree(kernel: &Path) -> Result<(String, PathBuf)> {
     }
 }
 
-/// A folder of the tools that the machine lacks; nothing if it lacks none.
-fn tools(lab: &Path) -> Result<Option<PathBuf>> {
+/// A folder of the tools that the machine lacks, fetched where needed; nothing if it lacks none.
+///
+/// # Errors
+/// When they cannot be fetched; says what to install instead.
+pub fn tools() -> Result<Option<PathBuf>> {
     let missing: Vec<(&str, &str)> =
         TOOLS.into_iter().filter(|(program, _)| paths::find_in_path(program).is_none()).collect();
     if missing.is_empty() {
         return Ok(None);
     }
+    let lab = paths::lab_folder()?;
+    let _lock = lock(&lab)?;
     let folder = lab.join("tools");
     let has_all = || missing.iter().all(|(program, _)| folder.join(WRAPPERS).join(program).is_file());
     if !(is_complete(&folder) && has_all()) {
         let fetched =
-            apt::machines_archive().and_then(|archive| fetch_tools(lab, &folder, &archive, &missing));
+            apt::machines_archive().and_then(|archive| fetch_tools(&lab, &folder, &archive, &missing));
         fetched.with_context(|| {
             let mut packages: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
             packages.dedup();

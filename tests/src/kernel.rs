@@ -28,7 +28,10 @@ const FORCE: &str = "LVS_LAB_KERNEL";
 #[derive(Debug, Clone)]
 pub enum Kernel {
     /// The running one.
-    Native,
+    Native {
+        /// A folder of tools that the machine lacks, if any.
+        tools: Option<PathBuf>,
+    },
     /// User Mode Linux, fetched.
     Uml(LabKernel),
 }
@@ -103,16 +106,17 @@ impl Kernel {
     pub fn choose(option: Option<&str>) -> Result<Self> {
         let forced = option.map(str::to_owned).or_else(|| env::var(FORCE).ok());
         let native = native_is_possible();
+        let ours = || fetch::tools().map(|tools| Self::Native { tools });
         let (kernel, why) = match (forced.as_deref(), native) {
-            (None | Some("auto"), Ok(())) => (Self::Native, "it has IPVS and this is root".to_owned()),
+            (None | Some("auto"), Ok(())) => (ours()?, "it has IPVS and this is root".to_owned()),
             (None | Some("auto"), Err(why)) => (Self::Uml(fetch::lab_kernel()?), why),
-            (Some("native"), Ok(())) => (Self::Native, "asked for".to_owned()),
+            (Some("native"), Ok(())) => (ours()?, "asked for".to_owned()),
             (Some("native"), Err(why)) => bail!("the running kernel cannot be used: {why}"),
             (Some("uml"), _) => (Self::Uml(fetch::lab_kernel()?), "asked for".to_owned()),
             (Some(other), _) => bail!("kernel {other:?} is neither `native`, `uml` nor `auto`"),
         };
         match &kernel {
-            Self::Native => println!("kernel: the running one ({why})"),
+            Self::Native { .. } => println!("kernel: the running one ({why})"),
             Self::Uml(lab) => println!("kernel: User Mode Linux {} ({why})", lab.version),
         }
         Ok(kernel)
@@ -129,7 +133,7 @@ impl Kernel {
         fs::create_dir_all(&task.results).with_context(|| format!("create {}", task.results.display()))?;
         let results = task.results.canonicalize()?;
         let (modules, tools) = match self {
-            Self::Native => (None, None),
+            Self::Native { tools } => (None, tools.clone()),
             Self::Uml(lab) => (Some(lab.modules.clone()), lab.tools.clone()),
         };
         let mut env = vec![
@@ -153,7 +157,7 @@ impl Kernel {
         fs::write(&spec_path, serde_json::to_vec_pretty(&spec)?)?;
         let lab = paths::lab_executable()?;
         let command = match self {
-            Self::Native => {
+            Self::Native { .. } => {
                 let mut command = Command::new(lab);
                 command.arg("become-native").arg(&spec_path);
                 command
@@ -161,7 +165,7 @@ impl Kernel {
             Self::Uml(kernel) => uml::command(kernel, &lab, &spec_path, &results, task.memory_mib)?,
         };
         let end = supervise(command, task, &results)?;
-        Ok(outcome(&end, &results, matches!(self, Self::Native)))
+        Ok(outcome(&end, &results, matches!(self, Self::Native { .. })))
     }
 }
 

@@ -19,12 +19,15 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use nix::{
     mount::{MsFlags, mount},
     sched::{CloneFlags, setns, unshare},
+    unistd::{chroot, fchdir},
 };
 
 /// A network and a mount namespace.
 pub(crate) struct Namespaces {
     net: File,
     mount: File,
+    /// The root folder inside; entering alone would lead to the machine's root, also from within a chroot.
+    root: File,
 }
 
 impl Namespaces {
@@ -37,12 +40,14 @@ impl Namespaces {
             make_mounts_private()?;
             mount_fresh("tmpfs", Path::new("/run"))?;
             mount_fresh("sysfs", Path::new("/sys"))?;
+            let mut covered = Vec::new();
             for folder in private {
-                private_folder(folder)?;
+                private_folder(folder, &mut covered)?;
             }
             Ok(Self {
                 net: File::open("/proc/thread-self/ns/net")?,
                 mount: File::open("/proc/thread-self/ns/mnt")?,
+                root: File::open("/")?,
             })
         })?
     }
@@ -52,7 +57,9 @@ impl Namespaces {
         // A mount namespace can only be entered by a thread with a current folder of its own.
         unshare(CloneFlags::CLONE_FS).context("unshare the thread's current folder")?;
         setns(&self.mount, CloneFlags::CLONE_NEWNS).context("enter the mount namespace")?;
-        setns(&self.net, CloneFlags::CLONE_NEWNET).context("enter the network namespace")
+        setns(&self.net, CloneFlags::CLONE_NEWNET).context("enter the network namespace")?;
+        fchdir(&self.root).context("go to the root folder")?;
+        chroot(".").context("make it the root folder")
     }
 
     /// Runs `work` inside, on a thread made for it, and waits for it.
@@ -122,12 +129,15 @@ pub(crate) fn mount_fresh(kind: &str, folder: &Path) -> Result<()> {
 }
 
 /// Puts an empty folder of this mount namespace at `folder`, also where the machine has none: then its nearest
-/// existing parent is covered by an overlay, so that nothing is ever created on the machine itself.
-fn private_folder(folder: &Path) -> Result<()> {
+/// existing parent is covered by an overlay, once, so that nothing is ever created on the machine itself.
+fn private_folder(folder: &Path, covered: &mut Vec<PathBuf>) -> Result<()> {
     if !folder.is_dir() {
         let parent = folder.ancestors().skip(1).find(|a| a.is_dir()).ok_or_else(|| anyhow!("no parent"))?;
-        ensure!(parent != Path::new("/"), "{} has no existing parent folder", folder.display());
-        overlay(parent)?;
+        if !covered.iter().any(|above| parent.starts_with(above)) {
+            ensure!(parent != Path::new("/"), "{} has no existing parent folder", folder.display());
+            overlay(parent)?;
+            covered.push(parent.to_owned());
+        }
         fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
     }
     mount_fresh("tmpfs", folder)
