@@ -168,7 +168,7 @@ fn invalid_daemon(daemon: &SyncDaemon) -> String {
 impl fmt::Display for KernelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { request, errno, extended } = self;
-        write!(f, "ipvsadm {request}: {} ({errno:?}){}", self.reason(), Extended(extended.as_deref()))
+        write!(f, "{request}: {} ({errno:?}){}", self.reason(), Extended(extended.as_deref()))
     }
 }
 

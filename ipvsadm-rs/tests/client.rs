@@ -65,7 +65,7 @@ fn a_refused_request_does_not_keep_its_neighbours_from_being_carried_out() {
     let requests = [add_web(), add("10.2.0.11:80"), add("10.2.0.12:80")];
     assert_eq!(
         refused(&kernel, &requests),
-        ["ipvsadm -a -t 10.1.0.100:80 -r 10.2.0.11:80 -m -w 1: the kernel is out of memory (ENOMEM); \
+        ["-a -t 10.1.0.100:80 -r 10.2.0.11:80 -m -w 1: the kernel is out of memory (ENOMEM); \
          the kernel says: no more real servers today"]
     );
     assert_eq!(kernel.table().services[0].destinations.len(), 1);

@@ -564,9 +564,7 @@ fn scheduler_flags(words: &str, scheduler: Scheduler) -> Parsed<ServiceFlags> {
         match place.and_then(|place| bits.get(place)) {
             Some(bit) => flags |= *bit,
             None => {
-                let mut known: Vec<&str> = own.iter().chain(&plain).copied().collect();
-                known.dedup();
-                let known = known.join(", ");
+                let known = own.join(", ");
                 return Err(ArgsError::wrong(format!("-b `{word}`: the flags of {scheduler} are {known}")));
             }
         }
