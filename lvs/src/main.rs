@@ -23,7 +23,7 @@ fn main() -> ExitCode {
             return check::check(&file.unwrap_or_else(configuration::default_file)).into();
         }
         Command::Status { json, run_dir } => ask::status(&run_dir, json).map(|text| print(&text)),
-        Command::DryRun(run) => start::dry_run(run).map(|text| print(&text)),
+        Command::DryRun(run) => start::dry_run(&run).map(|text| print(&text)),
         Command::Run(run) => start::run(run),
     };
     result.unwrap_or_else(|error| {

@@ -3,11 +3,12 @@
 //!
 //! ```text
 //! MONITOR [--report] -c -h REALIP -p VPORT -r RPORT [-f FWMARK] [-u] [-e PROGRAM] [-s SEND] [-x EXPECT] [-q] [--regex] [-v]
-//!         -a REENTRY -I IPVSADM -t TIMEOUT -w WEIGHT -V VIP -M m|g|i [-U LOADCMD] --nodaemon --lvs
+//!         -a REENTRY -I IPVSADM -t TIMEOUT -w WEIGHT -V VIP -M m|g|i [-U LOADCMD] [--nodaemon] --lvs
 //! ```
 //!
 //! `--report` is for our own `nanny` only: it tells what it sees and leaves the kernel to us. Without it a monitor
-//! programs IPVS by itself. `--nodaemon` is always there, because the monitor's standard output is our pipe.
+//! programs IPVS by itself. `--nodaemon` makes ours log to our standard error, when we are in the foreground; others
+//! always get it, because without it the original's closes its standard output, which is our pipe.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,8 @@ pub struct MonitorSettings {
     pub nanny: PathBuf,
     /// Whether monitors are to be verbose too.
     pub verbose: bool,
+    /// Whether the director logs to its standard error, so that its monitors shall too.
+    pub foreground: bool,
 }
 
 /// How to start one monitor.
@@ -73,7 +76,7 @@ impl MonitorCommand {
         if let Some(load) = load {
             words.option("-U", &if load == "uptime" { &config.rsh_command } else { load });
         }
-        words.flag("--nodaemon", true);
+        words.flag("--nodaemon", settings.foreground || !ours);
         words.flag("--lvs", true);
         // A monitor that computes weights from the load needs to know the weight that they are relative to.
         let computes_weights = load.is_some_and(|load| load != "none") || !ours;

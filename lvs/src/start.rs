@@ -46,12 +46,12 @@ pub fn run(run: Run) -> anyhow::Result<ExitCode> {
     detach(run.mode)?;
     // Held until the end of this function, which is the end of serving.
     let _pid_file = PidFile::take(&pid_path)?;
+    // Before the first thread: each thread has capabilities of its own.
+    keep_only(&[Capability::NET_ADMIN])?;
     let socket_path = run.run_dir.join(LVS_SOCKET);
     let status = StatusSocket::listen(&socket_path, SOCKET_MODE)
         .with_context(|| format!("{}: cannot listen", socket_path.display()))?;
-    keep_only(&[Capability::NET_ADMIN])?;
-    let settings =
-        Settings { config_path: config_path.clone(), monitors: monitor_settings(run.nanny, run.verbose) };
+    let settings = Settings { config_path: config_path.clone(), monitors: monitor_settings(&run) };
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         config = %config_path.display(),
@@ -68,11 +68,11 @@ pub fn run(run: Run) -> anyhow::Result<ExitCode> {
 ///
 /// # Errors
 /// When the file cannot be used.
-pub fn dry_run(run: Run) -> anyhow::Result<String> {
-    let config_path = run.config.unwrap_or_else(configuration::default_file);
+pub fn dry_run(run: &Run) -> anyhow::Result<String> {
+    let config_path = run.config.clone().unwrap_or_else(configuration::default_file);
     let usable = configuration::load(&config_path)?;
     let table = LinuxKernel::open().ok().and_then(|mut kernel| kernel.table().ok());
-    Ok(dry_run::render(&usable.config, &monitor_settings(run.nanny, run.verbose), table.as_ref()))
+    Ok(dry_run::render(&usable.config, &monitor_settings(run), table.as_ref()))
 }
 
 /// A daemon works in the root directory, so paths must not depend on where it was started.
@@ -87,9 +87,13 @@ fn with_absolute_paths(run: Run) -> anyhow::Result<Run> {
     })
 }
 
-fn monitor_settings(nanny: Option<PathBuf>, verbose: bool) -> MonitorSettings {
-    let nanny = nanny.unwrap_or_else(|| default_nanny(std::env::current_exe().ok().as_deref()));
-    MonitorSettings { nanny, verbose }
+fn monitor_settings(run: &Run) -> MonitorSettings {
+    let beside = || default_nanny(std::env::current_exe().ok().as_deref());
+    MonitorSettings {
+        nanny: run.nanny.clone().unwrap_or_else(beside),
+        verbose: run.verbose,
+        foreground: run.mode == Mode::Foreground,
+    }
 }
 
 /// Takes the place in the process tree that the mode asks for.

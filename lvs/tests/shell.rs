@@ -87,7 +87,7 @@ fn executable(path: &Path, text: &str) {
 /// Serves until told to end.
 fn serve(kernel: &FakeKernel, folder: &Path, config_path: PathBuf, monitor: PathBuf) -> u8 {
     let config = lvs::configuration::load(&config_path).unwrap().config;
-    let monitors = MonitorSettings { nanny: monitor, verbose: false };
+    let monitors = MonitorSettings { nanny: monitor, verbose: false, foreground: true };
     let engine = Engine::new(Mono::now(), Settings { config_path: config_path.clone(), monitors }, config);
     let socket = StatusSocket::listen(&folder.join("lvs.sock"), 0o640).unwrap();
     let kernel = InMemory(Ipvs::with_transport(kernel.connect()).unwrap());

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
-use lvs::nanny_args::{MonitorCommand, default_nanny};
+use lvs::nanny_args::{MonitorCommand, MonitorSettings, default_nanny};
 use nanny::args::{Args, Invocation, parse};
 use proptest::prelude::*;
 
@@ -55,6 +55,17 @@ fn a_foreign_monitor_is_not_asked_to_report() {
         "/opt/mon -c -h 10.2.0.11 -p 80 -r 80 -a 180 -I /sbin/ipvsadm -t 10 -w 1 -V 10.1.0.100 -M g \
          -U /opt/load --nodaemon --lvs"
     );
+}
+
+#[test]
+fn monitors_of_a_director_in_the_background_log_to_syslog_but_foreign_ones_keep_their_output() {
+    let background = MonitorSettings { foreground: false, ..monitor_settings() };
+    for (directives, end) in [("", "-M m --lvs"), ("client_monitor = /opt/mon", "-M m --nodaemon --lvs")] {
+        let config = config(&virtual_server("web", "10.1.0.100", directives, &["10.2.0.11"]));
+        let web = &config.virtual_servers[0];
+        let command = MonitorCommand::new(&background, &config, web, &web.servers[0]);
+        assert!(command.shell_line().ends_with(end), "{}", command.shell_line());
+    }
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub(crate) fn two_servers() -> Config {
 }
 
 pub(crate) fn monitor_settings() -> MonitorSettings {
-    MonitorSettings { nanny: PathBuf::from("/usr/sbin/nanny"), verbose: false }
+    MonitorSettings { nanny: PathBuf::from("/usr/sbin/nanny"), verbose: false, foreground: true }
 }
 
 pub(crate) struct Director {
