@@ -146,7 +146,7 @@ impl Reconciler {
         if self.believed.is_none() {
             return Some("the kernel's table has not been read yet".into());
         }
-        let first = self.refused.values().map(|refusal| refusal.error.to_string()).min()?;
+        let first = self.refused.values().map(|refusal| in_words(&refusal.error)).min()?;
         match self.refused.len() {
             1 => Some(first),
             count => Some(format!("{first} (and {} more)", count - 1)),
@@ -240,7 +240,7 @@ impl Reconciler {
         let news = known.as_ref().is_none_or(|refusal| refusal.error.errno != error.errno);
         let mut backoff = known.map(|refusal| refusal.backoff).unwrap_or_default();
         let retry_in = backoff.fail(REFUSED_LIMIT);
-        let text = error.to_string();
+        let text = in_words(&error);
         self.refused.insert(request, Refusal { error, due: now + retry_in, backoff });
         news.then_some(Action::Log(Event::Refused { error: text, retry_in }))
     }
@@ -345,6 +345,11 @@ impl Reconciler {
         }
         Some(self.retry_due.map_or(self.read_due, |due| due.min(self.read_due)))
     }
+}
+
+/// A refusal with its request as it would be typed.
+fn in_words(error: &KernelError) -> String {
+    format!("ipvsadm {error}")
 }
 
 /// Whether a request failed only because somebody else changed the table, which a new reading shows.
