@@ -3,13 +3,14 @@
 //! [`Transport`] moves datagrams and knows nothing of their content. [`Netlink`] is the real one, a blocking
 //! generic netlink socket that never waits longer than its time limit; the feature `fake` has another.
 
-use std::io;
-use std::time::{Duration, Instant};
+use std::io::{self, IoSliceMut};
+use std::os::fd::AsRawFd as _;
+use std::time::Duration;
 
 use netlink_sys::protocols::NETLINK_GENERIC;
 use netlink_sys::{Socket, SocketAddr};
 use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, setsockopt, sockopt};
+use nix::sys::socket::{MsgFlags, MultiHeaders, NetlinkAddr, recvmmsg, setsockopt, sockopt};
 use nix::sys::time::TimeVal;
 
 /// Carries netlink datagrams to a kernel and back.
@@ -20,12 +21,13 @@ pub trait Transport {
     /// Those of the system call.
     fn send(&mut self, datagram: &[u8]) -> io::Result<()>;
 
-    /// Waits for one datagram and puts it into `datagram`, replacing what was there.
+    /// Waits for a datagram and puts it into `messages`, replacing what was there; datagrams that wait behind it
+    /// may follow it there, in order, each beginning at a multiple of four bytes.
     ///
     /// # Errors
     /// `ENOBUFS` if datagrams were lost, [`io::ErrorKind::TimedOut`] if none came in time, and those of the
     /// system call.
-    fn receive(&mut self, datagram: &mut Vec<u8>) -> io::Result<()>;
+    fn receive(&mut self, messages: &mut Vec<u8>) -> io::Result<()>;
 
     /// Throws away what waits unread, without waiting for more. A socket that lost a datagram takes no new
     /// ones until it has been emptied.
@@ -49,13 +51,18 @@ const RECEIVE_BUFFER: usize = 1 << 20;
 /// datagram, not its length, and an error may carry words.
 const ANSWER_COST: usize = 2048;
 /// Longest datagram: the kernel builds dumps in pieces of at most 32 KiB.
-const DATAGRAM: usize = 64 << 10;
+const DATAGRAM: usize = 32 << 10;
+/// Most datagrams that one system call reads. An acknowledgement is a datagram of its own, and a system call
+/// costs more than the kernel's work on most requests.
+const DATAGRAMS: usize = 64;
 
 /// A generic netlink socket, in the network namespace of the thread that opened it.
 #[derive(Debug)]
 pub struct Netlink {
     socket: Socket,
     answers_in_flight: usize,
+    /// Room for what one system call reads; pages that nothing is read into take no memory.
+    room: Vec<u8>,
 }
 
 impl Netlink {
@@ -78,9 +85,35 @@ impl Netlink {
             setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER)?;
         }
         let answers_in_flight = (socket.get_rx_buf_sz()? / ANSWER_COST).max(1);
-        Ok(Self { socket, answers_in_flight })
+        Ok(Self { socket, answers_in_flight, room: vec![0; DATAGRAM * DATAGRAMS] })
     }
 }
+
+impl Netlink {
+    /// Waits for one datagram, and appends it and those behind it.
+    fn read_waiting(&mut self, messages: &mut Vec<u8>) -> io::Result<()> {
+        let mut places: Vec<_> =
+            self.room.chunks_exact_mut(DATAGRAM).map(|place| [IoSliceMut::new(place)]).collect();
+        let mut headers = MultiHeaders::<NetlinkAddr>::preallocate(places.len(), None);
+        let (fd, flags) = (self.socket.as_raw_fd(), MsgFlags::MSG_WAITFORONE | MsgFlags::MSG_TRUNC);
+        for datagram in recvmmsg(fd, &mut headers, &mut places, flags, None)? {
+            // Port 0 is the kernel; nobody else is listened to.
+            if datagram.address.is_some_and(|from| from.pid() != 0) {
+                continue;
+            }
+            if datagram.flags.contains(MsgFlags::MSG_TRUNC) {
+                let text = format!("a datagram of {} bytes is longer than {DATAGRAM}", datagram.bytes);
+                return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+            }
+            datagram.iovs().for_each(|bytes| messages.extend_from_slice(bytes));
+            messages.resize(messages.len().next_multiple_of(4), 0);
+        }
+        Ok(())
+    }
+}
+
+/// How many reads of nothing but other processes' datagrams are put up with.
+const FOREIGN_READS: usize = 16;
 
 impl Transport for Netlink {
     fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
@@ -91,34 +124,24 @@ impl Transport for Netlink {
         Ok(())
     }
 
-    fn receive(&mut self, datagram: &mut Vec<u8>) -> io::Result<()> {
-        let late = Instant::now() + TIME_LIMIT;
-        while Instant::now() < late {
-            datagram.clear();
-            datagram.reserve(DATAGRAM);
-            let received = again(|| self.socket.recv_from(datagram, MsgFlags::MSG_TRUNC.bits()));
-            let (length, from) = match received {
+    fn receive(&mut self, messages: &mut Vec<u8>) -> io::Result<()> {
+        messages.clear();
+        for _ in 0..FOREIGN_READS {
+            match again(|| self.read_waiting(messages)) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                other => other?,
-            };
-            if length > datagram.len() {
-                let text = format!("a datagram of {length} bytes is longer than {DATAGRAM}");
-                return Err(io::Error::new(io::ErrorKind::InvalidData, text));
-            }
-            // Port 0 is the kernel; nobody else is listened to.
-            if from.port_number() == 0 {
-                return Ok(());
+                Err(error) => return Err(error),
+                Ok(()) if messages.is_empty() => {}
+                Ok(()) => return Ok(()),
             }
         }
         Err(io::ErrorKind::TimedOut.into())
     }
 
     fn discard_unread(&mut self) -> io::Result<()> {
-        let mut datagram = Vec::with_capacity(DATAGRAM);
         // Bounded, because another process may go on sending.
         for _ in 0..RECEIVE_BUFFER {
-            datagram.clear();
-            match again(|| self.socket.recv_from(&mut datagram, MsgFlags::MSG_DONTWAIT.bits())) {
+            // Without room the datagram is cut off, which is all that is wanted.
+            match again(|| self.socket.recv_from(&mut [0; 0].as_mut_slice(), MsgFlags::MSG_DONTWAIT.bits())) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 // The loss itself, reported once more.
                 Err(error) if error.raw_os_error() == Some(Errno::ENOBUFS as i32) => {}
