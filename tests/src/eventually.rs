@@ -16,7 +16,17 @@ const PAUSE: Duration = Duration::from_millis(5);
 ///
 /// # Errors
 /// When the time is up: what was waited for, how long, and the last observation.
-pub fn eventually<T>(within: Duration, what: &str, mut look: impl FnMut() -> Result<T, String>) -> Result<T> {
+pub fn eventually<T>(within: Duration, what: &str, look: impl FnMut() -> Result<T, String>) -> Result<T> {
+    eventually_every(PAUSE, within, what, look)
+}
+
+/// The same for a look that costs more: with this pause between two of them.
+pub(crate) fn eventually_every<T>(
+    pause: Duration,
+    within: Duration,
+    what: &str,
+    mut look: impl FnMut() -> Result<T, String>,
+) -> Result<T> {
     let deadline = Instant::now() + within;
     loop {
         let seen = match look() {
@@ -26,7 +36,7 @@ pub fn eventually<T>(within: Duration, what: &str, mut look: impl FnMut() -> Res
         if Instant::now() >= deadline {
             bail!("waited {within:?} for {what}; last seen: {seen}");
         }
-        thread::sleep(PAUSE);
+        thread::sleep(pause);
     }
 }
 

@@ -88,6 +88,7 @@ mod progress;
 mod realserver;
 mod scenario;
 pub mod shell;
+pub mod story;
 pub mod suite;
 pub mod topology;
 mod uml;
@@ -106,7 +107,7 @@ pub use link::{Impairment, Link};
 pub use nix::sys::signal::Signal;
 pub use probe::{Failure, Outage, Probe, ProbeBuilder, Report as ProbeReport, Request};
 pub use program::{Finished, Launch, Program, children, programs_folder, suite_binary};
-pub use realserver::{Behaviour, Counts, RealServer};
+pub use realserver::{Behaviour, Counts, RealServer, Recital};
 pub use scenario::{Scenario, results_folder, run_if_asked};
 pub use topology::{Cluster, ClusterBuilder, HostSpec, at, standard};
 
@@ -122,6 +123,9 @@ pub fn run_inside(args: &[String]) -> anyhow::Result<()> {
             guest::become_native(spec.as_ref()).map(|never| match never {})
         }
         [command, what] if command == "inside" && what == "shell" => shell::inside(),
+        [command, what, plan] if command == "inside" && what == "demo" => {
+            story::inside::inside(plan.as_ref())
+        }
         _ => Ok(()),
     }
 }

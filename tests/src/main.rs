@@ -2,10 +2,10 @@
 //!
 //! Reads the words, does what they say; the same executable is the first process inside a guest.
 
-use std::{env, process::ExitCode};
+use std::{env, path::PathBuf, process::ExitCode};
 
 use anyhow::{Result, bail};
-use lab::{fetch, kernel::Kernel, kill_guests_when_interrupted, run_inside, shell, suite};
+use lab::{fetch, kernel::Kernel, kill_guests_when_interrupted, run_inside, shell, story, suite};
 use lexopt::Arg::{Long, Short, Value};
 
 const USAGE: &str = "\
@@ -17,12 +17,18 @@ usage: cargo lab COMMAND
       --jobs N          scenarios at a time (default: one per two processors)
       --list            only lists the scenarios
       --keep            keeps the logs of scenarios that passed in target/lab/logs
+  demo                  shows two routers at work, and what happens when something dies
+      --config FILE     rehearses this lvs.cf (default: lvs.cf.example)
   shell                 an interactive cluster to play in
 
-options of test and shell:
+options of demo, test and shell:
   --kernel uml|native   forces the kernel (so does LVS_LAB_KERNEL); default: native for root with IPVS, else uml
 ";
 
+/// Exit status when all went well.
+const SUCCESS: u8 = 0;
+/// Exit status when a test failed.
+const FAILURE: u8 = 1;
 /// Exit status for a wrong command line.
 const USAGE_ERROR: u8 = 2;
 
@@ -30,6 +36,7 @@ const USAGE_ERROR: u8 = 2;
 enum Command {
     Help,
     Fetch,
+    Demo(story::Options),
     Test(suite::Options),
     Shell { kernel: Option<String> },
 }
@@ -39,7 +46,7 @@ fn main() -> ExitCode {
     let inside =
         matches!(args.first().map(String::as_str), Some("first-process" | "become-native" | "inside"));
     let result = if inside {
-        run_inside(&args).map(|()| true)
+        run_inside(&args).map(|()| SUCCESS)
     } else {
         match parse() {
             Ok(command) => carry_out(command),
@@ -50,8 +57,7 @@ fn main() -> ExitCode {
         }
     };
     match result {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+        Ok(status) => ExitCode::from(status),
         Err(error) => {
             eprintln!("cargo lab: {error:#}");
             ExitCode::FAILURE
@@ -59,18 +65,23 @@ fn main() -> ExitCode {
     }
 }
 
-fn carry_out(command: Command) -> Result<bool> {
+/// Does what was asked and returns the exit status.
+fn carry_out(command: Command) -> Result<u8> {
     match command {
         Command::Help => {
             print!("{USAGE}");
-            Ok(true)
+            Ok(SUCCESS)
         }
-        Command::Fetch => fetch::run().map(|()| true),
+        Command::Fetch => fetch::run().map(|()| SUCCESS),
+        Command::Demo(options) => {
+            kill_guests_when_interrupted()?;
+            story::run(&options)
+        }
         Command::Test(options) => {
             kill_guests_when_interrupted()?;
-            suite::run(&options)
+            suite::run(&options).map(|passed| if passed { SUCCESS } else { FAILURE })
         }
-        Command::Shell { kernel } => shell::run(&Kernel::choose(kernel.as_deref())?).map(|()| true),
+        Command::Shell { kernel } => shell::run(&Kernel::choose(kernel.as_deref())?).map(|()| SUCCESS),
     }
 }
 
@@ -78,6 +89,7 @@ fn parse() -> Result<Command> {
     let mut parser = lexopt::Parser::from_env();
     let mut words = Vec::new();
     let mut options = suite::Options::default();
+    let mut config = None;
     let mut only_for_test = None;
     while let Some(arg) = parser.next()? {
         let word = match &arg {
@@ -91,6 +103,7 @@ fn parse() -> Result<Command> {
         match word.as_str() {
             "-h" | "--help" => return Ok(Command::Help),
             "--kernel" => options.kernel = Some(parser.value()?.to_string_lossy().into_owned()),
+            "--config" | "-c" => config = Some(PathBuf::from(parser.value()?)),
             "--jobs" | "-j" => options.jobs = Some(jobs(&parser.value()?.to_string_lossy())?),
             "--list" => options.list = true,
             "--keep" => options.keep = true,
@@ -100,7 +113,7 @@ fn parse() -> Result<Command> {
             },
             _ => return Err(arg.unexpected().into()),
         }
-        if word != "--kernel" {
+        if !["--kernel", "--config", "-c"].contains(&word.as_str()) {
             only_for_test = Some(word);
         }
     }
@@ -113,7 +126,11 @@ fn parse() -> Result<Command> {
     if let (Some(name), true) = (options.names.first(), command.as_deref() != Some("test")) {
         bail!("unexpected word `{name}`");
     }
+    if config.is_some() && command.as_deref() != Some("demo") {
+        bail!("--config belongs to `demo`");
+    }
     match command.as_deref() {
+        Some("demo") => Ok(Command::Demo(story::Options { config, kernel: options.kernel })),
         Some("fetch") => Ok(Command::Fetch),
         Some("test") => Ok(Command::Test(options)),
         Some("shell") => Ok(Command::Shell { kernel: options.kernel }),

@@ -27,6 +27,9 @@ use crate::{
 
 /// Most workers of one probe, whatever timeout and interval say.
 const MOST_WORKERS: u32 = 200;
+/// Default timeout: patient with a busy machine, but not to the second after which TCP repeats the first packet of a
+/// connection, so that a request lost in an outage stays lost.
+const TIMEOUT: Duration = Duration::from_millis(900);
 /// Longest answer read, in bytes.
 const LONGEST_ANSWER: u64 = 4096;
 
@@ -49,6 +52,7 @@ pub struct ProbeBuilder {
     interval: Duration,
     timeout: Duration,
     mode: Mode,
+    marker: Option<String>,
 }
 
 /// Why a request failed.
@@ -62,7 +66,7 @@ pub enum Failure {
     Broken,
     /// No way to the target (or an ICMP error).
     Unreachable,
-    /// An answer with another HTTP status than 200.
+    /// An answer with another HTTP status than 200, or without the marker.
     BadAnswer(String),
     /// Any other error.
     Other(String),
@@ -206,8 +210,9 @@ impl ProbeBuilder {
             host: host.clone(),
             target,
             interval: Duration::from_millis(10),
-            timeout: Duration::from_millis(250),
+            timeout: TIMEOUT,
             mode: Mode::Connections,
+            marker: None,
         }
     }
 
@@ -217,7 +222,7 @@ impl ProbeBuilder {
         self
     }
 
-    /// Time after which a request has failed (default 250 ms), connection included.
+    /// Time after which a request has failed (default 900 ms), connection included.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -226,6 +231,13 @@ impl ProbeBuilder {
     /// Sends all requests on one long-lived connection, made anew only when it broke.
     pub fn one_connection(mut self) -> Self {
         self.mode = Mode::OneConnection;
+        self
+    }
+
+    /// Takes for the answer's author what follows this text, up to the end of the line, and an answer without it for a
+    /// failure. By default an answer is a line, or the body of a successful HTTP response.
+    pub fn marker(mut self, marker: &str) -> Self {
+        self.marker = Some(marker.to_owned());
         self
     }
 
@@ -249,6 +261,7 @@ impl ProbeBuilder {
             target: self.target,
             timeout: self.timeout,
             mode: self.mode,
+            marker: self.marker,
             journal: Arc::clone(self.host.journal()),
             requests: Mutex::default(),
             ended: AtomicBool::new(false),
@@ -274,6 +287,7 @@ struct Shared {
     target: SocketAddr,
     timeout: Duration,
     mode: Mode,
+    marker: Option<String>,
     journal: Arc<Journal>,
     requests: Mutex<Vec<Request>>,
     ended: AtomicBool,
@@ -298,6 +312,15 @@ impl Probe {
     /// What it saw so far.
     pub fn report(&self) -> Report {
         let mut requests = locked(&self.shared.requests).clone();
+        requests.sort_by_key(|request| request.at);
+        Report { requests }
+    }
+
+    /// What it saw of the requests started from `from` on; cheaper than the whole, for looking often.
+    pub fn report_since(&self, from: Duration) -> Report {
+        let all = locked(&self.shared.requests);
+        let mut requests: Vec<Request> = all.iter().filter(|request| request.at >= from).cloned().collect();
+        drop(all);
         requests.sort_by_key(|request| request.at);
         Report { requests }
     }
@@ -360,7 +383,10 @@ impl Shared {
             let at = self.journal.time_of(begun);
             let outcome =
                 self.request(begun + self.timeout, &mut connection).map_err(|error| Failure::of(&error));
-            let outcome = outcome.and_then(|answer| served_by(&answer));
+            let outcome = outcome.and_then(|answer| match &self.marker {
+                Some(marker) => named_after(marker, &answer),
+                None => served_by(&answer),
+            });
             locked(&self.requests).push(Request { at, took: begun.elapsed(), outcome });
         }
     }
@@ -438,6 +464,13 @@ fn read_until(
     }
 }
 
+/// What follows the marker, up to the end of the line.
+fn named_after(marker: &str, answer: &str) -> Result<String, Failure> {
+    let name = answer.split_once(marker).and_then(|(_, rest)| rest.lines().next());
+    let name = name.map(|name| name.trim_end().to_owned()).filter(|name| !name.is_empty());
+    name.ok_or_else(|| Failure::BadAnswer(answer.lines().next().unwrap_or_default().to_owned()))
+}
+
 /// The text of a line or of a successful HTTP response.
 fn served_by(answer: &str) -> Result<String, Failure> {
     if !answer.starts_with("HTTP/") {
@@ -506,6 +539,13 @@ mod tests {
             "6 requests, 3 failed, 2 Timeout, 1 Refused; rs1 1; rs2 2; outage from 0.020 of 30 ms; \
              outage from 0.050 to the end"
         );
+    }
+
+    #[test]
+    fn a_marked_name_is_found_anywhere_in_an_answer() {
+        let named = |answer| named_after("by ", answer);
+        assert_eq!(named("220 ready\r\nHTTP/1.1 302 Gone\r\n\r\nby web1\r\nmore"), Ok("web1".to_owned()));
+        assert_eq!(named("nobody\nelse"), Err(Failure::BadAnswer("nobody".to_owned())));
     }
 
     #[test]

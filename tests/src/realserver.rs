@@ -53,6 +53,17 @@ pub enum Behaviour {
     Reset,
     /// Does not listen: the kernel refuses.
     Refuse,
+    /// Says the same text whatever it is asked.
+    Recite(Recital),
+}
+
+/// What [`Behaviour::Recite`] says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recital {
+    /// The whole answer, byte for byte.
+    pub text: Vec<u8>,
+    /// Whether it is said on accept instead of after each request.
+    pub speaks_first: bool,
 }
 
 /// What a real server has been asked so far.
@@ -259,6 +270,7 @@ impl Script {
             Behaviour::Reset => return socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO)),
             Behaviour::Close => return Ok(()),
             Behaviour::Greet(text) => stream.write_all(format!("{text}\r\n").as_bytes())?,
+            Behaviour::Recite(recital) => return self.recite(&recital, stream),
             _ => {}
         }
         let mut reader = BufReader::new(stream);
@@ -271,6 +283,7 @@ impl Script {
             let mut text = name.to_owned();
             match self.behaviour(port) {
                 Behaviour::Answer | Behaviour::Greet(_) | Behaviour::Refuse => {}
+                Behaviour::Recite(recital) => return self.recite(&recital, stream),
                 Behaviour::Say(other) => text = other,
                 Behaviour::Status(line) if http => status = line,
                 Behaviour::Status(line) => text = line,
@@ -281,6 +294,28 @@ impl Script {
             }
             stream.write_all(answer(http, stay, &status, &text).as_bytes())?;
             if !stay {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Says its text after each piece of a request, however that ends, and closes after an HTTP request.
+    fn recite(&self, recital: &Recital, mut stream: &TcpStream) -> io::Result<()> {
+        let mut piece = [0; LONGEST_LINE];
+        if recital.speaks_first {
+            stream.write_all(&recital.text)?;
+        }
+        loop {
+            let length = io::Read::read(&mut stream, &mut piece)?;
+            let request = String::from_utf8_lossy(&piece[..length]);
+            if length == 0 {
+                return Ok(());
+            }
+            self.count(&request);
+            if !recital.speaks_first {
+                stream.write_all(&recital.text)?;
+            }
+            if request.contains(" HTTP/") {
                 return Ok(());
             }
         }
@@ -297,6 +332,11 @@ impl Script {
             let text = match self.behaviour(port) {
                 Behaviour::Say(text) | Behaviour::Status(text) => text,
                 Behaviour::Hang | Behaviour::Close | Behaviour::Reset => continue,
+                Behaviour::Recite(recital) => {
+                    // The asker may be gone.
+                    let _ = socket.send_to(&recital.text, from);
+                    continue;
+                }
                 Behaviour::Slow(time) => {
                     thread::sleep(time);
                     name.to_owned()

@@ -57,8 +57,7 @@ impl Wish {
     /// # Errors
     /// When the expression of `expect` is not one.
     pub(crate) fn new(check: &Check, protocol: Protocol, virtual_port: u16) -> Result<Self, String> {
-        let bytes =
-            |text: &Option<String>| translate(text.as_deref().unwrap_or_default().as_bytes());
+        let bytes = |text: &Option<String>| translate(text.as_deref().unwrap_or_default().as_bytes());
         let (mut send, mut text) = (bytes(&check.send), bytes(&check.expect));
         let udp = protocol == Protocol::Udp;
         let says_nothing = check.send.is_none() && check.expect.is_none();
@@ -67,7 +66,9 @@ impl Wish {
         }
         let expect = match text.as_slice() {
             [] => None,
-            _ if check.use_regex => Some(Expect::pattern(&text).map_err(|why| format!("its expression: {why}"))?),
+            _ if check.use_regex => {
+                Some(Expect::pattern(&text).map_err(|why| format!("its expression: {why}"))?)
+            }
             b"*" => Some(Expect::Anything),
             _ => Some(Expect::Literal(text.clone())),
         };
@@ -95,7 +96,7 @@ impl Wish {
     /// Answers that may do, each with a hole for the name.
     fn candidates(&self) -> Vec<Vec<u8>> {
         let sample = match &self.expect {
-            Some(Expect::Pattern(_)) => sample(&self.text),
+            Some(Expect::Pattern { .. }) => sample(&self.text),
             Some(Expect::Literal(text)) => Some(text.clone()),
             Some(Expect::Anything) | None => Some(Vec::new()),
         };
@@ -109,7 +110,7 @@ impl Wish {
             found.push(http(&without_hole, b""));
             found.push(http(&[&without_hole, &b"\r\n"[..]].concat(), b""));
         }
-        let blank = if without_hole.is_empty() || without_hole.ends_with(b"\n") { "" } else { " " };
+        let blank = if without_hole.last().is_none_or(u8::is_ascii_whitespace) { "" } else { " " };
         found.push([&without_hole, blank.as_bytes(), &[HOLE]].concat());
         if sample.contains(&HOLE) {
             found.push(sample);
@@ -133,7 +134,8 @@ pub(crate) fn answer(wishes: &[Wish]) -> Result<Answer, String> {
     // One hole: the client looks at the first name.
     let named = |template: &Vec<u8>| template.iter().filter(|byte| **byte == HOLE).count() == 1;
     let template = candidates.into_iter().filter(named).find(fits).ok_or_else(|| {
-        let texts: Vec<String> = wishes.iter().map(|wish| format!("\"{}\"", wish.text.escape_ascii())).collect();
+        let texts: Vec<String> =
+            wishes.iter().map(|wish| format!("\"{}\"", wish.text.escape_ascii())).collect();
         format!("no answer was found that passes the check {} and also names the server", texts.join(" and "))
     })?;
     Ok(Answer { template, speaks_first })
@@ -252,7 +254,7 @@ mod tests {
     fn a_line_service_answers_what_is_expected_and_its_name() {
         for (send, expect, regex, wanted) in [
             (Some(r"PING\n"), "PONG", false, "PONG served by web1\n"),
-            (None, "220 ", false, "220  served by web1\n"),
+            (None, "220 ", false, "220 served by web1\n"),
             (Some("x"), "^OK [0-9]+", true, "OK 0 served by web1\n"),
             (Some("x"), "ready$", true, "served by web1\nready"),
             (Some("x"), "^(up|ready) .* now$", true, "up served by web1\n now"),
@@ -271,7 +273,8 @@ mod tests {
 
     #[test]
     fn one_answer_satisfies_all_checks_of_a_port() {
-        let wish = |expect| Wish::new(&check(Some("x"), Some(expect), false), Protocol::Tcp, 7).expect("text");
+        let wish =
+            |expect| Wish::new(&check(Some("x"), Some(expect), false), Protocol::Tcp, 7).expect("text");
         let both = answer(&[wish("OK"), wish("OK 1")]).map(|answer| answer.of("a"));
         assert_eq!(both, Ok(b"OK 1 served by a\n".to_vec()));
         assert!(answer(&[wish("yes"), wish("no")]).is_err());
@@ -280,9 +283,6 @@ mod tests {
     #[test]
     fn what_leaves_no_room_for_a_name_is_explained() {
         let failure = answered(&check(Some("x"), Some("^OK$"), true), Protocol::Tcp, 7).expect_err("no room");
-        assert_eq!(
-            failure,
-            r#"no answer was found that passes the check "^OK$" and also names the server"#
-        );
+        assert_eq!(failure, r#"no answer was found that passes the check "^OK$" and also names the server"#);
     }
 }
