@@ -232,8 +232,16 @@ fn fetch_tools(lab: &Path, folder: &Path, archive: &Archive, missing: &[(&str, &
 
 /// A script in [`WRAPPERS`] that runs a fetched program with the libraries fetched with it.
 fn write_wrapper(fresh: &Path, folder: &Path, program: &str) -> Result<()> {
-    let places = ["usr/sbin", "usr/bin", "sbin", "bin"];
-    let place = places.into_iter().find(|place| fresh.join(place).join(program).exists());
+    let root = fresh.canonicalize()?;
+    // A link to an absolute path leads out of the folder, to what the machine does not have.
+    let is_here = |place: &&str| {
+        fresh
+            .join(place)
+            .join(program)
+            .canonicalize()
+            .is_ok_and(|path| path.starts_with(&root) && path.is_file())
+    };
+    let place = ["usr/sbin", "usr/bin", "sbin", "bin"].into_iter().find(is_here);
     let place = place.ok_or_else(|| anyhow!("there is no {program} in it"))?;
     let at = folder.display();
     let architecture = apt::multiarch();

@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use nix::{
     errno::Errno,
     mount::{MntFlags, MsFlags, mount, umount2},
@@ -118,7 +118,7 @@ fn live(spec: &GuestSpec) -> Result<()> {
     for folder in PRIVATE_FOLDERS {
         fs::create_dir_all(folder).with_context(|| format!("create {folder}"))?;
     }
-    crate::ip::batch("ip", &["link set lo up".to_owned()])?;
+    loopback_up(spec)?;
     let limit = Duration::from_secs(spec.limit_seconds) + GRACE;
     thread::Builder::new().name("time limit".to_owned()).spawn(move || {
         thread::sleep(limit);
@@ -139,6 +139,17 @@ fn live(spec: &GuestSpec) -> Result<()> {
     let status = wait_as_first_process(&child)?;
     let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
     fs::write(spec.results.join(STATUS), code.to_string()).context("write the exit status")?;
+    Ok(())
+}
+
+/// `ip` may be among the fetched tools, which only the command's own search path names.
+fn loopback_up(spec: &GuestSpec) -> Result<()> {
+    let output = Command::new("ip")
+        .args(["link", "set", "lo", "up"])
+        .envs(spec.env.iter().cloned())
+        .output()
+        .context("start ip (package iproute2)")?;
+    ensure!(output.status.success(), "ip link set lo up: {}", String::from_utf8_lossy(&output.stderr).trim());
     Ok(())
 }
 
@@ -229,7 +240,7 @@ pub(crate) fn become_native(spec: &Path) -> Result<Infallible> {
     let spec = GuestSpec::load(spec)?;
     unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).context("make private namespaces")?;
     make_mounts_private()?;
-    crate::ip::batch("ip", &["link set lo up".to_owned()])?;
+    loopback_up(&spec)?;
     fs::write(spec.results.join(BOOTED), "")?;
     // The command's two outputs are one, as in a guest.
     dup2_stderr(io::stdout()).context("join the outputs")?;

@@ -21,7 +21,7 @@ scenarios! {
     direct_routing_reaches_a_server_that_holds_the_vip: 30,
 }
 
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(10);
 
 fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
@@ -99,10 +99,11 @@ fn an_outage_is_measured_from_the_last_answer_to_the_next(lab: &Lab) -> Result<(
     probe.wait_for_successes(20, SOON)?;
     let report = probe.stop()?;
 
-    let outages = report.outages();
-    assert_eq!(outages.len(), 1, "{report}");
-    let gap = outages[0].gap().expect("service returned");
-    ensure!(gap <= up - down + ms(100), "down for {:?}, measured {gap:?}", up - down);
+    // A busy server breaks requests that it had not come to yet, so that there may be several short outages.
+    let outage = report.longest_outage().expect("there was a failure");
+    let gap = outage.gap().expect("service returned");
+    ensure!(gap <= up - down + ms(500), "down for {:?}, measured {gap:?}", up - down);
+    ensure!(report.failures().iter().all(|request| request.at <= up), "failed while serving: {report}");
     assert_eq!(report.servers().into_keys().collect::<Vec<_>>(), ["r1"]);
 
     let (_, arp) = capture.wait_for("ARP request for r1", SOON, |frame| {
@@ -138,7 +139,7 @@ fn a_real_server_behaves_as_it_is_told(lab: &Lab) -> Result<()> {
     let client = cluster.client()?;
     let target = at(standard::router_public(1), 80);
     let outcome = || -> Result<Result<String, Failure>> {
-        let probe = client.probe(target).every(ms(20)).timeout(ms(200)).start()?;
+        let probe = client.probe(target).every(ms(150)).timeout(ms(600)).start()?;
         eventually(SOON, "a request", || probe.report().requests.first().cloned().ok_or_else(String::new))?;
         Ok(probe.stop()?.requests.swap_remove(0).outcome)
     };
@@ -147,7 +148,7 @@ fn a_real_server_behaves_as_it_is_told(lab: &Lab) -> Result<()> {
         (Behaviour::Say("rs9".to_owned()), Ok("rs9".to_owned())),
         (Behaviour::Status("503 Busy".to_owned()), bad("503 Busy")),
         (Behaviour::Hang, Err(Failure::Timeout)),
-        (Behaviour::Slow(ms(500)), Err(Failure::Timeout)),
+        (Behaviour::Slow(ms(3000)), Err(Failure::Timeout)),
         (Behaviour::Slow(ms(20)), Ok("r1".to_owned())),
         (Behaviour::Close, Err(Failure::Broken)),
         (Behaviour::Reset, Err(Failure::Broken)),
@@ -204,8 +205,8 @@ fn one_way_silence_and_delay_act_on_the_cable_alone(lab: &Lab) -> Result<()> {
     let cluster = lab.cluster().routers(2).build()?;
     let (r1, r2) = (cluster.router(1)?, cluster.router(2)?);
     let (at_r1, at_r2) = (r1.udp("0.0.0.0:539")?, r2.udp("0.0.0.0:539")?);
-    at_r1.set_read_timeout(Some(ms(300)))?;
-    at_r2.set_read_timeout(Some(ms(300)))?;
+    at_r1.set_read_timeout(Some(ms(600)))?;
+    at_r2.set_read_timeout(Some(ms(600)))?;
     // Neighbours must know each other before one of them falls silent.
     cluster.wait_until_reachable("r1", standard::router_public(2), SOON)?;
     let mut buffer = [0; 16];
