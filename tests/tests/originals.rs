@@ -101,10 +101,8 @@ fn a_backup_waits_while_an_original_primary_serves_and_takes_over_when_it_stops(
     game.say(STOPPED)?;
     game.pulse.wait_for_line("taking the service reason=\"the other router does not serve\"", SOON)?;
     game.wait_to_hear(RUNNING)?;
-    game.say_for_three_deadtimes(lab, STOPPED, Role::Active).or_else(|_| {
-        // It may still be taking over when the first answer comes.
-        game.say_for_three_deadtimes(lab, STOPPED, Role::Active)
-    })
+    game.say_until(STOPPED, "our router to be active", || Ok(game.role()? == Role::Active))?;
+    game.say_for_three_deadtimes(lab, STOPPED, Role::Active)
 }
 
 fn a_primary_waits_while_an_original_backup_serves_and_takes_over_when_it_falls_silent(
