@@ -3,6 +3,9 @@
 //! What is asked and how it is answered is decided here; sequence numbers and waiting are the business of
 //! [`crate::conversation`], the bytes that of [`crate::wire`].
 
+use std::collections::HashSet;
+use std::hash::Hash;
+
 use nix::errno::Errno;
 
 use crate::conversation::{Conversation, Mode};
@@ -71,19 +74,8 @@ impl<T: Transport> Ipvs<T> {
     /// An [`Error`] if the conversation broke or the table never stood still for long enough.
     pub fn table(&mut self) -> Result<Table, Error> {
         let listed = self.ask("the list of services", cmd::GET_SERVICE, Vec::new(), Mode::Dump)?;
-        let mut services = Vec::with_capacity(listed.len());
-        for answer in &listed {
-            let entry = service_of(answer)?;
-            // A dump that overlaps with changes may give a service twice.
-            if services
-                .iter()
-                .rev()
-                .take(DUPLICATE_WINDOW)
-                .all(|it: &ServiceEntry| it.service.id != entry.service.id)
-            {
-                services.push(entry);
-            }
-        }
+        let services: Vec<_> = listed.iter().map(service_of).collect::<Result<_, _>>()?;
+        let mut services = first_of_each(services, |entry| entry.service.id);
         for entry in &mut services {
             entry.destinations = self.destinations(&entry.service.id)?;
         }
@@ -112,7 +104,10 @@ impl<T: Transport> Ipvs<T> {
     pub fn destinations(&mut self, id: &ServiceId) -> Result<Vec<DestinationEntry>, Error> {
         let attributes = vec![Attribute::Service(service::identity(id))];
         let answers = self.ask("the destinations of a service", cmd::GET_DEST, attributes, Mode::Dump)?;
-        Ok(answers.iter().map(|answer| destination_of(answer, id.family())).collect::<Result<_, _>>()?)
+        let family = id.family();
+        let entries: Vec<_> =
+            answers.iter().map(|answer| destination_of(answer, family)).collect::<Result<_, _>>()?;
+        Ok(first_of_each(entries, |entry| entry.destination.id))
     }
 
     /// Reads the timeouts.
@@ -159,8 +154,12 @@ impl<T: Transport> Ipvs<T> {
     }
 }
 
-/// How far back a repeated service is looked for. The kernel's cursor repeats what moved by a few places only.
-const DUPLICATE_WINDOW: usize = 16;
+/// Leaves out what is there twice, as a dump may give it that overlaps with changes.
+fn first_of_each<E, I: Eq + Hash>(mut entries: Vec<E>, id: impl Fn(&E) -> I) -> Vec<E> {
+    let mut seen = HashSet::with_capacity(entries.len());
+    entries.retain(|entry| seen.insert(id(entry)));
+    entries
+}
 
 fn service_of(answer: &Message) -> Result<ServiceEntry, WireError> {
     let nest = answer.service().ok_or(WireError::Missing("IPVS_CMD_ATTR_SERVICE"))?;

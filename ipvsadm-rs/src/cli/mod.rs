@@ -8,13 +8,16 @@
 pub mod address;
 pub mod args;
 pub mod connections;
+mod given;
 pub mod help;
+mod meaning;
 pub mod names;
 pub mod options;
 pub mod order;
 pub mod render;
 pub mod rules;
 pub mod run;
+mod values;
 
 /// Exit statuses, as the original has them.
 pub mod exit {

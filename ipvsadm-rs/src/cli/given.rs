@@ -1,0 +1,148 @@
+//! Options and values as they were given, and whether they go together; not yet what they mean.
+
+use std::ffi::OsString;
+
+use super::args::{ArgsError, Parsed};
+use super::options::{self, Key, Value};
+use super::values::number;
+
+/// A command with its options, not yet understood.
+#[derive(Debug, Default)]
+pub(super) struct Given {
+    pub(super) command: Option<Key>,
+    pub(super) options: Vec<(Key, Option<String>)>,
+    pub(super) others: Vec<String>,
+}
+
+impl Given {
+    pub(super) fn collect(words: Vec<OsString>) -> Parsed<Self> {
+        let mut given = Self::default();
+        let mut parser = lexopt::Parser::from_args(words);
+        loop {
+            let word = parser.next().map_err(|error| ArgsError::unknown(error.to_string()))?;
+            let (row, name) = match word {
+                None => break,
+                Some(lexopt::Arg::Value(value)) => {
+                    if given.command.is_none() {
+                        let text = value.to_string_lossy();
+                        return Err(ArgsError::no_command(format!("`{text}` is not a command; try --help")));
+                    }
+                    given.others.push(value.to_string_lossy().into_owned());
+                    continue;
+                }
+                Some(lexopt::Arg::Short(short)) => {
+                    (options::all().find(|row| row.short.contains(&short)), format!("-{short}"))
+                }
+                Some(lexopt::Arg::Long(long)) => {
+                    (options::all().find(|row| row.long == long), format!("--{long}"))
+                }
+            };
+            let Some(row) = row else {
+                return Err(match given.command {
+                    None => ArgsError::no_command(format!("unknown command {name}; try --help")),
+                    Some(_) => ArgsError::unknown(format!("unknown option {name}; try --help")),
+                });
+            };
+            let value = value(&mut parser, row.value, &name)?;
+            given.add(row.key, value)?;
+        }
+        match given.command {
+            Some(_) => Ok(given),
+            None => Err(ArgsError::no_command("no command is given; try --help")),
+        }
+    }
+
+    fn add(&mut self, key: Key, value: Option<String>) -> Parsed<()> {
+        let command = self.command;
+        match (key.is_command(), command) {
+            (true, None) => self.command = Some(key),
+            (true, Some(first)) => {
+                let (first, second) = (first.word(), key.word());
+                return Err(ArgsError::wrong(format!("two commands: {first} and {second}")));
+            }
+            (false, None) => {
+                let word = key.word();
+                return Err(ArgsError::no_command(format!("a command must come before {word}; try --help")));
+            }
+            (false, Some(_)) => {
+                if let Some((other, _)) = self.options.iter().find(|(other, _)| other.group() == key.group())
+                {
+                    let (first, second) = (other.word(), key.word());
+                    return Err(ArgsError::wrong(match first == second {
+                        true => format!("{first} is given twice"),
+                        false => format!("{first} and {second} exclude each other"),
+                    }));
+                }
+            }
+        }
+        // The value of a command is kept like an option's.
+        if !key.is_command() || value.is_some() {
+            self.options.push((key, value));
+        }
+        Ok(())
+    }
+
+    /// Whether the options fit the command.
+    pub(super) fn check(&self) -> Parsed<()> {
+        let command = self.command.unwrap_or(Key::List);
+        let word = command.word();
+        let (takes, needs) = options::fitting(command);
+        for (key, _) in &self.options {
+            if !key.is_command() && !takes.contains(&key.group()) {
+                return Err(ArgsError::wrong(format!("{} does not go with {word}", key.word())));
+            }
+        }
+        for key in needs {
+            if !self.options.iter().any(|(given, _)| given.group() == *key) {
+                let wanted = match key {
+                    Key::TcpService => "a virtual service (-t, -u, --sctp-service or -f)".to_owned(),
+                    other => other.word(),
+                };
+                return Err(ArgsError::wrong(format!("{word} needs {wanted}")));
+            }
+        }
+        let takes = if command == Key::Set { 3 } else { 0 };
+        match self.others.get(takes) {
+            Some(word) => Err(ArgsError::wrong(format!("unexpected word `{word}`"))),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn has(&self, key: Key) -> bool {
+        self.options.iter().any(|(given, _)| *given == key)
+    }
+
+    pub(super) fn value(&self, key: Key) -> Option<&str> {
+        self.options.iter().find(|(given, _)| *given == key)?.1.as_deref()
+    }
+
+    pub(super) fn number(&self, key: Key, least: u32, most: u32) -> Parsed<Option<u32>> {
+        self.value(key).map(|text| number(&key.word(), text, least, most)).transpose()
+    }
+}
+
+/// The value of an option, if it takes one and has one.
+fn value(parser: &mut lexopt::Parser, kind: Value, name: &str) -> Parsed<Option<String>> {
+    let text = |value: OsString| {
+        value
+            .into_string()
+            .map_err(|value| ArgsError::wrong(format!("{name} `{}` is not UTF-8", value.to_string_lossy())))
+    };
+    match kind {
+        Value::No | Value::Three(_) => Ok(None),
+        Value::Required(_) => match parser.value() {
+            Ok(value) => text(value).map(Some),
+            Err(_) => Err(ArgsError::unknown(format!("{name} needs a value; try --help"))),
+        },
+        Value::Optional(_) => {
+            if let Some(value) = parser.optional_value() {
+                return text(value).map(Some);
+            }
+            // Like the original, take the next word too, unless it is an option.
+            let next = parser
+                .try_raw_args()
+                .and_then(|mut words| words.next_if(|word| !word.as_encoded_bytes().starts_with(b"-")));
+            next.map(text).transpose()
+        }
+    }
+}
