@@ -30,7 +30,12 @@ struct Failure {
 
 impl Failure {
     fn new(status: u8, text: &dyn Display) -> Self {
-        Self { status, text: text.to_string() }
+        Self { status, text: format!("pulse: {text}") }
+    }
+
+    /// A file that cannot be used. The lines begin with its name, as compilers write them.
+    fn of_file(error: &lvs_config::LoadError) -> Self {
+        Self { status: exit::CONFIG, text: error.to_string() }
     }
 }
 
@@ -47,7 +52,7 @@ fn main() -> ExitCode {
         Ok(()) => exit::OK.into(),
         Err(Failure { status, text }) => {
             // Nothing is left to be done for a terminal that is gone.
-            let _ = writeln!(io::stderr(), "pulse: {text}");
+            let _ = writeln!(io::stderr(), "{text}");
             status.into()
         }
     }
@@ -68,7 +73,7 @@ fn check(file: &Path) -> Result<(), Failure> {
 }
 
 fn load(file: &Path) -> Result<lvs_config::Loaded, Failure> {
-    lvs_config::load(file).map_err(|error| Failure::new(exit::CONFIG, &error))
+    lvs_config::load(file).map_err(|error| Failure::of_file(&error))
 }
 
 fn show_status(json: bool, run_dir: &Path) -> Result<(), Failure> {
