@@ -1,6 +1,16 @@
 //! All scenarios of the lab. `cargo lab test` runs them, each in a kernel of its own; `cargo test` only names them.
 
 mod announce;
+mod balancing;
+mod cf;
+mod config_errors;
+mod failover;
+mod health;
+mod one_router;
+mod originals;
+mod pair;
+mod reload;
+mod supervision;
 mod wiring;
 
 use std::process::ExitCode;
@@ -10,7 +20,18 @@ use libtest_mimic::{Arguments, Trial};
 
 /// Every module's scenarios.
 fn all() -> Vec<Scenario> {
-    [announce::all(), wiring::all()].concat()
+    [
+        announce::all(),
+        balancing::all(),
+        config_errors::all(),
+        failover::all(),
+        health::all(),
+        originals::all(),
+        reload::all(),
+        supervision::all(),
+        wiring::all(),
+    ]
+    .concat()
 }
 
 fn main() -> ExitCode {

@@ -1,0 +1,177 @@
+//! A changed file, by SIGHUP: only what differs is touched, and a file that cannot be used changes nothing.
+
+use std::{collections::BTreeMap, fmt};
+
+use anyhow::{Result, ensure};
+use lab::{Lab, Program, Signal, at, eventually, scenarios, standard};
+
+use crate::{
+    cf::{Block, file, server, virtual_server},
+    one_router::{CONFIG, OneRouter, SOON, http, requests_since, web},
+};
+
+scenarios! {
+    another_weight_or_scheduler_is_an_edit_in_place: 30,
+    a_server_more_or_less_touches_no_other: 30,
+    another_order_changes_nothing: 30,
+    a_bad_file_changes_nothing_and_is_told_with_its_place: 30,
+}
+
+/// A world that serves, and what has been asked of the kernel since.
+struct Reloading<'lab> {
+    lab: &'lab Lab,
+    world: OneRouter,
+    lvs: Program,
+    mark: usize,
+    requests: Vec<String>,
+}
+
+impl<'lab> Reloading<'lab> {
+    fn serve(
+        lab: &'lab Lab,
+        real_servers: u8,
+        file: impl fmt::Display,
+        weights: &[(&str, i32)],
+    ) -> Result<Self> {
+        let world = OneRouter::nat(lab, real_servers)?;
+        let lvs = world.serve(file, weights)?;
+        Ok(Self { lab, world, lvs, mark: lab.journal().mark(), requests: Vec::new() })
+    }
+
+    /// Replaces the file, sends SIGHUP and waits until it is in force, with exactly these further requests to the
+    /// kernel (nothing that came before is still under way).
+    fn reload(&mut self, file: impl fmt::Display, requests: &[&str]) -> Result<()> {
+        self.world.write(file)?;
+        self.hang_up("configuration in force")?;
+        self.requests.extend(requests.iter().map(|request| (*request).to_owned()));
+        let wanted = &self.requests;
+        eventually(SOON, &format!("the requests {wanted:?}"), || {
+            let seen =
+                requests_since(self.lab, &self.lvs, self.mark).map_err(|error| format!("{error:#}"))?;
+            if seen.len() >= wanted.len() { Ok(()) } else { Err(format!("{seen:?}")) }
+        })?;
+        // A second reading of the same file is answered after everything that the first one caused.
+        self.hang_up("configuration in force .*monitors_changed=0")?;
+        assert_eq!(requests_since(self.lab, &self.lvs, self.mark)?, self.requests);
+        Ok(())
+    }
+
+    fn hang_up(&self, answer: &str) -> Result<()> {
+        let mark = self.lab.journal().mark();
+        self.lvs.signal(Signal::SIGHUP)?;
+        self.lvs.wait_for_line_after(mark, answer, SOON)?;
+        Ok(())
+    }
+
+    fn nannies(&self) -> Result<BTreeMap<String, i32>> {
+        self.world.nannies(&self.lvs)
+    }
+}
+
+/// Connections and counters survive.
+fn another_weight_or_scheduler_is_an_edit_in_place(lab: &Lab) -> Result<()> {
+    let web_with = |weights: &[u16], scheduler: &str| {
+        file([virtual_server("web", 0).set("scheduler", scheduler).weights(weights)])
+    };
+    let mut story = Reloading::serve(lab, 2, web_with(&[1, 1], "rr"), &[("rs1", 1), ("rs2", 1)])?;
+    let mut held = story.world.hold(http())?;
+    let nannies = story.nannies()?;
+    let counted = story.world.counters()?;
+
+    let number = &held.server[2..].to_owned();
+    let mut weights = [1, 1];
+    weights[number.parse::<usize>()? - 1] = 5;
+    let edit = format!("-e -t 10.1.0.100:80 -r 10.2.0.10{number}:80 -m -w 5");
+    story.reload(web_with(&weights, "rr"), &[&edit])?;
+    assert_eq!(story.world.counters()?, counted);
+    story.reload(web_with(&weights, "wrr"), &["-E -t 10.1.0.100:80 -s wrr"])?;
+    assert_eq!(story.world.counters()?, counted);
+
+    assert_eq!(story.nannies()?, nannies);
+    let service = story.world.service(web())?;
+    let rows: BTreeMap<_, _> =
+        service.destinations.iter().map(|row| (row.address, (row.weight, row.active))).collect();
+    assert_eq!(rows[&at(standard::real_server(number.parse()?), 80)], (5, 1), "{service}");
+    assert_eq!(held.ask()?, held.server);
+    Ok(())
+}
+
+/// The new one is checked and serves; the old one leaves; the others and their monitors do not notice.
+fn a_server_more_or_less_touches_no_other(lab: &Lab) -> Result<()> {
+    let web_of = |servers: &[u8]| {
+        file([servers.iter().fold(virtual_server("web", 0), |block, n| block.with(server(*n)))])
+    };
+    let mut story = Reloading::serve(lab, 3, web_of(&[1, 2]), &[("rs1", 1), ("rs2", 1)])?;
+    let probe = story.world.probe()?;
+    let two = story.nannies()?;
+
+    story.reload(web_of(&[1, 2, 3]), &["-a -t 10.1.0.100:80 -r 10.2.0.103:80 -m -w 1"])?;
+    let three = story.nannies()?;
+    assert_eq!(three.len(), 3);
+    ensure!(two.iter().all(|(server, pid)| three.get(server) == Some(pid)), "{two:?} became {three:?}");
+    probe.wait_for_successes(10, SOON)?;
+
+    story.reload(web_of(&[2, 3]), &["-d -t 10.1.0.100:80 -r 10.2.0.101:80"])?;
+    let from = lab.now();
+    let mut expected = three;
+    expected.remove("10.1.0.100:80 10.2.0.101");
+    eventually(SOON, "the monitor of rs1 to end", || {
+        let nannies = story.nannies().map_err(|error| format!("{error:#}"))?;
+        if nannies == expected { Ok(()) } else { Err(format!("{nannies:?}")) }
+    })?;
+    probe.wait_for_successes(10, SOON)?;
+    let report = probe.stop()?.since(from);
+    assert_eq!(report.servers().into_keys().collect::<Vec<_>>(), ["rs2", "rs3"]);
+    ensure!(report.failures().is_empty(), "{report}");
+    Ok(())
+}
+
+/// Two services, and the same two services written down differently.
+fn another_order_changes_nothing(lab: &Lab) -> Result<()> {
+    let (web, shop) = (|| virtual_server("web", 0), || virtual_server("shop", 1));
+    let one_way = file([web().weights(&[1, 2]), shop().weights(&[3, 4])]);
+    let backwards = |block: Block, weights: [u16; 2]| {
+        block.with(server(2).set("weight", weights[1])).with(server(1).set("weight", weights[0]))
+    };
+    let other_way = file([backwards(shop(), [3, 4]), backwards(web(), [1, 2])]).set("serial_no", 2);
+    let mut story = Reloading::serve(lab, 2, one_way, &[("rs1", 1), ("rs2", 2)])?;
+    let shop = lab::Match::Tcp(at(standard::vip(1), 80));
+    story.world.wait_for_weights(shop, &[("rs1", 3), ("rs2", 4)])?;
+    story.mark = lab.journal().mark();
+    story.world.ask(http())?;
+    let (nannies, rows) = (story.nannies()?, story.world.rows()?);
+    story.reload(format!("# turned around\n{other_way}\n# end"), &[])?;
+    assert_eq!(story.nannies()?, nannies);
+    assert_eq!(story.world.rows()?, rows);
+    assert_eq!(story.world.status()?.serial_no, 2);
+    Ok(())
+}
+
+/// The last good file stays in force until there is another.
+fn a_bad_file_changes_nothing_and_is_told_with_its_place(lab: &Lab) -> Result<()> {
+    let good = file([virtual_server("web", 0).weights(&[1, 1])]);
+    let story = Reloading::serve(lab, 2, &good, &[("rs1", 1), ("rs2", 1)])?;
+    story.world.ask(http())?;
+    let (nannies, rows) = (story.nannies()?, story.world.rows()?);
+    story.world.write(format!("colour = blue\n{good}"))?;
+    story.hang_up(&format!("{CONFIG}:1:1: error: unknown directive `colour`"))?;
+    story.lvs.wait_for_line("the file cannot be used; nothing changed problems=1", SOON)?;
+    assert_eq!(story.nannies()?, nannies);
+    assert_eq!(story.world.rows()?, rows);
+    let told = |state: bool, reason: &str| {
+        eventually(SOON, &format!("the status to say {reason:?}"), || {
+            let reload = story.world.status().map_err(|error| format!("{error:#}"))?.reload;
+            if reload.state == state && reload.reason == reason { Ok(()) } else { Err(format!("{reload:?}")) }
+        })
+    };
+    told(false, &format!("{CONFIG}:1:1: error: unknown directive `colour`"))?;
+    story.world.router.tool("rm").arg(CONFIG).run(SOON)?.success()?;
+    story.hang_up(&format!("{CONFIG}: No such file"))?;
+    let missing = story.world.status()?.reload;
+    ensure!(!missing.state && missing.reason.starts_with(CONFIG), "{missing:?}");
+    assert_eq!(story.nannies()?, nannies);
+    assert_eq!(story.world.rows()?, rows);
+    story.world.write(&good)?;
+    story.hang_up("configuration in force")?;
+    told(true, "read again")
+}

@@ -1,0 +1,151 @@
+//! Processes die, and somebody else changes the table: service goes on, and what is wrong is put right.
+
+use std::{collections::BTreeSet, fs, time::Duration};
+
+use anyhow::{Context as _, Result, ensure};
+use lab::{Behaviour, Lab, Signal, at, eventually, scenarios, standard};
+
+use crate::{
+    cf::{Block, file, virtual_server},
+    one_router::{OneRouter, SOON, http, requests_since, web},
+};
+
+scenarios! {
+    a_killed_nanny_is_replaced_and_nobody_notices: 30,
+    a_killed_lvs_leaves_its_services_to_the_next: 30,
+    a_stopped_lvs_withdraws_its_own_services_only: 30,
+    changes_behind_its_back_are_put_right: 30,
+}
+
+/// Both servers of the service.
+const BOTH: [(&str, i32); 2] = [("rs1", 1), ("rs2", 1)];
+/// How soon a change by somebody else is put right.
+const REPAIR: Duration = Duration::from_secs(2);
+
+fn one_service() -> Block {
+    file([virtual_server("web", 0).weights(&[1, 1])])
+}
+
+fn is_running(pid: i32) -> bool {
+    // What has ended and was not waited for yet is there, as a zombie.
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
+/// Waits until none of these processes is left.
+fn wait_until_gone(pids: impl IntoIterator<Item = i32>) -> Result<()> {
+    let pids: BTreeSet<i32> = pids.into_iter().collect();
+    eventually(SOON, "the monitors to end", || {
+        let left: Vec<i32> = pids.iter().copied().filter(|pid| is_running(*pid)).collect();
+        if left.is_empty() { Ok(()) } else { Err(format!("{left:?} run")) }
+    })
+}
+
+/// The state of a real server is that of its last check until there is another check.
+fn a_killed_nanny_is_replaced_and_nobody_notices(lab: &Lab) -> Result<()> {
+    let world = OneRouter::nat(lab, 2)?;
+    let lvs = world.serve(one_service(), &BOTH)?;
+    let probe = world.probe()?;
+    let mark = lab.journal().mark();
+    let before = world.nannies(&lvs)?;
+    assert_eq!(before.keys().collect::<Vec<_>>(), ["10.1.0.100:80 10.2.0.101", "10.1.0.100:80 10.2.0.102"]);
+    let victim = before["10.1.0.100:80 10.2.0.101"];
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(victim), Signal::SIGKILL)?;
+    lvs.wait_for_line_after(mark, "monitor ended .*rs=10.2.0.101:80 .*reason=", SOON)?;
+    let after = eventually(SOON, "another nanny", || {
+        let now = world.nannies(&lvs).map_err(|error| format!("{error:#}"))?;
+        if now.len() == 2 { Ok(now) } else { Err(format!("{now:?}")) }
+    })?;
+    ensure!(after["10.1.0.100:80 10.2.0.101"] != victim, "a killed process runs: {after:?}");
+    assert_eq!(after["10.1.0.100:80 10.2.0.102"], before["10.1.0.100:80 10.2.0.102"]);
+    probe.wait_for_successes(20, SOON)?;
+    assert_eq!(requests_since(lab, &lvs, mark)?, Vec::<String>::new());
+
+    // The new one does its work.
+    let report = probe.stop()?;
+    ensure!(report.failures().is_empty(), "{report}");
+    world.server(1).behave(&Behaviour::Refuse)?;
+    world.wait_for_weights(web(), &[("rs2", 1)])
+}
+
+/// The kernel goes on by itself; a new `lvs` takes over what it finds, without touching it.
+fn a_killed_lvs_leaves_its_services_to_the_next(lab: &Lab) -> Result<()> {
+    let world = OneRouter::nat(lab, 3)?;
+    let file = file([virtual_server("web", 0).weights(&[1, 2])]);
+    let weights = [("rs1", 1), ("rs2", 2)];
+    let lvs = world.serve(&file, &weights)?;
+    let probe = world.probe()?;
+    let mut held = world.hold(http())?;
+    let nannies = world.nannies(&lvs)?;
+    lvs.kill9()?;
+    wait_until_gone(nannies.into_values())?;
+    world.wait_for_weights(web(), &weights)?;
+    probe.wait_for_successes(20, SOON)?;
+
+    let next = world.start_lvs(&file)?;
+    next.wait_for_line("adopted what is in the kernel already services=1 servers=2", SOON)?;
+    next.wait_for_line("real server up vs=web rs=10.2.0.101:80", SOON)?;
+    next.wait_for_line("real server up vs=web rs=10.2.0.102:80", SOON)?;
+    probe.wait_for_successes(20, SOON)?;
+    assert_eq!(requests_since(lab, &next, 0)?, Vec::<String>::new());
+    world.wait_for_weights(web(), &weights)?;
+    held.ask()?;
+    let report = probe.stop()?;
+    ensure!(report.failures().is_empty(), "{report}");
+    world.server(1).behave(&Behaviour::Refuse)?;
+    world.wait_for_weights(web(), &[("rs2", 2)])
+}
+
+/// What the file does not name belongs to others, whenever they added it.
+fn a_stopped_lvs_withdraws_its_own_services_only(lab: &Lab) -> Result<()> {
+    let world = OneRouter::nat(lab, 2)?;
+    world.ipvsadm("-A -t 10.1.0.100:443 -s sh -p 77")?;
+    world.ipvsadm("-a -t 10.1.0.100:443 -r 10.2.0.101:443 -m -w 7")?;
+    world.ipvsadm("-A -f 5 -s wlc")?;
+    let foreign = || world.ipvsadm("-S -n");
+    let before = foreign()?;
+    let lvs = world.serve(one_service(), &BOTH)?;
+    ensure!(foreign()?.lines().count() == before.lines().count() + 3, "{}", foreign()?);
+    world.ask(at(standard::vip(0), 443))?;
+    let nannies = world.nannies(&lvs)?;
+    assert_eq!(nannies.len(), 2);
+    lvs.signal(Signal::SIGTERM)?;
+    assert_eq!(lvs.wait_exit(SOON)?.code(), Some(0));
+    assert_eq!(foreign()?, before);
+    let left: Vec<i32> = nannies.into_values().filter(|pid| is_running(*pid)).collect();
+    ensure!(left.is_empty(), "{left:?} run");
+    for leftover in ["lvs.sock", "lvs.pid"] {
+        let path = format!("/run/lvs-router/{leftover}");
+        ensure!(world.router.read_file(&path).is_err(), "{path} is left");
+    }
+    Ok(())
+}
+
+/// An administrator's slips, undone within two seconds and told about.
+fn changes_behind_its_back_are_put_right(lab: &Lab) -> Result<()> {
+    let world = OneRouter::nat(lab, 2)?;
+    let lvs = world.serve(one_service(), &BOTH)?;
+    let (service, rs1) = ("-A -t 10.1.0.100:80 -s rr", "-t 10.1.0.100:80 -r 10.2.0.101:80");
+    for (slip, repairs) in [
+        ("-C".to_owned(), vec![service.to_owned(), format!("-a {rs1} -m -w 1")]),
+        (format!("-d {rs1}"), vec![format!("-a {rs1} -m -w 1")]),
+        (format!("-e {rs1} -m -w 9"), vec![format!("-e {rs1} -m -w 1")]),
+        (
+            "-a -t 10.1.0.100:80 -r 10.2.0.109:80 -m".to_owned(),
+            vec!["-d -t 10.1.0.100:80 -r 10.2.0.109:80".to_owned()],
+        ),
+    ] {
+        let mark = lab.journal().mark();
+        let slipped = lab.now();
+        world.ipvsadm(&slip)?;
+        for repair in &repairs {
+            let line = format!("repairing a change by somebody else repair=\"{repair}");
+            lvs.wait_for_line_after(mark, &line, SOON).with_context(|| slip.clone())?;
+        }
+        world.wait_for_weights(web(), &BOTH)?;
+        let took = lab.now() - slipped;
+        ensure!(took <= REPAIR, "{slip} was put right only after {took:?}");
+    }
+    world.ask(http())?;
+    Ok(())
+}
