@@ -127,6 +127,7 @@ struct Shell {
     leaving: bool,
     finished: bool,
     problems: Vec<Problem>,
+    fitness: Fitness,
     socket: StatusSocket,
     status: PulseStatus,
 }
@@ -160,6 +161,7 @@ impl Shell {
             leaving: false,
             finished: false,
             problems: Vec::new(),
+            fitness: Fitness::default(),
             socket,
             status: initial_status(&setup),
             setup,
@@ -388,14 +390,7 @@ impl Shell {
                 self.run_command(if active { "active_cmd" } else { "inactive_cmd" });
             }
             takeover::Action::Settled => self.settle(),
-            takeover::Action::Fitness(fitness) => {
-                match &fitness {
-                    Ok(()) => tracing::info!("this router can serve again"),
-                    Err(why) => tracing::warn!(reason = %why, "this router cannot serve"),
-                }
-                let actions = self.election.step(self.now, election::Input::Fitness(fitness));
-                self.work.extend(actions.into_iter().map(Work::Election));
-            }
+            takeover::Action::Fitness(lvs) => self.set_fitness(Fitness { lvs, ..self.fitness.clone() }),
             takeover::Action::Lvs(state, reason) => {
                 let running = matches!(state, Child::Starting | Child::Running);
                 if running || self.leaving || !self.takeover.wanted() {
@@ -410,6 +405,21 @@ impl Shell {
             }
             takeover::Action::Exit => self.finished = true,
         }
+    }
+
+    /// Tells the election when what keeps this router from serving has changed.
+    fn set_fitness(&mut self, fitness: Fitness) {
+        let (before, now) = (self.fitness.verdict(), fitness.verdict());
+        self.fitness = fitness;
+        if now == before {
+            return;
+        }
+        match &now {
+            Ok(()) => tracing::info!("this router can serve again"),
+            Err(why) => tracing::warn!(reason = %why, "this router cannot serve"),
+        }
+        let actions = self.election.step(self.now, election::Input::Fitness(now));
+        self.work.extend(actions.into_iter().map(Work::Election));
     }
 
     fn settle(&mut self) {
@@ -467,7 +477,14 @@ impl Shell {
             Ok::<_, std::io::Error>((kernel.interfaces()?, kernel.addresses()?))
         };
         match read(&mut self.kernel) {
-            Ok(state) => Some(state),
+            Ok((interfaces, present)) => {
+                if self.setup.config.monitor_links {
+                    let ends = self.setup.paths.iter().map(|path| path.local);
+                    let links = vip::links_of(ends, &interfaces, &present);
+                    self.set_fitness(Fitness { links, ..self.fitness.clone() });
+                }
+                Some((interfaces, present))
+            }
             Err(error) => {
                 self.kernel = None;
                 tracing::error!(%error, "cannot read interfaces and addresses, trying again");
@@ -670,6 +687,27 @@ impl Shell {
             Ok(text) => self.socket.publish(text + "\n"),
             Err(error) => tracing::error!(%error, "cannot write the status"),
         }
+    }
+}
+
+/// What keeps this router from serving.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Fitness {
+    /// Whether `lvs` runs.
+    lvs: Result<(), String>,
+    /// Whether the links of the heartbeat paths are up, where `monitor_links` asks for it.
+    links: Result<(), String>,
+}
+
+impl Default for Fitness {
+    fn default() -> Self {
+        Self { lvs: Ok(()), links: Ok(()) }
+    }
+}
+
+impl Fitness {
+    fn verdict(&self) -> Result<(), String> {
+        self.lvs.clone().and_then(|()| self.links.clone())
     }
 }
 

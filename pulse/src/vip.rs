@@ -122,6 +122,26 @@ pub fn drop(unwanted: &[FloatingAddress], interfaces: &[Interface], present: &[P
     unwanted.iter().flat_map(removals_of).collect()
 }
 
+/// Whether every interface that carries one of `addresses` is up and has a carrier; `Err` names the one that is not.
+///
+/// # Errors
+/// In words, the first interface that cannot be used.
+pub fn links_of(
+    addresses: impl IntoIterator<Item = IpAddr>,
+    interfaces: &[Interface],
+    present: &[Present],
+) -> Result<(), String> {
+    for address in addresses {
+        let Some(there) = present.iter().find(|there| there.address == address) else {
+            return Err(format!("no interface has {address} any more"));
+        };
+        if let Some(interface) = interfaces.iter().find(|i| i.index == there.index && !i.running) {
+            return Err(format!("the link of {} is down", interface.name));
+        }
+    }
+    Ok(())
+}
+
 /// The prefix length of an address for which the file gives none: that of the network which the interface is in
 /// already, else what `ifconfig` would have taken.
 fn prefix_of_network(address: IpAddr, index: u32, present: &[Present]) -> u8 {
@@ -227,6 +247,17 @@ mod tests {
         let (changes, problems) = hold(&wanted, &interfaces(), &[]);
         assert_eq!(changes, [change(ChangeKind::Add, 2, "192.0.2.81", 32, "eth0:1")]);
         assert_eq!(problems[0].reason, "this router has no interface eth9");
+    }
+
+    #[test]
+    fn a_link_that_is_down_or_lost_its_address_is_named() {
+        let ends = || ["192.0.2.11", "10.9.0.1"].map(|end| end.parse::<IpAddr>().unwrap());
+        let here = [present(2, "192.0.2.11", 24), present(3, "10.9.0.1", 30)];
+        let mut links = interfaces();
+        assert_eq!(links_of(ends(), &links, &here), Ok(()));
+        assert_eq!(links_of(ends(), &links, &here[..1]), Err("no interface has 10.9.0.1 any more".into()));
+        links[2].running = false;
+        assert_eq!(links_of(ends(), &links, &here), Err("the link of eth1 is down".into()));
     }
 
     #[test]

@@ -14,6 +14,7 @@ scenarios! {
     backup_serves_within_limits_at_100_and_300_milliseconds: 60,
     a_cut_private_link_is_named_and_changes_nothing: 60,
     a_cut_public_path_is_named_and_changes_nothing: 60,
+    a_monitored_link_that_is_cut_hands_the_service_over: 60,
     a_router_told_to_end_is_relieved_within_a_keepalive: 60,
     a_killed_pulse_leaves_nothing_behind: 60,
     a_killed_lvs_is_restarted_without_the_client_noticing: 60,
@@ -116,6 +117,23 @@ fn a_cut_public_path_is_named_and_changes_nothing(lab: &Lab) -> Result<()> {
         pulse.wait_for_line("heartbeat path works again path=public", SOON)?;
     }
     nothing_has_changed(lab, &pair, probe, cut)
+}
+
+fn a_monitored_link_that_is_cut_hands_the_service_over(lab: &Lab) -> Result<()> {
+    let (pair, pulses) = Pair::serving(lab, CALM, "monitor_links = 1")?;
+    let link = pair.router(1).link("eth0")?;
+    link.cut()?;
+    pulses[0].wait_for_line(
+        "giving the service back reason=\"this router cannot serve: the link of eth0 is down",
+        SOON,
+    )?;
+    pulses[1].wait_for_line("taking the service reason=\"the other router asked to be relieved", SOON)?;
+    pair.wait_until_serving(2)?;
+    pair.wait_until_clean(1)?;
+    link.restore()?;
+    pulses[0].wait_for_line("this router can serve again", SOON)?;
+    ensure!(pair.status(2)?.role.state == Role::Active, "nobody preempts");
+    Ok(())
 }
 
 fn nothing_has_changed(lab: &Lab, pair: &Pair, probe: lab::Probe, since: Duration) -> Result<()> {
