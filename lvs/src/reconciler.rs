@@ -11,7 +11,7 @@ use daemonkit::clock::Mono;
 use ipvsadm::{Errno, KernelError, Request, ServiceId, Table, Timeouts};
 
 use crate::action::Action;
-use crate::backoff::Backoff;
+use crate::backoff::{self, Backoff};
 use crate::desired::{Wanted, WantedService};
 use crate::event::Event;
 use crate::plan::{accept, plan};
@@ -176,7 +176,7 @@ impl Reconciler {
         if repairs.is_empty() {
             return Vec::new();
         }
-        let pending = plan(&self.wanted, before, &self.owned);
+        let pending: HashSet<Request> = plan(&self.wanted, before, &self.owned).into_iter().collect();
         let drift: Vec<Request> = repairs.into_iter().filter(|repair| !pending.contains(repair)).collect();
         let unlogged = drift.len().saturating_sub(LOGGED_REPAIRS);
         let logged = drift.into_iter().take(LOGGED_REPAIRS).map(|repair| Action::Log(Event::Drift(repair)));
@@ -239,7 +239,9 @@ impl Reconciler {
         let known = self.refused.remove(&request);
         let news = known.as_ref().is_none_or(|refusal| refusal.error.errno != error.errno);
         let mut backoff = known.map(|refusal| refusal.backoff).unwrap_or_default();
-        let retry_in = backoff.fail(REFUSED_LIMIT);
+        // When only removals are left somebody waits for our end.
+        let limit = if self.wanted.services.is_empty() { backoff::FIRST } else { REFUSED_LIMIT };
+        let retry_in = backoff.fail(limit);
         let text = in_words(&error);
         self.refused.insert(request, Refusal { error, due: now + retry_in, backoff });
         news.then_some(Action::Log(Event::Refused { error: text, retry_in }))

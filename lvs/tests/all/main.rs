@@ -9,6 +9,7 @@ mod monitor_args;
 mod plan;
 mod program;
 mod reload;
+mod simulation;
 mod supervision;
 mod trouble;
 mod world;

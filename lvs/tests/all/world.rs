@@ -53,6 +53,8 @@ pub(crate) struct Director {
     now: Mono,
     /// Publications so far.
     pub(crate) published: usize,
+    /// Monitors started so far.
+    pub(crate) monitors: Vec<u64>,
 }
 
 impl Director {
@@ -64,7 +66,7 @@ impl Director {
         let kernel = Ipvs::with_transport(fake.connect()).unwrap();
         let settings = Settings { config_path: "/etc/lvs.cf".into(), monitors: monitor_settings() };
         let engine = Engine::new(Mono::ZERO, settings, config.clone());
-        Self { engine, kernel, fake, now: Mono::ZERO, published: 0 }
+        Self { engine, kernel, fake, now: Mono::ZERO, published: 0, monitors: Vec::new() }
     }
 
     /// What is done at `millis` when `input` arrives.
@@ -148,6 +150,7 @@ impl Director {
         match action {
             Action::Spawn(token, command) => {
                 let at = command.arguments.iter().position(|word| word == "-h").unwrap();
+                self.monitors.push(token);
                 done.push(format!("spawn {token} {}", command.arguments[at + 1]));
             }
             Action::Terminate(token) => done.push(format!("terminate {token}")),
