@@ -241,5 +241,13 @@ fn timeouts_daemons_and_one_service_are_read() {
     assert_eq!(ipvs.daemons().unwrap()[0].port, Some(8848));
     assert_eq!(ipvs.service(&web()).unwrap().unwrap().service.scheduler, Scheduler::WLC);
     assert_eq!(ipvs.service(&ServiceId::udp("10.1.0.100:53".parse().unwrap())).unwrap(), None);
-    assert_eq!(ipvs.info().unwrap().version_text().to_string(), "1.2.1");
+    assert_eq!(ipvs.info().unwrap().version_text(), "1.2.1");
+}
+
+#[test]
+fn a_connection_may_be_given_to_another_thread() {
+    fn is_send<T: Send>() {}
+    is_send::<Ipvs>();
+    is_send::<Error>();
+    is_send::<FakeKernel>();
 }

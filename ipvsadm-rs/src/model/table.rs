@@ -1,6 +1,5 @@
 //! A snapshot of what the kernel holds.
 
-use std::fmt;
 use std::time::Duration;
 
 use super::{Destination, DestinationId, Service, ServiceId, Stats};
@@ -82,7 +81,7 @@ pub struct Info {
 impl Info {
     /// The version as text, such as `1.2.1`.
     #[must_use]
-    pub fn version_text(&self) -> impl fmt::Display + use<> {
+    pub fn version_text(&self) -> String {
         let [_, major, minor, patch] = self.version.to_be_bytes();
         format!("{major}.{minor}.{patch}")
     }

@@ -128,12 +128,13 @@ nla_by_value!(DestinationAttribute);
 /// # Errors
 /// [`WireError`] if the nest is malformed or a known attribute's value is.
 pub fn parse(nest: &[u8]) -> Result<Vec<DestinationAttribute>, WireError> {
-    NlasIterator::new(nest)
-        .map(|nla| {
-            let nla = nla?;
-            DestinationAttribute::parse(nla.kind(), nla.value())
-        })
-        .collect()
+    // Room for all that the kernel sends: a table has tens of thousands of these.
+    let mut attributes = Vec::with_capacity(15);
+    for nla in NlasIterator::new(nest) {
+        let nla = nla?;
+        attributes.push(DestinationAttribute::parse(nla.kind(), nla.value())?);
+    }
+    Ok(attributes)
 }
 
 /// The attributes that identify a destination.

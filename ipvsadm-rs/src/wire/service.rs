@@ -133,12 +133,13 @@ nla_by_value!(ServiceAttribute);
 /// # Errors
 /// [`WireError`] if the nest is malformed or a known attribute's value is.
 pub fn parse(nest: &[u8]) -> Result<Vec<ServiceAttribute>, WireError> {
-    NlasIterator::new(nest)
-        .map(|nla| {
-            let nla = nla?;
-            ServiceAttribute::parse(nla.kind(), nla.value())
-        })
-        .collect()
+    // Room for all that the kernel sends: a table has tens of thousands of these.
+    let mut attributes = Vec::with_capacity(12);
+    for nla in NlasIterator::new(nest) {
+        let nla = nla?;
+        attributes.push(ServiceAttribute::parse(nla.kind(), nla.value())?);
+    }
+    Ok(attributes)
 }
 
 /// The attributes that identify a service.

@@ -148,7 +148,7 @@ fn timeouts_and_info_are_read() {
     assert_eq!(timeouts, Timeouts { tcp: seconds(100), tcp_fin: seconds(120), udp: seconds(50) });
     let info = Message::parse(cmd::SET_INFO, bytes::INFO).unwrap().info().unwrap();
     assert_eq!(info, Info { version: 0x01_02_01, table_size: 256 });
-    assert_eq!(info.version_text().to_string(), "1.2.1");
+    assert_eq!(info.version_text(), "1.2.1");
 }
 
 #[test]
