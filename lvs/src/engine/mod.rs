@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use daemonkit::clock::Mono;
 use daemonkit::exit;
+use ipvsadm::Table;
 use lvs_config::Config;
 use lvs_ipc::report::Report;
 use lvs_ipc::status::Health;
@@ -92,8 +93,10 @@ pub struct Engine {
     servers: BTreeMap<ServerKey, Server>,
     supervisor: Supervisor,
     reconciler: Reconciler,
+    /// Whether the file as last read is in force.
     reload: Verdict,
-    table: Verdict,
+    /// Whether the kernel's table is as wanted.
+    as_wanted: Verdict,
     ready: bool,
     /// When the time to stop is over.
     stop_by: Option<Mono>,
@@ -115,7 +118,7 @@ impl Engine {
             supervisor: Supervisor::default(),
             reconciler: Reconciler::new(now),
             reload: good("read at start"),
-            table: Verdict { good: false, ..good("the kernel's table has not been read yet") },
+            as_wanted: Verdict { good: false, ..good("the kernel's table has not been read yet") },
             ready: false,
             stop_by: None,
             stale: Scope::All,
@@ -128,18 +131,17 @@ impl Engine {
 
     /// One step; the actions come in the order in which they are to be carried out.
     pub fn step(&mut self, now: Mono, input: Input) -> Vec<Action> {
+        // Ticks and lines know best whether they change what is seen; a reading shows nothing new unless it has to
+        // be repaired, and the repair is seen.
+        self.unpublished |=
+            !matches!(input, Input::Tick | Input::Line(..) | Input::OutputEnded(_) | Input::Table(_));
         match input {
-            Input::Tick => return self.tick(now),
-            Input::Line(token, line) => return self.line(now, token, &line),
+            Input::Tick => self.tick(now),
+            Input::Line(token, line) => self.line(now, token, &line),
             Input::OutputEnded(token) => {
                 self.supervisor.output_ended(now, token);
-                return Vec::new();
+                Vec::new()
             }
-            // A reading shows nothing new unless it has to be repaired.
-            Input::Table(_) => {}
-            _ => self.unpublished = true,
-        }
-        match input {
             Input::Reload(_) if self.stop_by.is_some() => Vec::new(),
             Input::Reload(Ok(config)) => self.reload(now, *config),
             Input::Reload(Err(problems)) => {
@@ -148,16 +150,19 @@ impl Engine {
             }
             Input::MonitorEnded(token, exit) => self.supervisor.ended(now, token, exit),
             Input::SpawnFailed(token, reason) => self.supervisor.spawn_failed(now, token, reason),
-            Input::Table(result) => {
-                let first = self.reconciler.believed().is_none();
-                let mut actions = self.reconciler.table(now, result);
-                actions.extend(self.adopt().filter(|_| first));
-                actions
-            }
+            Input::Table(result) => self.table(now, result),
             Input::Applied(result) => self.reconciler.applied(now, result),
             Input::Shutdown => self.shut_down(now),
-            Input::Tick | Input::Line(..) | Input::OutputEnded(_) => Vec::new(),
         }
+    }
+
+    fn table(&mut self, now: Mono, result: Result<Table, String>) -> Vec<Action> {
+        let first = self.reconciler.believed().is_none();
+        let mut actions = self.reconciler.table(now, result);
+        if first {
+            actions.extend(self.adopt());
+        }
+        actions
     }
 
     /// When to call [`Engine::step`] with [`Input::Tick`] if nothing happens before.
@@ -199,8 +204,8 @@ impl Engine {
             None => (true, "as wanted".into()),
             Some(trouble) => (false, trouble),
         };
-        if (good, &reason) != (self.table.good, &self.table.reason) {
-            self.table.update(now, good, reason);
+        if (good, &reason) != (self.as_wanted.good, &self.as_wanted.reason) {
+            self.as_wanted.update(now, good, reason);
             self.unpublished = true;
         }
         if !self.ready && self.reconciler.is_settled() {

@@ -41,7 +41,7 @@ impl Engine {
             config: self.settings.config_path.display().to_string(),
             serial_no: self.config.serial_no,
             reload: verdict(&self.reload),
-            table: verdict(&self.table),
+            table: verdict(&self.as_wanted),
             virtual_servers: self
                 .config
                 .active_virtual_servers()
