@@ -15,18 +15,23 @@
 //! | [`election`] | who serves; pure |
 //! | [`takeover`] | in which order the service is taken and given back; pure |
 //! | [`vip`] | which addresses are missing or left over; pure |
+//! | [`fitness`] | whether this router could serve; pure |
 //! | [`heartbeat`] | datagrams, paths, sockets |
-//! | [`rtnetlink`] | reads and changes addresses |
+//! | [`addresses`], [`rtnetlink`] | read and change addresses |
+//! | [`programs`] | `lvs`, `send_arp`, the administrator's commands |
 //! | [`connection_sync`] | the kernel's connection synchronisation |
 //! | [`shell`] | carries out what was decided |
-//! | [`status`] | what `pulse status` shows |
+//! | [`status`] | what is logged of changes, and what `pulse status` shows |
 //! | [`dry_run`] | what `pulse --test-start` prints |
 
+pub mod addresses;
 pub mod args;
 pub mod connection_sync;
 pub mod dry_run;
 pub mod election;
+pub mod fitness;
 pub mod heartbeat;
+pub mod programs;
 pub mod router;
 pub mod rtnetlink;
 pub mod shell;

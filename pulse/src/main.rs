@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use daemonkit::log::{self, Sink};
 use daemonkit::pidfile::PidFile;
@@ -17,7 +17,7 @@ use lvs_ipc::status::{PULSE_SOCKET, PulseStatus};
 use pulse::args::{self, Command, Run};
 use pulse::heartbeat::socket::Sockets;
 use pulse::rtnetlink::Rtnetlink;
-use pulse::{dry_run, router, shell, status};
+use pulse::{dry_run, programs, router, shell, status};
 
 /// Where the file is looked for, in this order.
 const CONFIG_PATHS: [&str; 2] = ["/etc/lvs-router/lvs.cf", "/etc/sysconfig/ha/lvs.cf"];
@@ -93,8 +93,7 @@ fn show_status(json: bool, run_dir: &Path) -> Result<(), Failure> {
         return print(&text);
     }
     let snapshot: PulseStatus = serde_json::from_str(&text).map_err(|error| failed(error.into()))?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    print(&status::render(&snapshot, u64::try_from(now.as_millis()).unwrap_or(u64::MAX)))
+    print(&status::render(&snapshot, status::unix_ms()))
 }
 
 fn start(run: &Run) -> Result<(), Failure> {
@@ -134,20 +133,16 @@ fn start(run: &Run) -> Result<(), Failure> {
     }
     privilege::keep_for_self(&[privilege::Capability::NET_ADMIN])
         .map_err(|error| Failure::new(exit::NO_PERMISSION, &error))?;
-    let setup = shell::Setup {
-        config_path,
-        config,
-        router,
-        paths,
-        sockets,
+    let programs = programs::Settings {
         lvs,
         send_arp,
+        config: config_path,
         run_dir: run.run_dir.clone(),
         foreground: run.foreground,
         verbose: run.verbose,
-        force_active: run.force_active,
-        incarnation,
     };
+    let force_active = run.force_active;
+    let setup = shell::Setup { config, router, paths, sockets, programs, force_active, incarnation };
     shell::run(setup).map_err(|error| {
         tracing::error!("{error:#}");
         Failure::new(exit::FAILED, &format_args!("{error:#}"))

@@ -71,6 +71,16 @@ pub fn paths(config: &Config, router: Router) -> Vec<Path> {
     paths
 }
 
+/// Whether what `new` changes takes effect only with a restart: sockets and the other router's identity.
+#[must_use]
+pub fn needs_restart(old: &Config, new: &Config) -> bool {
+    let fixed = |config: &Config| {
+        let Config { primary, backup, backup_active, heartbeat, sync_daemon, .. } = config;
+        (primary.clone(), backup.clone(), *backup_active, heartbeat.port, sync_daemon.clone())
+    };
+    fixed(old) != fixed(new)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,9 +1,152 @@
-//! What `pulse status` shows: the snapshot of a running `pulse` as a table for people. Pure.
+//! What a running `pulse` knows of itself, and how `pulse status` shows it. Each change is logged here, once, with its
+//! reason; nothing is decided.
 
 use std::fmt::Write;
-use std::time::Duration;
+use std::path::Path as FilePath;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use lvs_ipc::status::PulseStatus;
+use lvs_config::Config;
+use lvs_ipc::status::{AddressStatus, Child, PathStatus, Peer, PulseStatus, Role, Since};
+
+use crate::election::{Cause, PeerState, Router};
+use crate::heartbeat::paths::Change;
+use crate::heartbeat::socket::Path;
+
+/// The snapshot, and whether it has changed since it was last asked for.
+#[derive(Debug)]
+pub struct Status {
+    snapshot: PulseStatus,
+    changed: bool,
+}
+
+impl Status {
+    /// A router that has just started.
+    #[must_use]
+    pub fn new(config_path: &FilePath, config: &Config, router: Router, paths: &[Path]) -> Self {
+        let path = |path: &Path| PathStatus {
+            name: path.name.into(),
+            local: path.local.to_string(),
+            remote: path.remote.to_string(),
+            heard: since(true, "assumed at start"),
+        };
+        let snapshot = PulseStatus {
+            version: env!("CARGO_PKG_VERSION").into(),
+            pid: std::process::id(),
+            config: config_path.display().to_string(),
+            serial_no: config.serial_no,
+            router: router.to_string(),
+            role: since(Role::Backup, "just started"),
+            peer: (!paths.is_empty()).then(|| since(Peer::Unknown, "just started")),
+            paths: paths.iter().map(path).collect(),
+            addresses: Vec::new(),
+            lvs: since(Child::Stopped, "just started"),
+        };
+        Self { snapshot, changed: true }
+    }
+
+    /// The snapshot.
+    #[must_use]
+    pub fn snapshot(&self) -> &PulseStatus {
+        &self.snapshot
+    }
+
+    /// The snapshot as a line of JSON, if it has changed since the last call.
+    pub fn changed(&mut self) -> Option<String> {
+        if !std::mem::take(&mut self.changed) {
+            return None;
+        }
+        match serde_json::to_string(&self.snapshot) {
+            Ok(text) => Some(text + "\n"),
+            Err(error) => {
+                tracing::error!(%error, "cannot write the status");
+                None
+            }
+        }
+    }
+
+    /// This router's role.
+    pub fn set_role(&mut self, role: Role, reason: String) {
+        self.snapshot.role = Since { state: role, reason, since_ms: unix_ms() };
+        self.changed = true;
+    }
+
+    /// A router that was taking over has its addresses and services complete.
+    pub fn set_settled(&mut self) {
+        let role = &self.snapshot.role;
+        if role.state == Role::TakingOver {
+            let took_ms = unix_ms().saturating_sub(role.since_ms);
+            tracing::info!(reason = %role.reason, took_ms, "active");
+            self.set_role(Role::Active, role.reason.clone());
+        }
+    }
+
+    /// What is known of the other router.
+    pub fn set_peer(&mut self, state: PeerState, cause: &Cause) {
+        let peer = match state {
+            PeerState::Unknown => Peer::Unknown,
+            PeerState::Serving => Peer::Active,
+            PeerState::Waiting => Peer::Backup,
+            PeerState::Gone => Peer::Dead,
+        };
+        tracing::info!(peer = %peer, reason = %cause, "other router");
+        self.snapshot.peer = Some(since(peer, &cause.to_string()));
+        self.changed = true;
+    }
+
+    /// A path fell silent or is heard again.
+    pub fn set_path(&mut self, change: Change) {
+        let Some(path) = self.snapshot.paths.get_mut(change.path) else { return };
+        let silent_ms = u64::try_from(change.silence.as_millis()).unwrap_or(u64::MAX);
+        let (name, remote) = (&path.name, &path.remote);
+        if change.heard {
+            tracing::info!(path = %name, %remote, silent_ms, "heartbeat path works again");
+            path.heard = since(true, "heartbeats arrive");
+        } else {
+            tracing::warn!(path = %name, %remote, silent_ms, "heartbeat path is dead");
+            path.heard = since(false, "no heartbeat for deadtime");
+        }
+        self.changed = true;
+    }
+
+    /// What became of the floating addresses.
+    pub fn set_addresses(&mut self, addresses: Vec<AddressStatus>) {
+        self.changed |= self.snapshot.addresses != addresses;
+        self.snapshot.addresses = addresses;
+    }
+
+    /// What `lvs` does now; `expected` says whether that is in order. Its end completes a release.
+    pub fn set_lvs(&mut self, state: Child, reason: String, expected: bool) {
+        if expected {
+            tracing::info!(state = %state, %reason, "lvs");
+        } else {
+            tracing::warn!(state = %state, %reason, "lvs");
+        }
+        self.snapshot.lvs = Since { state, reason, since_ms: unix_ms() };
+        self.changed = true;
+        if state == Child::Stopped && self.snapshot.role.state == Role::Releasing {
+            let reason = self.snapshot.role.reason.clone();
+            tracing::info!(%reason, "backup");
+            self.set_role(Role::Backup, reason);
+        }
+    }
+
+    /// The edit counter of the file in force.
+    pub fn set_serial_no(&mut self, serial_no: u64) {
+        self.snapshot.serial_no = serial_no;
+        self.changed = true;
+    }
+}
+
+fn since<T>(state: T, reason: &str) -> Since<T> {
+    Since { state, reason: reason.to_owned(), since_ms: unix_ms() }
+}
+
+/// Wall-clock time in milliseconds since the Unix epoch, for people.
+#[must_use]
+pub fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
 
 /// The table, with ages as of `now_ms`, milliseconds since the Unix epoch.
 #[must_use]
@@ -49,11 +192,9 @@ fn age(time: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use lvs_ipc::status::{AddressStatus, Child, PathStatus, Peer, Role, Since};
-
     use super::*;
 
-    fn since<T>(state: T, reason: &str, since_ms: u64) -> Since<T> {
+    fn at<T>(state: T, reason: &str, since_ms: u64) -> Since<T> {
         Since { state, reason: reason.into(), since_ms }
     }
 
@@ -65,20 +206,20 @@ mod tests {
             config: "/etc/sysconfig/ha/lvs.cf".into(),
             serial_no: 12,
             router: "backup".into(),
-            role: since(Role::Active, "no heartbeat on any path for 6000ms", 1_000),
-            peer: Some(since(Peer::Dead, "no heartbeat on any path for 6000ms", 1_000)),
+            role: at(Role::Active, "no heartbeat on any path for 6000ms", 1_000),
+            peer: Some(at(Peer::Dead, "no heartbeat on any path for 6000ms", 1_000)),
             paths: vec![PathStatus {
                 name: "public".into(),
                 local: "192.0.2.12".into(),
                 remote: "192.0.2.11".into(),
-                heard: since(false, "silent", 0),
+                heard: at(false, "silent", 0),
             }],
             addresses: vec![AddressStatus {
                 address: "192.0.2.80/24".into(),
                 device: "eth0:1".into(),
                 present: true,
             }],
-            lvs: since(Child::Running, "its first plan is in the kernel", 61_000),
+            lvs: at(Child::Running, "its first plan is in the kernel", 61_000),
         };
         assert_eq!(
             render(&status, 3_661_000),

@@ -15,6 +15,9 @@
 //! | starting, running | give back | stopping | SIGTERM |
 //! | stopping | [`STOP_LIMIT`] passes | stopping | SIGKILL |
 //! | stopping | exits | stopped, or starting when the service was taken again meanwhile | |
+//! | waiting | give back | stopping | withdraw what the dead one left in the kernel |
+//!
+//! A `pulse` that starts begins with the last line too: an earlier run may have left services and addresses.
 //!
 //! Addresses are desired state: they are compared with what the interfaces have every [`REPAIR_INTERVAL`], repaired and
 //! their lease renewed. A failure to start or keep `lvs` never drops the addresses by itself; it makes this router
@@ -47,6 +50,8 @@ const PENALTY: Duration = Duration::from_secs(60);
 /// What happens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
+    /// The program starts.
+    Begin,
     /// The election took the service.
     Take,
     /// The election gave the service back.
@@ -78,6 +83,8 @@ pub enum Action {
     StopAnnouncing,
     /// Start `lvs`.
     StartLvs,
+    /// Start `lvs` only to withdraw what an earlier one left in the kernel.
+    WithdrawLeftovers,
     /// Ask `lvs` to withdraw its services and end.
     TerminateLvs,
     /// End `lvs`, which did not end when asked.
@@ -123,7 +130,7 @@ enum Lvs {
 }
 
 impl Takeover {
-    /// A router that does not serve. What an earlier run may have left on its interfaces is dropped at the first tick.
+    /// A router that does not serve.
     #[must_use]
     pub fn new(now: Mono) -> Self {
         Self {
@@ -159,9 +166,14 @@ impl Takeover {
     pub fn step(&mut self, now: Mono, input: Input) -> Vec<Action> {
         let mut out = Vec::new();
         match input {
+            Input::Begin => {
+                out.push(Action::DropAddresses);
+                self.withdraw_leftovers(now, "an earlier run may have left services", &mut out);
+                out.extend([Action::SyncConnections(false), Action::RunCommand(false)]);
+            }
             Input::Take => self.take(now, &mut out),
             Input::GiveBack => self.give_back(now, &mut out),
-            Input::SpawnFailed(why) => self.lvs_died(now, &why, false, &mut out),
+            Input::SpawnFailed(why) => self.spawn_failed(now, why, &mut out),
             Input::LvsReady => self.lvs_ready(&mut out),
             Input::LvsExited(exit) => self.lvs_exited(now, exit, &mut out),
             Input::Reload => {
@@ -206,10 +218,7 @@ impl Takeover {
                 out.push(Action::TerminateLvs);
                 out.push(Action::Lvs(Child::Stopping, "the service was given back".into()));
             }
-            Lvs::Waiting { .. } => {
-                self.lvs = Lvs::Stopped;
-                out.push(Action::Lvs(Child::Stopped, "the service was given back".into()));
-            }
+            Lvs::Waiting { .. } => self.withdraw_leftovers(now, "the service was given back", out),
             Lvs::Stopped | Lvs::Stopping { .. } => {}
         }
         self.forgiven_at = self.unfit.then_some(now + PENALTY);
@@ -222,12 +231,28 @@ impl Takeover {
         out.push(Action::Lvs(Child::Starting, why.into()));
     }
 
+    fn withdraw_leftovers(&mut self, now: Mono, why: &str, out: &mut Vec<Action>) {
+        self.lvs = Lvs::Stopping { kill_at: now + STOP_LIMIT };
+        out.push(Action::WithdrawLeftovers);
+        out.push(Action::Lvs(Child::Stopping, why.into()));
+    }
+
     fn lvs_ready(&mut self, out: &mut Vec<Action>) {
         let Lvs::Starting { since, .. } = self.lvs else { return };
         self.lvs = Lvs::Running { since };
         out.push(Action::Lvs(Child::Running, "its first plan is in the kernel".into()));
         out.push(Action::Settled);
         self.set_unfit(None, out);
+    }
+
+    fn spawn_failed(&mut self, now: Mono, why: String, out: &mut Vec<Action>) {
+        if matches!(self.lvs, Lvs::Stopping { .. }) {
+            self.lvs = Lvs::Stopped;
+            out.push(Action::Lvs(Child::Stopped, why));
+            self.exit_if_done(out);
+        } else {
+            self.lvs_died(now, &why, false, out);
+        }
     }
 
     fn lvs_exited(&mut self, now: Mono, ended: Exit, out: &mut Vec<Action>) {
@@ -364,6 +389,34 @@ mod tests {
     }
 
     #[test]
+    fn a_start_cleans_up_before_the_service_can_be_taken() {
+        let mut service = Takeover::new(at(0));
+        assert_eq!(
+            service.step(at(0), Input::Begin),
+            [
+                Action::DropAddresses,
+                Action::WithdrawLeftovers,
+                lvs(Child::Stopping, "an earlier run may have left services"),
+                Action::SyncConnections(false),
+                Action::RunCommand(false),
+            ]
+        );
+        let taken = service.step(at(0), Input::Take);
+        assert!(taken.contains(&Action::HoldAddresses) && !taken.contains(&Action::StartLvs), "{taken:?}");
+        let cleaned = service.step(at(0), Input::LvsExited(Exit::Status(0)));
+        assert!(cleaned.contains(&Action::StartLvs), "{cleaned:?}");
+    }
+
+    #[test]
+    fn a_clean_up_that_cannot_be_started_holds_nothing_up() {
+        let mut service = Takeover::new(at(0));
+        service.step(at(0), Input::Begin);
+        let failed = service.step(at(0), Input::SpawnFailed("no such file".into()));
+        assert_eq!(failed, [lvs(Child::Stopped, "no such file")]);
+        assert!(service.step(at(1), Input::Take).contains(&Action::StartLvs));
+    }
+
+    #[test]
     fn a_router_without_the_service_leaves_at_once() {
         assert_eq!(Takeover::new(at(0)).step(at(1), Input::Leave), [Action::Exit]);
     }
@@ -416,7 +469,9 @@ mod tests {
         let mut service = taken();
         let refused = service.step(at(0), Input::LvsExited(Exit::Status(78)));
         assert!(refused.contains(&Action::Fitness(Err("lvs exited with status 78".into()))), "{refused:?}");
-        service.step(at(1), Input::GiveBack);
+        let given_back = service.step(at(1), Input::GiveBack);
+        assert!(given_back.contains(&Action::WithdrawLeftovers), "{given_back:?}");
+        service.step(at(1), Input::LvsExited(Exit::Status(0)));
         assert_eq!(service.step(at(60), Input::Tick), [Action::DropAddresses]);
         assert_eq!(service.step(at(61), Input::Tick), [Action::DropAddresses, Action::Fitness(Ok(()))]);
     }

@@ -4,6 +4,7 @@
 //! An address counts as ours only on the interface that the file names, so a VIP that somebody keeps on `lo` is left
 //! alone. Running the result twice changes nothing but the lease.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 use lvs_config::model::FloatingAddress;
@@ -54,6 +55,16 @@ pub enum ChangeKind {
     Renew,
     /// It is taken off the interface.
     Remove,
+}
+
+impl fmt::Display for ChangeKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Add => "add",
+            Self::Renew => "renew",
+            Self::Remove => "remove",
+        })
+    }
 }
 
 /// An address that cannot be held, and why.
@@ -120,26 +131,6 @@ pub fn drop(unwanted: &[FloatingAddress], interfaces: &[Interface], present: &[P
         present.iter().filter(|there| on_its_interface(vip, there)).map(remove).collect::<Vec<_>>()
     };
     unwanted.iter().flat_map(removals_of).collect()
-}
-
-/// Whether every interface that carries one of `addresses` is up and has a carrier; `Err` names the one that is not.
-///
-/// # Errors
-/// In words, the first interface that cannot be used.
-pub fn links_of(
-    addresses: impl IntoIterator<Item = IpAddr>,
-    interfaces: &[Interface],
-    present: &[Present],
-) -> Result<(), String> {
-    for address in addresses {
-        let Some(there) = present.iter().find(|there| there.address == address) else {
-            return Err(format!("no interface has {address} any more"));
-        };
-        if let Some(interface) = interfaces.iter().find(|i| i.index == there.index && !i.running) {
-            return Err(format!("the link of {} is down", interface.name));
-        }
-    }
-    Ok(())
 }
 
 /// The prefix length of an address for which the file gives none: that of the network which the interface is in
@@ -247,17 +238,6 @@ mod tests {
         let (changes, problems) = hold(&wanted, &interfaces(), &[]);
         assert_eq!(changes, [change(ChangeKind::Add, 2, "192.0.2.81", 32, "eth0:1")]);
         assert_eq!(problems[0].reason, "this router has no interface eth9");
-    }
-
-    #[test]
-    fn a_link_that_is_down_or_lost_its_address_is_named() {
-        let ends = || ["192.0.2.11", "10.9.0.1"].map(|end| end.parse::<IpAddr>().unwrap());
-        let here = [present(2, "192.0.2.11", 24), present(3, "10.9.0.1", 30)];
-        let mut links = interfaces();
-        assert_eq!(links_of(ends(), &links, &here), Ok(()));
-        assert_eq!(links_of(ends(), &links, &here[..1]), Err("no interface has 10.9.0.1 any more".into()));
-        links[2].running = false;
-        assert_eq!(links_of(ends(), &links, &here), Err("the link of eth1 is down".into()));
     }
 
     #[test]

@@ -1,0 +1,199 @@
+//! The programs that `pulse` runs: `lvs`, `send_arp`, and the administrator's commands. Starts and signals them and
+//! reads what they write; when to do so is decided in [`crate::takeover`].
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crossbeam_channel::Sender;
+use daemonkit::children::{Children, Exit};
+use daemonkit::lines::{self, LineReader};
+use lvs_config::model::FloatingAddress;
+use lvs_ipc::ready::READY;
+use nix::sys::signal::Signal;
+
+/// How often a serving router announces its addresses again.
+const REFRESH: &str = "60s";
+
+/// How the programs are started.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The `lvs` program.
+    pub lvs: PathBuf,
+    /// The `send_arp` program.
+    pub send_arp: PathBuf,
+    /// The configuration, for `lvs`.
+    pub config: PathBuf,
+    /// Where `lvs` has its pid file and status socket.
+    pub run_dir: PathBuf,
+    /// Whether `lvs` logs to standard error too.
+    pub foreground: bool,
+    /// Whether `lvs` logs everything.
+    pub verbose: bool,
+}
+
+/// What a program was started for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To serve, or to withdraw what an earlier one left.
+    Lvs,
+    /// To announce addresses.
+    Announcer,
+    /// A command of the file, by the name of its directive.
+    Command(&'static str),
+}
+
+/// A program, until it has been reaped and all that it wrote has been read.
+#[derive(Debug, Clone, Copy)]
+struct Started {
+    purpose: Purpose,
+    reaped: bool,
+    read: bool,
+}
+
+/// All programs that were started and are not over.
+#[derive(Debug)]
+pub struct Programs {
+    settings: Settings,
+    children: Children,
+    lines: LineReader,
+    started: HashMap<u64, Started>,
+    last_token: u64,
+}
+
+impl Programs {
+    /// None yet; what they write will be sent to `to`.
+    ///
+    /// # Errors
+    /// When the thread that reads what they write cannot be started.
+    pub fn new<M, F>(settings: Settings, to: Sender<M>, to_message: F) -> io::Result<Self>
+    where
+        M: Send + 'static,
+        F: Fn(u64, lines::Event) -> M + Send + 'static,
+    {
+        let lines = LineReader::start(to, to_message)?;
+        Ok(Self { settings, children: Children::default(), lines, started: HashMap::new(), last_token: 0 })
+    }
+
+    /// Starts `lvs` to serve, or only to withdraw what an earlier one left in the kernel.
+    ///
+    /// # Errors
+    /// Why it could not be started, in words.
+    pub fn start_lvs(&mut self, only_withdraw: bool) -> Result<(), String> {
+        let Settings { lvs, config, run_dir, foreground, verbose, .. } = &self.settings;
+        let mut command = Command::new(lvs);
+        command.arg(if *foreground { "--nodaemon" } else { "--nofork" }).arg("--run-dir").arg(run_dir);
+        if only_withdraw {
+            command.arg("--withdraw");
+        } else {
+            command.arg("-c").arg(config);
+        }
+        if *verbose {
+            command.arg("-v");
+        }
+        let name = lvs.display().to_string();
+        self.start(Purpose::Lvs, |children, token| children.spawn(token, command))
+            .map_err(|error| format!("could not be started: {name}: {error}"))
+    }
+
+    /// Announces `addresses`, then again from time to time until it is told to stop.
+    pub fn keep_announcing(&mut self, addresses: &[FloatingAddress]) {
+        self.announce(addresses, &["--refresh", REFRESH]);
+    }
+
+    /// Announces `addresses` in `rounds` rounds.
+    pub fn announce_rounds(&mut self, addresses: &[FloatingAddress], rounds: &str) {
+        self.announce(addresses, &["--count", rounds]);
+    }
+
+    fn announce(&mut self, addresses: &[FloatingAddress], options: &[&str]) {
+        let mut command = Command::new(&self.settings.send_arp);
+        command.arg("--stdin").args(options);
+        let line = |vip: &FloatingAddress| format!("{} {}\n", vip.address, vip.device.interface());
+        let list: String = addresses.iter().map(line).collect();
+        let started =
+            self.start(Purpose::Announcer, |children, token| children.spawn_with_input(token, command, list));
+        if let Err(error) = started {
+            tracing::error!(program = %self.settings.send_arp.display(), %error, "cannot announce the addresses");
+        }
+    }
+
+    /// Runs a command of the file: its directive, and its words if it is given.
+    pub fn run_command(&mut self, name: &'static str, words: Option<&Vec<String>>) {
+        let Some((program, arguments)) = words.and_then(|words| words.split_first()) else { return };
+        let mut command = Command::new(program);
+        command.args(arguments);
+        let purpose = Purpose::Command(name);
+        if let Err(error) = self.start(purpose, |children, token| children.spawn_foreign(token, command)) {
+            tracing::error!(command = name, %program, %error, "cannot run");
+        }
+    }
+
+    fn start(
+        &mut self,
+        purpose: Purpose,
+        spawn: impl FnOnce(&mut Children, u64) -> io::Result<OwnedFd>,
+    ) -> io::Result<()> {
+        self.last_token += 1;
+        let token = self.last_token;
+        let output = spawn(&mut self.children, token)?;
+        self.started.insert(token, Started { purpose, reaped: false, read: false });
+        self.lines.add(token, output)
+    }
+
+    /// Whether addresses are being announced.
+    #[must_use]
+    pub fn is_announcing(&self) -> bool {
+        self.started.values().any(|program| program.purpose == Purpose::Announcer && !program.reaped)
+    }
+
+    /// Sends `signal` to every program with this purpose.
+    pub fn signal(&self, purpose: Purpose, signal: Signal) {
+        for (token, _) in self.started.iter().filter(|(_, program)| program.purpose == purpose) {
+            self.children.signal(*token, signal);
+        }
+    }
+
+    /// Reaps what has ended, logs it, and returns how each `lvs` ended.
+    pub fn reap(&mut self) -> Vec<Exit> {
+        let mut lvs = Vec::new();
+        for (token, exit) in self.children.reap() {
+            let purpose = self.started.get(&token).map(|program| program.purpose);
+            self.note(token, |program| program.reaped = true);
+            match purpose {
+                Some(Purpose::Lvs) => lvs.push(exit),
+                Some(Purpose::Announcer) if !exit.is(0) => tracing::warn!(%exit, "send_arp failed"),
+                Some(Purpose::Command(name)) => tracing::info!(command = name, %exit, "command ended"),
+                Some(Purpose::Announcer) | None => {}
+            }
+        }
+        lvs
+    }
+
+    /// Takes what a program wrote. True when it is `lvs`, saying that it is ready.
+    pub fn wrote(&mut self, token: u64, event: &lines::Event) -> bool {
+        let lines::Event::Line(line) = event else {
+            self.note(token, |program| program.read = true);
+            return false;
+        };
+        match self.started.get(&token).map(|program| program.purpose) {
+            Some(Purpose::Lvs) if line == READY => return true,
+            Some(Purpose::Command(name)) => tracing::info!(command = name, output = %line, "command wrote"),
+            Some(purpose) => tracing::debug!(?purpose, %line, "program wrote"),
+            None => {}
+        }
+        false
+    }
+
+    /// Notes what is over of a program, and forgets it when all of it is.
+    fn note(&mut self, token: u64, over: impl FnOnce(&mut Started)) {
+        if let Some(program) = self.started.get_mut(&token) {
+            over(program);
+            if program.reaped && program.read {
+                self.started.remove(&token);
+            }
+        }
+    }
+}
