@@ -15,6 +15,8 @@ use std::time::Duration;
 
 /// Longest line, in bytes. A longer reason is cut when it is written.
 pub const MAX_LINE: usize = 512;
+/// Most of a server that is written, in bytes: room for an IPv6 address with scope and port.
+const MAX_SERVER: usize = 128;
 
 const ACTIVE: &str = "[ active ]";
 const INACTIVE: &str = "[inactive]";
@@ -94,26 +96,37 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (head, reason) = match self {
             Self::Active { server, took, reason } => {
-                (format!("{ACTIVE} rs={server} took_ms={}", took.as_millis()), reason)
+                (format!("{ACTIVE} rs={} took_ms={}", word(server), took.as_millis()), reason)
             }
             Self::Inactive { server, took, reason } => {
-                (format!("{INACTIVE} rs={server} took_ms={}", took.as_millis()), reason)
+                (format!("{INACTIVE} rs={} took_ms={}", word(server), took.as_millis()), reason)
             }
             Self::Weight { server, weight, reason } => {
-                (format!("{WEIGHT} rs={server} weight={weight}"), reason)
+                (format!("{WEIGHT} rs={} weight={weight}", word(server)), reason)
             }
         };
-        write!(f, "{head} reason=\"")?;
-        let mut room = MAX_LINE.saturating_sub(head.len() + " reason=\"\"".len());
-        for c in reason.chars().map(|c| if c.is_control() { ' ' } else { c }) {
-            if c.len_utf8() > room {
-                break;
-            }
-            room -= c.len_utf8();
-            write!(f, "{c}")?;
-        }
-        f.write_str("\"")
+        let room = MAX_LINE.saturating_sub(head.len() + " reason=\"\"".len());
+        let reason = reason.chars().map(|c| if c.is_control() { ' ' } else { c });
+        write!(f, "{head} reason=\"{}\"", fitting(reason, room))
     }
+}
+
+/// `server` as one bounded word, so that it can neither end the line nor crowd out what follows.
+fn word(server: &str) -> String {
+    let is_odd = |c: char| c.is_control() || c.is_whitespace();
+    fitting(server.chars().map(|c| if is_odd(c) { '?' } else { c }), MAX_SERVER)
+}
+
+/// The first of `characters` that take up to `room` bytes.
+fn fitting(characters: impl Iterator<Item = char>, room: usize) -> String {
+    let mut text = String::new();
+    for c in characters {
+        if text.len() + c.len_utf8() > room {
+            break;
+        }
+        text.push(c);
+    }
+    text
 }
 
 /// The `key=value` part of a line.
@@ -211,6 +224,24 @@ mod tests {
         assert!(line.len() <= MAX_LINE && line.len() > MAX_LINE - 4 && !line.contains('\n'), "{line}");
         let short = Report::Inactive { server: "s".into(), took: Duration::ZERO, reason: "a\nb".into() };
         assert_eq!(short.to_string(), r#"[inactive] rs=s took_ms=0 reason="a b""#);
+    }
+
+    #[test]
+    fn a_server_from_a_foreign_line_is_written_as_one_short_word() {
+        let line = |server: &str| {
+            let took = Duration::from_millis(u64::MAX);
+            let reason = "e".repeat(MAX_LINE);
+            Report::Active { server: server.into(), took, reason }.to_string()
+        };
+        assert!(
+            line("a b\u{1b}\n").starts_with("[ active ] rs=a?b?? took_ms=18446744073709551615 reason=\"e")
+        );
+        let long = line(&"é".repeat(MAX_LINE));
+        assert!(
+            long.starts_with(&format!("[ active ] rs={} took_ms=", "é".repeat(MAX_SERVER / 2))),
+            "{long}"
+        );
+        assert_eq!(long.len(), MAX_LINE);
     }
 
     proptest! {
