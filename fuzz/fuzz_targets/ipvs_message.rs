@@ -2,9 +2,11 @@
 //! read again as the same, on both levels.
 #![no_main]
 
-use ipvsadm::Family;
 use ipvsadm::wire::ack::{self, Body};
-use ipvsadm::wire::{Message, daemon, destination, message, service, stats};
+use ipvsadm::wire::destination::DestinationAttribute;
+use ipvsadm::wire::service::ServiceAttribute;
+use ipvsadm::wire::{Attribute, Message, daemon, destination, message, service, stats};
+use ipvsadm::{Family, Stats};
 use libfuzzer_sys::fuzz_target;
 
 /// The number under which answers of the family come; the kernel chooses one.
@@ -27,7 +29,11 @@ fuzz_target!(|bytes: &[u8]| {
 });
 
 fn message_survives(message: &Message) {
-    assert_eq!(rewritten(message), *message);
+    let again = rewritten(message);
+    assert_eq!(rewritten(&again), again);
+    if !has_wide_numbers_in_narrow_counters(message) {
+        assert_eq!(again, *message);
+    }
     if let Ok(Some(request)) = message.to_request() {
         let again = rewritten(&Message::of_request(&request)).to_request();
         assert_eq!(again, Ok(Some(request)));
@@ -38,6 +44,20 @@ fn message_survives(message: &Message) {
     );
     // Nothing to compare with: it only must not panic.
     let _ = message.info();
+}
+
+/// No kernel sends 64 bits where 32 belong; they are read, but stop at the largest of 32 bits when written.
+fn has_wide_numbers_in_narrow_counters(message: &Message) -> bool {
+    let narrowed = |counters: &Stats| stats::parse(&stats::emit(counters, false));
+    message.attributes.iter().any(|attribute| match attribute {
+        Attribute::Service(nest) => nest
+            .iter()
+            .any(|it| matches!(it, ServiceAttribute::Stats(stats) if narrowed(stats).as_ref() != Ok(stats))),
+        Attribute::Destination(nest) => nest.iter().any(
+            |it| matches!(it, DestinationAttribute::Stats(stats) if narrowed(stats).as_ref() != Ok(stats)),
+        ),
+        _ => false,
+    })
 }
 
 /// `message` after a journey as bytes.
