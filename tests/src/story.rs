@@ -269,6 +269,10 @@ impl Audience {
         let finished = *outcome == Outcome::Exited(0);
         let held = !self.measurements.is_empty() && self.measurements.iter().all(|m| m.held);
         if finished && held {
+            self.screen.print(&[text::Line::new(
+                text::Tone::Dim,
+                "  Rehearse your own file: cargo lab demo --config FILE    Play in a cluster: cargo lab shell",
+            )]);
             return HELD;
         }
         if !finished && self.measurements.iter().all(|m| m.held) {

@@ -107,8 +107,8 @@ impl Wish {
             found.push(http(b"HTTP/1.1 200 OK\r\n", b""));
             found.push(http(b"HTTP/1.0 200 OK\r\n", b""));
             found.push(http(b"HTTP/1.1 200 OK\r\n", &without_hole));
-            found.push(http(&without_hole, b""));
-            found.push(http(&[&without_hole, &b"\r\n"[..]].concat(), b""));
+            let end: &[u8] = if without_hole.ends_with(b"\n") { b"" } else { b"\r\n" };
+            found.push(http(&[&without_hole, end].concat(), b""));
         }
         let blank = if without_hole.last().is_none_or(u8::is_ascii_whitespace) { "" } else { " " };
         found.push([&without_hole, blank.as_bytes(), &[HOLE]].concat());

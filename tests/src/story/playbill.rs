@@ -15,6 +15,8 @@ const LABEL: usize = 12;
 const NETWORK: usize = 34;
 /// Machines named; of more only the number is told.
 const MOST_NAMED: usize = 12;
+/// A blank at which no line is broken (U+00A0).
+const BOUND: &str = "\u{a0}";
 /// A story that is longer than this is announced as a long one.
 const LONG: Duration = Duration::from_secs(90);
 
@@ -61,7 +63,7 @@ fn services(plan: &Plan) -> String {
         let sorry = if service.sorry.is_some() { " and a sorry server" } else { "" };
         format!("{} {} ({}, {count} real {servers}{sorry})", service.name, service.place(), service.scheduler)
     };
-    plan.services.iter().map(of).collect::<Vec<_>>().join(", ")
+    together(&plan.services.iter().map(of).collect::<Vec<_>>())
 }
 
 fn timers(plan: &Plan) -> String {
@@ -96,7 +98,12 @@ fn who(plan: &Plan, bridge: &str, network: Network) -> String {
     if let Some(more) = machines.len().checked_sub(MOST_NAMED).filter(|more| *more > 0) {
         found.push(format!("and {more} more"));
     }
-    found.join(", ")
+    together(&found)
+}
+
+/// A list that is broken only between its items.
+fn together(items: &[String]) -> String {
+    items.iter().map(|item| item.replace(' ', BOUND)).collect::<Vec<_>>().join(", ")
 }
 
 fn moving(plan: &Plan) -> String {
@@ -106,7 +113,7 @@ fn moving(plan: &Plan) -> String {
         if names.is_empty() { "the real servers' gateway".to_owned() } else { names.join(", ") }
     };
     let shown: Vec<String> = plan.floating.iter().map(|a| format!("{a} ({})", purpose(a))).collect();
-    shown.join(", ")
+    together(&shown)
 }
 
 fn labelled(label: &str, text: &str) -> Vec<Line> {
@@ -119,7 +126,7 @@ fn entry(label: &str, column: usize, text: &str) -> Vec<Line> {
     let lines = wrap(text, WIDTH - column);
     let line = |(n, text): (usize, String)| {
         let first = if n == 0 { format!("  {label}") } else { String::new() };
-        Line::new(Tone::Dim, first).to_column(column).then(Tone::Plain, text)
+        Line::new(Tone::Dim, first).up_to(column).then(Tone::Plain, text.replace(BOUND, " "))
     };
     lines.into_iter().enumerate().map(line).collect()
 }

@@ -23,6 +23,7 @@ use nix::mount::{MsFlags, mount};
 use super::{
     answer::MARKER,
     event::{Condition, Look, RouterLook, ServerLook, ServiceLook},
+    network::Network,
     plan::{Machine, Plan, RouterPlan, Service},
 };
 use crate::{
@@ -32,12 +33,12 @@ use crate::{
 
 /// Where both routers find the file.
 const CONFIG: &str = "/etc/sysconfig/ha/lvs.cf";
-/// Pace of each client; of many together it is slower, so that the lab's processor is not the bottleneck.
-const PACE: Duration = Duration::from_millis(20);
-/// Clients at full pace.
+/// Each client asks so often within a `keepalive`, as outages are measured against it ...
+const PER_KEEPALIVE: u32 = 25;
+/// ... but not more often, nor more seldom, than this.
+const PACES: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(40)];
+/// Clients at full pace; many together are slower, so that the lab's processor is not the bottleneck.
 const BRISK: u32 = 2;
-/// How long a client waits for an answer.
-const CLIENT_PATIENCE: Duration = Duration::from_millis(500);
 /// How long the status socket may take.
 const STATUS_PATIENCE: Duration = Duration::from_secs(1);
 /// The stretch of time behind a rate.
@@ -59,7 +60,7 @@ pub(super) struct Stage<'a> {
     servers: Vec<RealServer>,
     client: Host,
     clients: Mutex<Vec<Probe>>,
-    captures: Vec<Capture>,
+    cluster: Cluster,
     step_began: Mutex<Duration>,
 }
 
@@ -89,8 +90,7 @@ impl<'a> Stage<'a> {
             recite(&server, machine)?;
             servers.push(server);
         }
-        let captures =
-            plan.networks.iter().map(|(bridge, _)| cluster.capture(bridge)).collect::<Result<_>>()?;
+
         Ok(Self {
             lab,
             plan,
@@ -98,7 +98,7 @@ impl<'a> Stage<'a> {
             servers,
             client,
             clients: Mutex::default(),
-            captures,
+            cluster,
             step_began: Mutex::default(),
         })
     }
@@ -106,10 +106,11 @@ impl<'a> Stage<'a> {
     /// Lets the clients ask, one for each virtual server, until [`Stage::hush`].
     pub(super) fn send_clients(&self) -> Result<()> {
         let many = u32::try_from(self.plan.services.len()).unwrap_or(u32::MAX);
-        let pace = PACE * many.div_ceil(BRISK).max(1);
+        let pace =
+            (self.plan.keepalive / PER_KEEPALIVE).clamp(PACES[0], PACES[1]) * many.div_ceil(BRISK).max(1);
         for service in &self.plan.services {
             let target = SocketAddr::new(service.vip.into(), service.port);
-            let probe = self.client.probe(target).every(pace).timeout(CLIENT_PATIENCE).marker(MARKER);
+            let probe = self.client.probe(target).every(pace).marker(MARKER);
             let probe = if service.udp { probe.udp() } else { probe };
             locked(&self.clients).push(probe.start()?);
         }
@@ -124,7 +125,7 @@ impl<'a> Stage<'a> {
 
     /// What each client saw from `from` on.
     pub(super) fn seen(&self, from: Duration) -> Vec<ProbeReport> {
-        locked(&self.clients).iter().map(|client| client.report().since(from)).collect()
+        locked(&self.clients).iter().map(|client| client.report_since(from)).collect()
     }
 
     /// From now on requests are counted anew.
@@ -138,13 +139,24 @@ impl<'a> Stage<'a> {
         if alive { recite(server, &self.plan.machines[machine]) } else { server.behave(&Behaviour::Refuse) }
     }
 
-    /// Times of the gratuitous ARPs about each moving address that a router has sent since `from`.
-    pub(super) fn announcements(&self, router: usize, from: Duration) -> BTreeMap<IpAddr, Vec<Duration>> {
+    /// Captures on every network that has moving addresses.
+    pub(super) fn listen(&self) -> Result<Vec<Capture>> {
+        let moving = |network: &Network| self.plan.floating.iter().any(|address| network.has_host(*address));
+        let networks = self.plan.networks.iter().filter(|(_, network)| moving(network));
+        networks.map(|(bridge, _)| self.cluster.capture(bridge)).collect()
+    }
+
+    /// Times of the gratuitous ARPs about each moving address that a router has sent, as captured.
+    pub(super) fn announcements(
+        &self,
+        router: usize,
+        captures: &[Capture],
+    ) -> BTreeMap<IpAddr, Vec<Duration>> {
         let macs: Vec<[u8; 6]> = self.routers[router].host.links().iter().map(crate::Link::mac).collect();
         let mut found = BTreeMap::new();
-        for (at, arp) in self.captures.iter().flat_map(Capture::arps) {
+        for (at, arp) in captures.iter().flat_map(Capture::arps) {
             let moving = self.plan.floating.contains(&arp.sender_ip) && macs.contains(&arp.sender_mac);
-            if at >= from && arp.is_gratuitous() && moving {
+            if arp.is_gratuitous() && moving {
                 found.entry(IpAddr::V4(arp.sender_ip)).or_insert_with(Vec::new).push(at);
             }
         }

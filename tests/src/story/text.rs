@@ -51,7 +51,7 @@ impl Line {
     }
 
     /// Adds blanks up to a column.
-    pub(crate) fn to_column(self, column: usize) -> Self {
+    pub(crate) fn up_to(self, column: usize) -> Self {
         let missing = column.saturating_sub(self.width());
         self.then(Tone::Plain, " ".repeat(missing))
     }

@@ -21,7 +21,7 @@ const TOTAL: usize = RATE + 9;
 const CLOCK: usize = 10;
 /// Longest widths of the table's first columns.
 const STEP: usize = 24;
-const EXPECTED: usize = 44;
+const EXPECTED: usize = 48;
 
 /// Seconds for people: two digits after the point below ten.
 pub(crate) fn seconds(time: Duration) -> String {
@@ -45,7 +45,7 @@ pub(crate) fn moment(moment: &Moment) -> Vec<Line> {
     let lines = wrap(&moment.text, WIDTH - CLOCK);
     let line = |(n, text): (usize, String)| {
         let first = if n == 0 { clock.clone() } else { String::new() };
-        Line::new(Tone::Dim, first).to_column(CLOCK).then(Tone::Plain, text)
+        Line::new(Tone::Dim, first).up_to(CLOCK).then(Tone::Plain, text)
     };
     lines.into_iter().enumerate().map(line).collect()
 }
@@ -57,7 +57,7 @@ pub(crate) fn verdict(measurement: &Measurement) -> Vec<Line> {
     let lines = wrap(&words, WIDTH - CLOCK - 2);
     let line = |(n, text): (usize, String)| {
         let first = if n == 0 { mark } else { "" };
-        Line::default().to_column(CLOCK - 2).then(tone, first).to_column(CLOCK).then(Tone::Plain, text)
+        Line::default().up_to(CLOCK - 2).then(tone, first).up_to(CLOCK).then(Tone::Plain, text)
     };
     lines.into_iter().enumerate().map(line).collect()
 }
@@ -102,8 +102,7 @@ fn router(router: &RouterLook) -> Line {
         Condition::Changing => ("changing", Tone::Middling),
         Condition::Backup => ("backup", Tone::Plain),
     };
-    let line =
-        Line::new(Tone::Bold, format!("  {}", router.name)).to_column(6).then(tone, word).to_column(16);
+    let line = Line::new(Tone::Bold, format!("  {}", router.name)).up_to(6).then(tone, word).up_to(16);
     let line = if router.cut { line.then(Tone::Bad, "cables cut  ") } else { line };
     let line = match router.holds.as_slice() {
         [] => line,
@@ -116,7 +115,7 @@ fn heading_of(service: &ServiceLook) -> Line {
     let line = Line::new(Tone::Bold, format!("  {} ", service.name)).then(Tone::Dim, service.place.clone());
     match service.failed {
         0 => line,
-        failed => line.to_column(BAR).then(Tone::Bad, format!("{failed} requests failed in this step")),
+        failed => line.up_to(BAR).then(Tone::Bad, format!("{failed} requests failed in this step")),
     }
 }
 
@@ -131,15 +130,15 @@ fn server(server: &ServerLook, busiest: usize) -> Line {
         (server.recent * LONGEST_BAR).checked_div(busiest).unwrap_or(0).max(usize::from(server.recent > 0));
     let name: String = server.name.chars().take(WEIGHT - NAME - 1).collect();
     Line::default()
-        .to_column(NAME)
+        .up_to(NAME)
         .then(Tone::Plain, name)
-        .to_column(WEIGHT)
+        .up_to(WEIGHT)
         .then(tone, weight)
-        .to_column(BAR)
+        .up_to(BAR)
         .then(Tone::Good, "█".repeat(bar))
-        .to_column(RATE)
+        .up_to(RATE)
         .then(Tone::Dim, format!("{:>4}/s", server.recent))
-        .to_column(TOTAL)
+        .up_to(TOTAL)
         .then(Tone::Plain, format!("{:>6}", server.total))
 }
 
@@ -162,23 +161,23 @@ pub(crate) fn table(measurements: &[Measurement]) -> Vec<Line> {
     let (step, expected) = (widest(&|m| &m.step, STEP), widest(&|m| &m.expected, EXPECTED));
     let measured = 2 + step + 2 + expected + 2;
     let last = WIDTH - 8;
-    let head = Line::new(Tone::Bold, "  Step").to_column(2 + step + 2).then(Tone::Bold, "Expected");
-    let mut lines = vec![head.to_column(measured).then(Tone::Bold, "Measured"), rule("")];
+    let head = Line::new(Tone::Bold, "  Step").up_to(2 + step + 2).then(Tone::Bold, "Expected");
+    let mut lines = vec![head.up_to(measured).then(Tone::Bold, "Measured"), rule("")];
     let mut previous = "";
     for one in measurements {
         let name = if one.step == previous { "" } else { one.step.as_str() };
         previous = &one.step;
-        let mut columns = [
+        let texts = [
             wrap(name, step),
             wrap(&one.expected, expected),
             wrap(&one.measured, last.saturating_sub(measured + 1)),
         ];
-        let height = columns.iter().map(Vec::len).max().unwrap_or(0);
-        columns.iter_mut().for_each(|column| column.resize(height, String::new()));
+        let height = texts.iter().map(Vec::len).max().unwrap_or(0);
         for row in 0..height {
-            let line = Line::default().to_column(2).then(Tone::Plain, columns[0][row].clone());
-            let line = line.to_column(2 + step + 2).then(Tone::Plain, columns[1][row].clone());
-            let line = line.to_column(measured).then(Tone::Plain, columns[2][row].clone()).to_column(last);
+            let [name, limit, found] =
+                texts.each_ref().map(|column| column.get(row).cloned().unwrap_or_default());
+            let line = Line::default().up_to(2).then(Tone::Plain, name).up_to(2 + step + 2);
+            let line = line.then(Tone::Plain, limit).up_to(measured).then(Tone::Plain, found).up_to(last);
             let (word, tone) = if one.held { ("held", Tone::Good) } else { ("NOT HELD", Tone::Bad) };
             lines.push(if row == 0 { line.then(tone, word) } else { line });
         }
@@ -190,9 +189,10 @@ pub(crate) fn table(measurements: &[Measurement]) -> Vec<Line> {
 /// The last line.
 pub(crate) fn summary(measurements: &[Measurement]) -> Line {
     let broken = measurements.iter().filter(|m| !m.held).count();
-    match broken {
-        0 => Line::new(Tone::Good, format!("  All {} expectations held.", measurements.len())),
-        n => Line::new(Tone::Bad, format!("  {n} of {} expectations did not hold.", measurements.len())),
+    match (broken, measurements.len()) {
+        (0, 1) => Line::new(Tone::Good, "  The expectation held."),
+        (0, _) => Line::new(Tone::Good, format!("  All {} expectations held.", measurements.len())),
+        (n, _) => Line::new(Tone::Bad, format!("  {n} of {} expectations did not hold.", measurements.len())),
     }
 }
 

@@ -110,7 +110,7 @@ fn finish(file: &str, draft: Draft, inside: Network, problems: &mut Vec<String>)
         match answer(&wishes) {
             Ok(answer) => ports.push((port, answer)),
             Err(why) => {
-                problems.push(format!("{file}: virtual {}: {}:{port}: {why}", who.join(", "), draft.name))
+                problems.push(format!("{file}: virtual {}: {}:{port}: {why}", who.join(", "), draft.name));
             }
         }
     }

@@ -18,6 +18,9 @@ use crate::story::network::{LONGEST, Network};
 const ASSUMED: u8 = 24;
 /// Shortest prefix that is assumed to be one network.
 const WIDEST: u8 = 16;
+/// Names of bridges.
+const INSIDE: &str = "inside";
+const PRIVATE: &str = "private";
 
 /// The wires of a cluster.
 pub(super) struct Wiring {
@@ -37,6 +40,12 @@ struct Device {
     network: Network,
     /// Addresses of the first and of the second router on it.
     own: [Vec<Ipv4Addr>; 2],
+}
+
+/// The client's interfaces, and the addresses that it reaches by one of them although they are in no network of its.
+struct Client {
+    interfaces: Vec<Interface>,
+    on_link: Vec<(Ipv4Addr, String)>,
 }
 
 /// Draws the wires.
@@ -63,15 +72,15 @@ pub(super) fn wire(config: &Config) -> Result<Wiring, String> {
             own.push(free(device.network, &mut taken)?);
         }
     }
-    let (client, on_link) = client(config, &devices, nat, &mut taken)?;
+    let client = client(config, &devices, nat, &mut taken)?;
     Ok(Wiring {
         routers: routers(&devices, publics),
-        client,
-        on_link,
+        client: client.interfaces,
+        on_link: client.on_link,
         gateway: v4(nat.address)?,
         floating,
         inside,
-        networks: devices.iter().map(|d| (d.bridge.clone(), d.network)).collect(),
+        networks: in_order(&devices),
     })
 }
 
@@ -101,7 +110,7 @@ fn inside(config: &Config, nat: &FloatingAddress) -> Result<Device, String> {
         None => Network::spanning(&servers, ASSUMED).ok_or("there is no real server")?,
     };
     let name = nat.device.interface().to_owned();
-    Ok(Device { name, bridge: "inside".into(), network, own: Default::default() })
+    Ok(Device { name, bridge: INSIDE.into(), network, own: Default::default() })
 }
 
 /// The VIPs of each device, in file order.
@@ -201,7 +210,7 @@ fn private_link(
     let name = name.ok_or("there is no name for the private device")?;
     devices.push(Device {
         name,
-        bridge: "private".into(),
+        bridge: PRIVATE.into(),
         network,
         own: addresses.map(|address| vec![address]),
     });
@@ -246,7 +255,7 @@ fn client(
     devices: &[Device],
     nat: &FloatingAddress,
     taken: &mut BTreeSet<Ipv4Addr>,
-) -> Result<(Vec<Interface>, Vec<(Ipv4Addr, String)>), String> {
+) -> Result<Client, String> {
     let mut interfaces: Vec<Interface> = Vec::new();
     let mut names: BTreeMap<&str, String> = BTreeMap::new();
     let mut on_link = Vec::new();
@@ -271,7 +280,7 @@ fn client(
             on_link.push((vip, name.clone()));
         }
     }
-    Ok((interfaces, on_link))
+    Ok(Client { interfaces, on_link })
 }
 
 fn routers(devices: &[Device], publics: [Ipv4Addr; 2]) -> Vec<RouterPlan> {
@@ -289,4 +298,15 @@ fn routers(devices: &[Device], publics: [Ipv4Addr; 2]) -> Vec<RouterPlan> {
         }
     };
     publics.into_iter().enumerate().map(router).collect()
+}
+
+/// Bridges and networks as one meets them on the way from a client.
+fn in_order(devices: &[Device]) -> Vec<(String, Network)> {
+    let mut found: Vec<(String, Network)> = devices.iter().map(|d| (d.bridge.clone(), d.network)).collect();
+    found.sort_by_key(|(bridge, _)| match bridge.as_str() {
+        PRIVATE => 2,
+        INSIDE => 1,
+        _ => 0,
+    });
+    found
 }
