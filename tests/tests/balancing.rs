@@ -146,6 +146,7 @@ fn ask_by_datagram(client: &Host, from: &str, to: SocketAddr) -> Result<String> 
 /// A virtual server of datagrams that are answered.
 fn names(vip: u8) -> Block {
     virtual_server("names", vip)
+        .checked_often()
         .set("protocol", "udp")
         .set("port", 53)
         .set("send", "hello")

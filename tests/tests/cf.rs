@@ -2,10 +2,9 @@
 
 use std::{fmt, time::Duration};
 
-/// Time between two checks of a real server in these files, which is also the limit of each step of a check: long
-/// enough for a machine that is busy with other things.
+/// Time between two checks of a real server where servers fail, which is also the limit of each step of a check.
 pub(crate) const INTERVAL: Duration = Duration::from_millis(300);
-/// Time for which a failed server must be good again.
+/// Time for which a failed server must be good again there.
 pub(crate) const REENTRY: Duration = Duration::from_millis(900);
 
 /// A block: directives, then blocks within it. The file itself is one without a header.
@@ -26,6 +25,12 @@ impl Block {
         self.directives.retain(|(known, _)| known != directive);
         self.directives.push((directive.to_owned(), value.to_string()));
         self
+    }
+
+    /// Checks the real servers of this virtual server every [`INTERVAL`], with re-entry after [`REENTRY`].
+    pub(crate) fn checked_often(self) -> Self {
+        let millis = |time: Duration| format!("{}ms", time.as_millis());
+        self.set("timeout", millis(INTERVAL)).set("reentry", millis(REENTRY))
     }
 
     /// Adds a block within.
@@ -68,16 +73,15 @@ pub(crate) fn file(virtual_servers: impl IntoIterator<Item = Block>) -> Block {
     virtual_servers.into_iter().fold(file, Block::with)
 }
 
-/// A virtual server on the standard VIP `vip`, from 0: TCP port 80, in turns. A check is a connection that answers
-/// HTTP, at short intervals.
+/// A virtual server on the standard VIP `vip`, from 0: TCP port 80, in turns. A check asks for a page; it is so patient
+/// that a busy machine never fails it.
 pub(crate) fn virtual_server(name: &str, vip: u8) -> Block {
     Block::new(Some(format!("virtual {name}")))
         .set("active", 1)
         .set("address", format_args!("10.1.0.{} eth0:{}", 100 + vip, 1 + vip))
         .set("port", 80)
         .set("scheduler", "rr")
-        .set("timeout", format_args!("{}ms", INTERVAL.as_millis()))
-        .set("reentry", format_args!("{}ms", REENTRY.as_millis()))
+        .set("timeout", 3)
 }
 
 /// The standard real server `n`, from 1, at its inside address.

@@ -25,7 +25,7 @@ const BUSY: Duration = Duration::from_millis(500);
 fn a_failed_server_leaves_and_returns_after_reentry(lab: &Lab) -> Result<()> {
     let world = OneRouter::nat(lab, 2)?;
     let both = [("rs1", 1), ("rs2", 1)];
-    world.serve(file([virtual_server("web", 0).weights(&[1, 1])]), &both)?;
+    world.serve(file([virtual_server("web", 0).checked_often().weights(&[1, 1])]), &both)?;
     let probe = world.probe()?;
     for failure in [
         Behaviour::Refuse,
@@ -61,12 +61,13 @@ fn a_failed_server_leaves_and_returns_after_reentry(lab: &Lab) -> Result<()> {
 fn a_server_that_fails_its_first_check_never_enters(lab: &Lab) -> Result<()> {
     let world = OneRouter::nat(lab, 2)?;
     world.server(2).behave(&Behaviour::Refuse)?;
-    let web = virtual_server("web", 0).set("quiesce_server", 1).weights(&[1, 1]);
+    let web = virtual_server("web", 0).checked_often().set("quiesce_server", 1).weights(&[1, 1]);
     let lvs = world.serve(file([web]), &[("rs1", 1)])?;
     let probe = world.probe()?;
     lvs.wait_for_line("real server down vs=web rs=10.2.0.102:80 from=unknown", SOON)?;
     probe.wait_for_successes(20, SOON)?;
-    world.wait_for_weights(self::web(), &[("rs1", 1)])?;
+    let requests = requests_since(lab, &lvs, 0)?;
+    assert_eq!(requests, ["-A -t 10.1.0.100:80 -s rr", "-a -t 10.1.0.100:80 -r 10.2.0.101:80 -m -w 1"]);
     world.server(2).behave(&Behaviour::Answer)?;
     world.wait_for_weights(self::web(), &[("rs1", 1), ("rs2", 1)])?;
     probe.wait_for_successes(20, SOON)?;
@@ -79,11 +80,13 @@ fn a_server_that_fails_its_first_check_never_enters(lab: &Lab) -> Result<()> {
 fn patterns_and_programs_decide_as_well(lab: &Lab) -> Result<()> {
     let world = OneRouter::nat(lab, 1)?;
     let pattern = virtual_server("pattern", 0)
+        .checked_often()
         .set("send", r#""HELLO\n""#)
         .set("expect", r#""^rs[0-9]+[[:space:]]*$""#)
         .set("use_regex", 1)
         .weights(&[1]);
     let program = virtual_server("program", 1)
+        .checked_often()
         .set("send_program", r#""/bin/sh /etc/sysconfig/ha/check %h %p""#)
         .set("expect", "OK")
         .weights(&[1]);
@@ -112,6 +115,7 @@ fn a_quiesced_server_keeps_its_connections(lab: &Lab) -> Result<()> {
     let world = OneRouter::nat(lab, 2)?;
     let both = [("rs1", 1), ("rs2", 1)];
     let web = virtual_server("web", 0)
+        .checked_often()
         .set("quiesce_server", 1)
         .set("send", r#""hello\n""#)
         .set("expect", "rs")
@@ -140,7 +144,7 @@ fn a_quiesced_server_keeps_its_connections(lab: &Lab) -> Result<()> {
 /// Somebody answers, whatever happens.
 fn the_sorry_server_serves_while_nobody_else_can(lab: &Lab) -> Result<()> {
     let world = OneRouter::nat(lab, 3)?;
-    let web = virtual_server("web", 0).set("sorry_server", "10.2.0.103").weights(&[1, 1]);
+    let web = virtual_server("web", 0).checked_often().set("sorry_server", "10.2.0.103").weights(&[1, 1]);
     let lvs = world.serve(file([web]), &[("rs1", 1), ("rs2", 1)])?;
     let probe = world.probe()?;
     world.server(1).behave(&Behaviour::Refuse)?;

@@ -23,7 +23,7 @@ const BOTH: [(&str, i32); 2] = [("rs1", 1), ("rs2", 1)];
 const REPAIR: Duration = Duration::from_secs(2);
 
 fn one_service() -> Block {
-    file([virtual_server("web", 0).weights(&[1, 1])])
+    file([virtual_server("web", 0).checked_often().weights(&[1, 1])])
 }
 
 fn is_running(pid: i32) -> bool {
@@ -71,7 +71,7 @@ fn a_killed_nanny_is_replaced_and_nobody_notices(lab: &Lab) -> Result<()> {
 /// The kernel goes on by itself; a new `lvs` takes over what it finds, without touching it.
 fn a_killed_lvs_leaves_its_services_to_the_next(lab: &Lab) -> Result<()> {
     let world = OneRouter::nat(lab, 3)?;
-    let file = file([virtual_server("web", 0).weights(&[1, 2])]);
+    let file = file([virtual_server("web", 0).checked_often().weights(&[1, 2])]);
     let weights = [("rs1", 1), ("rs2", 2)];
     let lvs = world.serve(&file, &weights)?;
     let probe = world.probe()?;
