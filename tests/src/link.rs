@@ -76,6 +76,17 @@ impl Link {
         self.batch("ip", &[format!("link set {} down", self.port)])
     }
 
+    /// Pulls several cables at the same moment, as when a machine loses its power.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn cut_together(links: &[Self]) -> Result<()> {
+        let Some(first) = links.first() else { return Ok(()) };
+        links.iter().for_each(|link| link.note("cut"));
+        let lines: Vec<_> = links.iter().map(|link| format!("link set {} down", link.port)).collect();
+        first.batch("ip", &lines)
+    }
+
     /// Drops every frame in both directions while the carrier stays: a switch gone mad, a wrong VLAN.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use lab::{Arp, Lab, Signal, eventually, scenarios};
+use lab::{Arp, Lab, Link, Signal, eventually, scenarios};
 use lvs_ipc::status::{Peer, Role};
 
 use crate::pair::{FLOATING, Pair, SOON, Timers, config, programs_on};
@@ -52,9 +52,7 @@ fn the_active_router_vanishes_and_returns(lab: &Lab, timers: Timers) -> Result<(
     let probe = pair.impatient_client()?;
     let links = [pair.router(1).link("eth0")?, pair.router(1).link("eth1")?];
     let cut = lab.now();
-    for link in &links {
-        link.cut()?;
-    }
+    Link::cut_together(&links)?;
     pair.ensure_outage_within(lab, probe, cut, timers.crash_limit())?;
     pair.wait_until_serving(2)?;
     pulses[1].wait_for_line("taking the service reason=\"no heartbeat on any path", SOON)?;

@@ -42,7 +42,8 @@ pub(crate) struct Pair {
     _servers: [RealServer; 2],
 }
 
-/// The configuration of both routers, with more directives at its top level.
+/// The configuration of both routers, with more directives at its top level. Checks are rare and patient: health is not
+/// the subject here, and a machine that is busy must not look like a server that is ill.
 pub(crate) fn config(timers: Timers, more: &str) -> String {
     let Timers { keepalive, deadtime } = timers;
     format!(
@@ -50,7 +51,7 @@ pub(crate) fn config(timers: Timers, more: &str) -> String {
          backup_private = 10.2.0.12\nbackup_active = 1\nkeepalive = {}ms\ndeadtime = {}ms\nnetwork = nat\n\
          nat_router = 10.2.0.1 eth1:1\nnat_nmask = 255.255.255.0\n{more}\n\
          virtual web {{\n active = 1\n address = 10.1.0.100 eth0:1\n vip_nmask = 255.255.255.0\n port = 80\n\
-         scheduler = rr\n timeout = 200ms\n reentry = 1\n\
+         scheduler = rr\n timeout = 3\n reentry = 3\n\
          server one {{\n address = 10.2.0.101\n active = 1\n }}\n\
          server two {{\n address = 10.2.0.102\n active = 1\n }}\n}}\n",
         keepalive.as_millis(),
