@@ -1,7 +1,9 @@
 //! What the engine is told and what it asks for: the whole protocol between the decisions and the shell.
 
+use std::collections::BTreeSet;
+
 use daemonkit::children::Exit;
-use ipvsadm::{KernelError, Request, Table};
+use ipvsadm::{KernelError, Request, ServiceId, Table};
 use lvs_config::Config;
 
 use crate::event::Event;
@@ -26,6 +28,8 @@ pub enum Input {
     /// Answer to [`Action::Apply`]: one outcome per request, or why the kernel could not be asked; then any part
     /// of the requests may have been done.
     Applied(Result<Vec<Result<(), KernelError>>, String>),
+    /// Answer to [`Action::Record`]: done, or why not.
+    Recorded(Result<(), String>),
     /// Time has passed, or all inputs that had arrived have been told.
     Tick,
     /// Withdraw and end.
@@ -43,6 +47,8 @@ pub enum Action {
     Kill(u64),
     /// Read the kernel's table; answered by [`Input::Table`].
     ReadTable,
+    /// Write down that these services are ours, for the next run; answered by [`Input::Recorded`].
+    Record(BTreeSet<ServiceId>),
     /// Send these requests to the kernel; answered by [`Input::Applied`].
     Apply(Vec<Request>),
     /// The first plan is in the kernel: tell whoever waits for it.

@@ -11,6 +11,7 @@ pub const HELP: &str = "\
 Usage: lvs [OPTION]...
        lvs check [FILE]
        lvs status [--json] [--run-dir DIR]
+       lvs --withdraw [--run-dir DIR] [-n | --nofork] [-v]
 
 The director: keeps the kernel's IPVS table equal to what lvs.cf and the health
 of the real servers ask for, and runs one monitor (nanny) per real server.
@@ -22,9 +23,10 @@ SIGHUP reads the file again; SIGTERM withdraws the services and ends.
       --nofork           do not fork, log to syslog
       --nanny PATH       the monitor [default: nanny beside this program if it
                          is there, else /usr/sbin/nanny]
-      --run-dir DIR      folder of pid file and status socket
+      --run-dir DIR      folder of pid file, status socket and list of services
                          [default: /run/lvs-router]
   -t, --test-start       print what would be done, and do nothing
+      --withdraw         withdraw the services that an earlier run left, and end
       --check            check the configuration and end, as \"lvs check\"
   -v, --verbose          log more, and make the monitors verbose
   -h, --help             show this help
@@ -57,6 +59,8 @@ pub enum Command {
         /// Folder of its socket.
         run_dir: PathBuf,
     },
+    /// Withdraw what an earlier run left in the kernel.
+    Withdraw(Withdraw),
     /// Print what [`Command::Run`] would do.
     DryRun(Run),
     /// Serve.
@@ -74,6 +78,17 @@ pub struct Run {
     pub nanny: Option<PathBuf>,
     /// Folder of pid file and status socket.
     pub run_dir: PathBuf,
+    /// Log more.
+    pub verbose: bool,
+}
+
+/// How to withdraw what an earlier run left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Withdraw {
+    /// Folder of pid file and list of services.
+    pub run_dir: PathBuf,
+    /// Log to syslog instead of standard error.
+    pub syslog: bool,
     /// Log more.
     pub verbose: bool,
 }
@@ -117,6 +132,7 @@ struct Words {
     verbose: bool,
     dry_run: bool,
     json: bool,
+    withdraw: bool,
     verb: Option<Verb>,
     file: Option<PathBuf>,
 }
@@ -147,6 +163,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
             Short('v') | Long("verbose") => words.verbose = true,
             Short('t') | Long("test-start") => words.dry_run = true,
             Long("json") => words.json = true,
+            Long("withdraw") => words.withdraw = true,
             Long("check") => words.verb = Some(Verb::Check),
             Value(word) if words.verb.is_none() && word == "check" => words.verb = Some(Verb::Check),
             Value(word) if words.verb.is_none() && word == "status" => words.verb = Some(Verb::Status),
@@ -169,15 +186,24 @@ impl Words {
         let run_dir = self.run_dir.unwrap_or_else(|| RUN_DIR.into());
         match self.verb {
             Some(Verb::Check) => {
+                not_with(self.withdraw, "--withdraw", "check")?;
                 not_with(self.json, "--json", "check")?;
                 not_with(self.dry_run, "-t", "check")?;
                 not_with(self.file.is_some() && self.config.is_some(), "-c", "check FILE")?;
                 Ok(Command::Check(self.file.or(self.config)))
             }
             Some(Verb::Status) => {
+                not_with(self.withdraw, "--withdraw", "status")?;
                 not_with(self.dry_run, "-t", "status")?;
                 not_with(self.config.is_some(), "-c", "status")?;
                 Ok(Command::Status { json: self.json, run_dir })
+            }
+            None if self.withdraw => {
+                not_with(self.json, "--json", "--withdraw")?;
+                not_with(self.dry_run, "-t", "--withdraw")?;
+                not_with(self.config.is_some(), "-c", "--withdraw")?;
+                let syslog = self.mode == Some(Mode::NoFork);
+                Ok(Command::Withdraw(Withdraw { run_dir, syslog, verbose: self.verbose }))
             }
             None => {
                 not_with(self.json, "--json", "serving; it belongs to \"lvs status\"")?;

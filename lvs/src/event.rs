@@ -44,6 +44,12 @@ pub enum Event {
         /// How many real servers keep their row until their first check.
         servers: usize,
     },
+    /// Services that an earlier run left and nobody wants any more; they are withdrawn.
+    Leftovers(usize),
+    /// The list of our services could not be written; serving goes on.
+    NotRecorded(String),
+    /// The list of our services could be written again.
+    RecordedAgain,
     /// The table is not as we left it; this puts it right.
     Drift(Request),
     /// Further repairs that are not logged one by one.
@@ -160,6 +166,9 @@ impl Event {
         matches!(
             self,
             Self::Adopted { .. }
+                | Self::Leftovers(_)
+                | Self::NotRecorded(_)
+                | Self::RecordedAgain
                 | Self::Drift(_)
                 | Self::MoreDrift(_)
                 | Self::Refused { .. }
@@ -174,6 +183,13 @@ impl Event {
             Self::Adopted { services, servers } => {
                 tracing::info!(services, servers, "adopted what is in the kernel already");
             }
+            Self::Leftovers(services) => {
+                tracing::info!(services, "withdrawing what an earlier run left in the kernel");
+            }
+            Self::NotRecorded(reason) => {
+                tracing::error!(%reason, "cannot write the list of our services; the next run may not know them");
+            }
+            Self::RecordedAgain => tracing::info!("the list of our services is written again"),
             Self::Drift(request) => tracing::warn!(repair = %request, "repairing a change by somebody else"),
             Self::MoreDrift(count) => tracing::warn!(count, "more repairs of the same kind"),
             Self::Refused { error, retry_in } => {

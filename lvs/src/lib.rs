@@ -10,6 +10,8 @@
 //! | [`desired`] | the wanted table, from configuration and [`health`] |
 //! | [`plan`] | the requests from one table to another, in order |
 //! | [`reconciler`] | when to read the table, what to send, what to try again |
+//! | [`owned`] | which services are ours, and when to write that down; [`service_list`]: how |
+//! | [`withdrawal`] | withdrawing what an earlier run left, and nothing else |
 //! | [`supervisor`] | when a monitor is started, restarted, stopped, given up |
 //! | [`nanny_args`] | a monitor's command line |
 //! | [`scope`] | which services a change is about |
@@ -22,6 +24,8 @@
 //! | --- | --- |
 //! | [`start`] | start-up in its order |
 //! | [`shell`] | owns the engine; threads, children, status |
+//! | [`withdraw`] | carries out a withdrawal |
+//! | [`record`] | the file that lists our services |
 //! | [`kernel`] | the connection to IPVS |
 //! | [`configuration`] | reads the file; [`check`] tells what is wrong with it |
 //! | [`ask`] | asks the director that runs |
@@ -40,10 +44,15 @@ pub mod health;
 pub mod identity;
 pub mod kernel;
 pub mod nanny_args;
+pub mod owned;
 pub mod plan;
 pub mod reconciler;
+pub mod record;
 pub mod scope;
+pub mod service_list;
 pub mod shell;
 pub mod start;
 pub mod status_view;
 pub mod supervisor;
+pub mod withdraw;
+pub mod withdrawal;

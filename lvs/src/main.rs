@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use daemonkit::exit;
 use lvs::args::{self, Command, Mode};
-use lvs::{ask, check, configuration, start};
+use lvs::{ask, check, configuration, start, withdraw};
 
 fn main() -> ExitCode {
     let command = match args::parse(std::env::args_os().skip(1)) {
@@ -15,7 +15,11 @@ fn main() -> ExitCode {
             return exit::USAGE.into();
         }
     };
-    let syslog = matches!(&command, Command::Run(run) if run.mode != Mode::Foreground);
+    let syslog = match &command {
+        Command::Run(run) => run.mode != Mode::Foreground,
+        Command::Withdraw(withdraw) => withdraw.syslog,
+        _ => false,
+    };
     let result = match command {
         Command::Help => return print(args::HELP),
         Command::Version => return print(concat!("lvs ", env!("CARGO_PKG_VERSION"), "\n")),
@@ -24,6 +28,7 @@ fn main() -> ExitCode {
         }
         Command::Status { json, run_dir } => ask::status(&run_dir, json).map(|text| print(&text)),
         Command::DryRun(run) => start::dry_run(&run).map(|text| print(&text)),
+        Command::Withdraw(asked) => withdraw::withdraw(&asked),
         Command::Run(run) => start::run(run),
     };
     result.unwrap_or_else(|error| {

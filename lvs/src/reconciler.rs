@@ -14,6 +14,7 @@ use crate::action::Action;
 use crate::backoff::{self, Backoff};
 use crate::desired::{Wanted, WantedService};
 use crate::event::Event;
+use crate::owned::Owned;
 use crate::plan::{accept, plan};
 use crate::scope::{Scope, service_of};
 
@@ -54,7 +55,7 @@ struct Unreachable {
 #[derive(Debug)]
 pub struct Reconciler {
     wanted: Wanted,
-    owned: BTreeSet<ServiceId>,
+    owned: Owned,
     timeouts: Option<Timeouts>,
     believed: Option<Table>,
     call: Call,
@@ -72,12 +73,12 @@ pub struct Reconciler {
 }
 
 impl Reconciler {
-    /// Knows nothing and wants nothing; reads the table at once.
+    /// Knows nothing but what is recorded as ours from an earlier run, and wants nothing; reads the table at once.
     #[must_use]
-    pub fn new(now: Mono) -> Self {
+    pub fn new(now: Mono, leftovers: BTreeSet<ServiceId>) -> Self {
         Self {
             wanted: Wanted::default(),
-            owned: BTreeSet::new(),
+            owned: Owned::recorded(leftovers),
             timeouts: None,
             believed: None,
             call: Call::None,
@@ -166,17 +167,33 @@ impl Reconciler {
             actions.extend(self.drift(&before));
         }
         self.unplanned = Scope::All;
+        self.owned.try_again();
         actions
+    }
+
+    /// Says how many services in the table are ours and not wanted, if any.
+    #[must_use]
+    pub fn tell_leftovers(&self) -> Option<Action> {
+        let table = self.believed.as_ref()?;
+        let named: BTreeSet<ServiceId> = self.wanted.services.iter().map(|s| s.service.id).collect();
+        let is_left = |id: &&ServiceId| !named.contains(id) && table.find(id).is_some();
+        let count = self.owned.ids().iter().filter(is_left).count();
+        (count > 0).then_some(Action::Log(Event::Leftovers(count)))
+    }
+
+    /// The list of what is ours was written, or not, which stops nothing.
+    pub fn recorded(&mut self, result: Result<(), String>) -> Vec<Action> {
+        self.owned.written(result).into_iter().collect()
     }
 
     /// What must be done now and did not have to be done while the table was `before`.
     fn drift(&self, before: &Table) -> Vec<Action> {
         let Some(table) = &self.believed else { return Vec::new() };
-        let repairs = plan(&self.wanted, table, &self.owned);
+        let repairs = plan(&self.wanted, table, self.owned.ids());
         if repairs.is_empty() {
             return Vec::new();
         }
-        let pending: HashSet<Request> = plan(&self.wanted, before, &self.owned).into_iter().collect();
+        let pending: HashSet<Request> = plan(&self.wanted, before, self.owned.ids()).into_iter().collect();
         let drift: Vec<Request> = repairs.into_iter().filter(|repair| !pending.contains(repair)).collect();
         let unlogged = drift.len().saturating_sub(LOGGED_REPAIRS);
         let logged = drift.into_iter().take(LOGGED_REPAIRS).map(|repair| Action::Log(Event::Drift(repair)));
@@ -215,8 +232,12 @@ impl Reconciler {
         if let Some(table) = &mut self.believed {
             accept(table, request);
         }
-        if matches!(request, Request::SetTimeouts(_)) {
-            self.timeouts = None;
+        match request {
+            Request::SetTimeouts(_) => self.timeouts = None,
+            Request::DeleteService(id) if !self.wanted.services.iter().any(|s| s.service.id == *id) => {
+                self.owned.remove(id);
+            }
+            _ => {}
         }
         self.raced.remove(request);
         self.refused.remove(request).map(|_| Action::Log(Event::NoLongerRefused(request.clone())))
@@ -279,6 +300,8 @@ impl Reconciler {
         }
         let (requests, mut actions) = self.next_batch(now);
         self.settled = requests.is_empty();
+        // Before the requests: whatever happens in between, nothing of ours is in the kernel and not listed.
+        actions.extend(self.owned.record());
         if !requests.is_empty() {
             self.call = Call::Applying(requests.clone());
             actions.push(Action::Apply(requests));
@@ -291,11 +314,11 @@ impl Reconciler {
         let Some(table) = &self.believed else { return Default::default() };
         let scope = std::mem::take(&mut self.unplanned);
         let missing = match &scope {
-            Scope::All => plan(&self.wanted, table, &self.owned),
+            Scope::All => plan(&self.wanted, table, self.owned.ids()),
             Scope::Services(ids) => {
                 let concerned = |service: &&WantedService| scope.contains(&service.service.id);
                 let services = self.wanted.services.iter().filter(concerned).cloned().collect();
-                plan(&Wanted { services }, table, &self.owned.intersection(ids).copied().collect())
+                plan(&Wanted { services }, table, &self.owned.ids().intersection(ids).copied().collect())
             }
         };
         let mut missing: Vec<Request> =

@@ -9,7 +9,7 @@
 //! The owner waits at one place, never longer than [`LONGEST_WAIT`]. Reading a file has a thread of its own because
 //! names in it may take the resolver long; one reading at a time, and a signal during it causes one more.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
@@ -23,6 +23,7 @@ use daemonkit::clock::Mono;
 use daemonkit::lines::{self, LineReader};
 use daemonkit::signals;
 use daemonkit::status_socket::StatusSocket;
+use ipvsadm::{Request, ServiceId};
 use lvs_ipc::ready::READY;
 use nix::sys::signal::Signal;
 
@@ -31,6 +32,7 @@ use crate::configuration::{self, Unusable, Usable};
 use crate::engine::{Engine, WallClock};
 use crate::kernel::Kernel;
 use crate::nanny_args::MonitorCommand;
+use crate::record::Record;
 
 /// Longest wait for something to happen.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(1);
@@ -55,6 +57,7 @@ enum Message {
 pub struct Shell<K> {
     engine: Engine,
     kernel: K,
+    record: Record,
     children: Children,
     lines: LineReader,
     status: StatusSocket,
@@ -72,6 +75,7 @@ impl<K: Kernel> Shell<K> {
     pub fn start(
         engine: Engine,
         kernel: K,
+        record: Record,
         status: StatusSocket,
         config_path: PathBuf,
     ) -> anyhow::Result<Self> {
@@ -84,6 +88,7 @@ impl<K: Kernel> Shell<K> {
         Ok(Self {
             engine,
             kernel,
+            record,
             children: Children::default(),
             lines,
             status,
@@ -176,12 +181,8 @@ impl<K: Kernel> Shell<K> {
             Action::Terminate(token) => self.children.signal(token, Signal::SIGTERM),
             Action::Kill(token) => self.children.signal_group(token, Signal::SIGKILL),
             Action::ReadTable => return Some(Input::Table(self.kernel.table())),
-            Action::Apply(requests) => {
-                for request in &requests {
-                    tracing::debug!(%request, "kernel");
-                }
-                return Some(Input::Applied(self.kernel.apply(&requests)));
-            }
+            Action::Record(services) => return Some(write_down(&self.record, &services)),
+            Action::Apply(requests) => return Some(apply(&mut self.kernel, &requests)),
             Action::Ready => {
                 // Whoever closed it does not want to know.
                 let mut out = std::io::stdout();
@@ -209,6 +210,20 @@ impl<K: Kernel> Shell<K> {
             Err(error) => tracing::error!(%error, "cannot write the status"),
         }
     }
+}
+
+/// Sends requests to the kernel, and logs each.
+pub(crate) fn apply<K: Kernel>(kernel: &mut K, requests: &[Request]) -> Input {
+    for request in requests {
+        tracing::debug!(%request, "kernel");
+    }
+    Input::Applied(kernel.apply(requests))
+}
+
+/// Writes the list of our services.
+pub(crate) fn write_down(record: &Record, services: &BTreeSet<ServiceId>) -> Input {
+    let written = record.write(services);
+    Input::Recorded(written.map_err(|error| format!("{}: {error}", record.path().display())))
 }
 
 /// Logs what is odd in a file that is taken.

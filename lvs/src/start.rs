@@ -1,5 +1,6 @@
 //! Start-up in its order: log, file, kernel, pid file, privileges, and only then threads and children.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -19,10 +20,11 @@ use crate::dry_run;
 use crate::engine::{Engine, Settings};
 use crate::kernel::{Kernel as _, LinuxKernel};
 use crate::nanny_args::{MonitorSettings, default_nanny};
+use crate::record::Record;
 use crate::shell::{Shell, warn_about};
 
 /// File name of the pid file in the run directory.
-const PID_FILE: &str = "lvs.pid";
+pub(crate) const PID_FILE: &str = "lvs.pid";
 /// The status is for root and its group.
 const SOCKET_MODE: u32 = 0o640;
 
@@ -58,8 +60,14 @@ pub fn run(run: Run) -> anyhow::Result<ExitCode> {
         nanny = %settings.monitors.nanny.display(),
         "starting"
     );
-    let engine = Engine::new(Mono::now(), settings, usable.config);
-    let code = Shell::start(engine, kernel, status, config_path)?.run();
+    let record = Record::in_folder(&run.run_dir);
+    let leftovers = record.read().unwrap_or_else(|error| {
+        // Better to serve beside leftovers than not at all.
+        tracing::error!(path = %record.path().display(), %error, "cannot read which services an earlier run left");
+        BTreeSet::new()
+    });
+    let engine = Engine::new(Mono::now(), settings, usable.config, leftovers);
+    let code = Shell::start(engine, kernel, record, status, config_path)?.run();
     tracing::info!(code, "ended");
     Ok(code.into())
 }
@@ -97,7 +105,7 @@ fn monitor_settings(run: &Run) -> MonitorSettings {
 }
 
 /// Takes the place in the process tree that the mode asks for.
-fn detach(mode: Mode) -> anyhow::Result<()> {
+pub(crate) fn detach(mode: Mode) -> anyhow::Result<()> {
     match mode {
         Mode::Daemon => return nix::unistd::daemon(false, false).context("cannot become a daemon"),
         // A process that leads its group already cannot, and need not, leave the session.

@@ -17,6 +17,7 @@ use ipvsadm::{Ipvs, KernelError, Request, Table};
 use lvs::engine::{Engine, Settings};
 use lvs::kernel::Kernel;
 use lvs::nanny_args::MonitorSettings;
+use lvs::record::Record;
 use lvs::shell::Shell;
 use lvs_ipc::status::LvsStatus;
 use nix::sys::signal::{Signal, raise};
@@ -88,10 +89,12 @@ fn executable(path: &Path, text: &str) {
 fn serve(kernel: &FakeKernel, folder: &Path, config_path: PathBuf, monitor: PathBuf) -> u8 {
     let config = lvs::configuration::load(&config_path).unwrap().config;
     let monitors = MonitorSettings { nanny: monitor, verbose: false, foreground: true };
-    let engine = Engine::new(Mono::now(), Settings { config_path: config_path.clone(), monitors }, config);
+    let record = Record::in_folder(folder);
+    let settings = Settings { config_path: config_path.clone(), monitors };
+    let engine = Engine::new(Mono::now(), settings, config, record.read().unwrap());
     let socket = StatusSocket::listen(&folder.join("lvs.sock"), 0o640).unwrap();
     let kernel = InMemory(Ipvs::with_transport(kernel.connect()).unwrap());
-    Shell::start(engine, kernel, socket, config_path).unwrap().run()
+    Shell::start(engine, kernel, record, socket, config_path).unwrap().run()
 }
 
 #[test]
@@ -110,6 +113,8 @@ fn reports_reloads_and_signals_reach_the_kernel() {
     };
 
     eventually("the server serves", || weight(&kernel) == Some(3));
+    let services = folder.join("lvs.services");
+    assert_eq!(fs::read_to_string(&services).unwrap(), "-t 192.0.2.80:80\n");
     fs::write(&health, "[inactive]").unwrap();
     eventually("the server is out", || weight(&kernel).is_none());
     fs::write(&health, "[ active ]").unwrap();
@@ -137,6 +142,6 @@ fn reports_reloads_and_signals_reach_the_kernel() {
     assert_eq!(serving.join().unwrap(), 0);
     assert_eq!(kernel.table(), Table::default());
     assert_eq!(fs::read_to_string(&log).unwrap(), "gone\n", "one monitor, asked to end");
-    assert!(!socket.exists());
+    assert!(!socket.exists() && !services.exists());
     fs::remove_dir_all(folder).unwrap();
 }

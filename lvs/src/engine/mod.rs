@@ -15,19 +15,20 @@
 //! | `Line` | health or weight of its server | ignored |
 //! | `MonitorEnded`, `SpawnFailed`, `OutputEnded` | restart later; health stays | one less to wait for |
 //! | `Table`, `Applied` | adoption, drift, refusals | as serving |
+//! | `Recorded` | a failure is logged, and tried again at the next reading | as serving |
 //! | `Tick` | start monitors, read or change the table, ready, publish | withdraw; exit when all is done |
 //! | `Shutdown` | stopping: nothing is wanted any more | ignored |
 
 mod reload;
 mod status;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use daemonkit::clock::Mono;
 use daemonkit::exit;
-use ipvsadm::Table;
+use ipvsadm::{ServiceId, Table};
 use lvs_config::Config;
 use lvs_ipc::report::Report;
 use lvs_ipc::status::Health;
@@ -107,16 +108,17 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// A director that begins to serve `config` with the first tick.
+    /// A director that begins to serve `config` with the first tick. Of `leftovers`, the services that an earlier
+    /// run recorded as its own, it withdraws those that `config` does not name.
     #[must_use]
-    pub fn new(now: Mono, settings: Settings, config: Config) -> Self {
+    pub fn new(now: Mono, settings: Settings, config: Config, leftovers: BTreeSet<ServiceId>) -> Self {
         let good = |reason: &str| Verdict { good: true, reason: reason.into(), since: now };
         let mut engine = Self {
             settings,
             config,
             servers: BTreeMap::new(),
             supervisor: Supervisor::default(),
-            reconciler: Reconciler::new(now),
+            reconciler: Reconciler::new(now, leftovers),
             reload: good("read at start"),
             as_wanted: Verdict { good: false, ..good("the kernel's table has not been read yet") },
             ready: false,
@@ -133,8 +135,10 @@ impl Engine {
     pub fn step(&mut self, now: Mono, input: Input) -> Vec<Action> {
         // Ticks and lines know best whether they change what is seen; a reading shows nothing new unless it has to
         // be repaired, and the repair is seen.
-        self.unpublished |=
-            !matches!(input, Input::Tick | Input::Line(..) | Input::OutputEnded(_) | Input::Table(_));
+        self.unpublished |= !matches!(
+            input,
+            Input::Tick | Input::Line(..) | Input::OutputEnded(_) | Input::Table(_) | Input::Recorded(_)
+        );
         match input {
             Input::Tick => self.tick(now),
             Input::Line(token, line) => self.line(now, token, &line),
@@ -152,6 +156,7 @@ impl Engine {
             Input::SpawnFailed(token, reason) => self.supervisor.spawn_failed(now, token, reason),
             Input::Table(result) => self.table(now, result),
             Input::Applied(result) => self.reconciler.applied(now, result),
+            Input::Recorded(result) => self.reconciler.recorded(result),
             Input::Shutdown => self.shut_down(now),
         }
     }
@@ -161,6 +166,7 @@ impl Engine {
         let mut actions = self.reconciler.table(now, result);
         if first {
             actions.extend(self.adopt());
+            actions.extend(self.reconciler.tell_leftovers());
         }
         actions
     }

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use lvs::args::{Command, HELP, Mode, Run, parse};
+use lvs::args::{Command, HELP, Mode, Run, Withdraw, parse};
 use lvs::dry_run::render;
 use lvs::status_view;
 
@@ -48,6 +48,22 @@ fn our_own_options_are_understood() {
     understands("check", &Command::Check(None));
     understands("status", &Command::Status { json: false, run_dir: "/run/lvs-router".into() });
     understands("--run-dir /r status --json", &Command::Status { json: true, run_dir: "/r".into() });
+}
+
+#[test]
+fn withdrawing_is_understood() {
+    let asked = || Withdraw { run_dir: "/run/lvs-router".into(), syslog: false, verbose: false };
+    understands("--withdraw", &Command::Withdraw(asked()));
+    understands("--nofork --withdraw", &Command::Withdraw(Withdraw { syslog: true, ..asked() }));
+    understands(
+        "--nodaemon --run-dir /r --withdraw -v",
+        &Command::Withdraw(Withdraw { run_dir: "/r".into(), verbose: true, ..asked() }),
+    );
+    refuses("--withdraw -c x", "-c does not go with --withdraw");
+    refuses("--withdraw -t", "-t does not go with --withdraw");
+    refuses("--withdraw --json", "--json does not go with --withdraw");
+    refuses("--check --withdraw", "--withdraw does not go with check");
+    refuses("status --withdraw", "--withdraw does not go with status");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod command_line;
 mod desired;
+mod leftovers;
 mod life;
 mod monitor_args;
 mod plan;

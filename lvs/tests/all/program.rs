@@ -105,6 +105,35 @@ fn asking_a_director_that_does_not_run_is_an_error() {
 }
 
 #[test]
+fn withdrawing_nothing_needs_no_privilege_and_says_nothing() {
+    let folder = Folder::new("withdraw");
+    let run_dir = folder.0.display().to_string();
+    assert_eq!(lvs(&["--withdraw", "--nodaemon", "--run-dir", &run_dir]), (0, String::new(), String::new()));
+    assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 0);
+}
+
+#[test]
+fn nothing_is_withdrawn_beside_a_director_that_serves() {
+    let folder = Folder::new("held");
+    let run_dir = folder.0.display().to_string();
+    let list = folder.0.join("lvs.services");
+    std::fs::write(&list, "-t 192.0.2.80:80\n").unwrap();
+    let _held = daemonkit::pidfile::PidFile::take(&folder.0.join("lvs.pid")).unwrap();
+    let told = format!("lvs: {run_dir}/lvs.pid: already running as process {}\n", std::process::id());
+    assert_eq!(lvs(&["--withdraw", "--nodaemon", "--run-dir", &run_dir]), (1, String::new(), told));
+    assert!(list.exists());
+}
+
+#[test]
+fn a_list_that_cannot_be_read_is_named() {
+    let folder = Folder::new("unreadable");
+    let run_dir = folder.0.display().to_string();
+    std::fs::create_dir(folder.0.join("lvs.services")).unwrap();
+    let told = format!("lvs: {run_dir}/lvs.services: cannot read: Is a directory (os error 21)\n");
+    assert_eq!(lvs(&["--withdraw", "--nodaemon", "--run-dir", &run_dir]), (1, String::new(), told));
+}
+
+#[test]
 fn a_dry_run_needs_no_privilege() {
     let folder = Folder::new("dry");
     let file = folder.file(GOOD);

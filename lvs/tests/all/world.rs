@@ -1,12 +1,13 @@
 //! A director with a kernel in memory. What it does is written down as short lines, in order.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use daemonkit::children::Exit;
 use daemonkit::clock::Mono;
 use ipvsadm::fake::{FakeKernel, FakeTransport};
-use ipvsadm::{Ipvs, Request};
+use ipvsadm::{Ipvs, Request, ServiceId};
 use lvs::action::{Action, Input};
 use lvs::engine::{Engine, Settings, WallClock};
 use lvs::event::Event;
@@ -51,6 +52,10 @@ pub(crate) struct Director {
     kernel: Ipvs<FakeTransport>,
     pub(crate) fake: FakeKernel,
     now: Mono,
+    /// What is written down of the services that are its own.
+    pub(crate) record: BTreeSet<ServiceId>,
+    /// Why nothing can be written down.
+    pub(crate) read_only: Option<String>,
     /// Publications so far.
     pub(crate) published: usize,
     /// Monitors started so far.
@@ -63,10 +68,20 @@ impl Director {
     }
 
     pub(crate) fn over(fake: FakeKernel, config: &Config) -> Self {
+        Self::after(fake, config, BTreeSet::new())
+    }
+
+    /// The next one after this one was killed.
+    pub(crate) fn successor(&self, config: &Config) -> Self {
+        Self::after(self.fake.clone(), config, self.record.clone())
+    }
+
+    fn after(fake: FakeKernel, config: &Config, record: BTreeSet<ServiceId>) -> Self {
         let kernel = Ipvs::with_transport(fake.connect()).unwrap();
         let settings = Settings { config_path: "/etc/lvs.cf".into(), monitors: monitor_settings() };
-        let engine = Engine::new(Mono::ZERO, settings, config.clone());
-        Self { engine, kernel, fake, now: Mono::ZERO, published: 0, monitors: Vec::new() }
+        let engine = Engine::new(Mono::ZERO, settings, config.clone(), record.clone());
+        let (now, published, monitors) = (Mono::ZERO, 0, Vec::new());
+        Self { engine, kernel, fake, now, record, read_only: None, published, monitors }
     }
 
     /// What is done at `millis` when `input` arrives.
@@ -159,7 +174,20 @@ impl Director {
                 done.push("read".into());
                 return Some(Input::Table(self.kernel.table().map_err(|error| error.to_string())));
             }
+            Action::Record(services) => {
+                if let Some(reason) = &self.read_only {
+                    return Some(Input::Recorded(Err(reason.clone())));
+                }
+                self.record = services;
+                return Some(Input::Recorded(Ok(())));
+            }
             Action::Apply(requests) => {
+                for request in &requests {
+                    if let Request::AddService(service) = request {
+                        let listed = self.read_only.is_some() || self.record.contains(&service.id);
+                        assert!(listed, "{request} is sent and not written down");
+                    }
+                }
                 done.extend(requests.iter().map(ToString::to_string));
                 return Some(Input::Applied(self.kernel.apply(&requests).map_err(|error| error.to_string())));
             }
@@ -178,6 +206,9 @@ fn short(event: &Event) -> Option<String> {
         Event::Health { vs, key, to, reason, .. } => format!("{vs} {} {to}: {reason}", key.server),
         Event::Weight { key, to, .. } => format!("{} weight {to}", key.server),
         Event::Adopted { services, servers } => format!("adopted {services} services, {servers} servers"),
+        Event::Leftovers(services) => format!("{services} leftovers"),
+        Event::NotRecorded(reason) => format!("not recorded: {reason}"),
+        Event::RecordedAgain => "recorded again".into(),
         Event::Drift(request) => format!("drift {request}"),
         Event::MoreDrift(count) => format!("{count} more drift"),
         Event::Refused { error, retry_in } => format!("refused for {}: {error}", seconds(retry_in)),
