@@ -10,7 +10,7 @@ use std::{
     io::{self, Read as _, Write as _},
     net::{SocketAddr, TcpStream, UdpSocket},
     sync::{
-        Arc, Mutex,
+        Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
@@ -265,6 +265,7 @@ impl ProbeBuilder {
             journal: Arc::clone(self.host.journal()),
             requests: Mutex::default(),
             ended: AtomicBool::new(false),
+            ending: Condvar::new(),
         });
         let first = Instant::now();
         let mut threads = Vec::new();
@@ -291,6 +292,8 @@ struct Shared {
     journal: Arc<Journal>,
     requests: Mutex<Vec<Request>>,
     ended: AtomicBool,
+    /// With `requests`: wakes the workers that wait for their turn when the probe ends.
+    ending: Condvar,
 }
 
 /// A running probe; it ends when it is stopped or dropped.
@@ -302,7 +305,7 @@ pub struct Probe {
 impl Drop for Probe {
     /// Leaves what it saw in the journal.
     fn drop(&mut self) {
-        self.shared.ended.store(true, Ordering::Relaxed);
+        self.shared.end();
         let report = self.report();
         self.shared.journal.note(&Arc::from("probe"), format!("{}: {report}", self.shared.target));
     }
@@ -354,7 +357,7 @@ impl Probe {
     /// # Errors
     /// When a worker could not enter the host.
     pub fn stop(mut self) -> Result<Report> {
-        self.shared.ended.store(true, Ordering::Relaxed);
+        self.shared.end();
         for thread in std::mem::take(&mut self.threads) {
             if let Ok(result) = thread.join() {
                 result?;
@@ -370,10 +373,7 @@ impl Shared {
         let mut next = start;
         let mut connection = None;
         while !self.ended.load(Ordering::Relaxed) {
-            let now = Instant::now();
-            if let Some(pause) = next.checked_duration_since(now) {
-                thread::sleep(pause);
-            }
+            self.wait_for_turn(next);
             // A request that took longer than its turn leaves turns out, it does not catch up.
             next = (next + period).max(Instant::now());
             if self.ended.load(Ordering::Relaxed) {
@@ -389,6 +389,25 @@ impl Shared {
             });
             locked(&self.requests).push(Request { at, took: begun.elapsed(), outcome });
         }
+    }
+
+    /// Waits until a moment, or until the probe ends.
+    fn wait_for_turn(&self, moment: Instant) {
+        let requests = locked(&self.requests);
+        let pause = moment.saturating_duration_since(Instant::now());
+        let going_on = |_: &mut Vec<Request>| !self.ended.load(Ordering::Relaxed);
+        drop(
+            self.ending.wait_timeout_while(requests, pause, going_on).unwrap_or_else(PoisonError::into_inner),
+        );
+    }
+
+    /// Lets the workers finish the requests under way and end.
+    fn end(&self) {
+        // Under the lock, so that no worker is between its look and its wait.
+        let requests = locked(&self.requests);
+        self.ended.store(true, Ordering::Relaxed);
+        drop(requests);
+        self.ending.notify_all();
     }
 
     fn request(&self, deadline: Instant, connection: &mut Option<TcpStream>) -> io::Result<String> {

@@ -103,9 +103,10 @@ fn shown(counts: Counts) -> String {
     }
 }
 
-/// Builds the scenarios and finds their executable.
+/// Builds the scenarios and finds their executable. As part of the whole workspace: for one package cargo would choose
+/// other features of the dependencies and build them all anew.
 fn scenarios_executable() -> Result<PathBuf> {
-    let args = ["test", "--package", "lab", "--test", "scenarios", "--no-run", "--message-format=json"];
+    let args = ["test", "--workspace", "--test", "scenarios", "--no-run", "--message-format=json"];
     let output = cargo(&args)?.stderr(Stdio::inherit()).output().context("start cargo")?;
     ensure!(output.status.success(), "the scenarios do not build");
     let text = String::from_utf8_lossy(&output.stdout);
