@@ -212,7 +212,7 @@ impl Plan {
         let check = slowest(&|service| service.interval);
         let reentry = slowest(&|service| service.reentry);
         // The program starts, servers come up, traffic is watched after each of seven deeds.
-        let fixed = Duration::from_secs(16);
+        let fixed = Duration::from_secs(22);
         fixed + self.deadtime + self.keepalive * 6 + check * 3 + reentry
     }
 }

@@ -22,12 +22,11 @@ const LONG: Duration = Duration::from_secs(90);
 
 /// The announcement.
 pub(crate) fn playbill(plan: &Plan) -> Vec<Line> {
-    let mut lines = vec![
-        Line::default(),
-        Line::new(Tone::Bold, format!("A rehearsal of {}", plan.file))
-            .then(Tone::Plain, ", by two routers, their real servers and a client inside the lab kernel"),
-        Line::default(),
-    ];
+    let mut lines = vec![Line::default(), Line::new(Tone::Bold, format!("A rehearsal of {}", plan.file))];
+    let about = "Two routers, the real servers behind them and a client are started inside the lab kernel; then things \
+                 break, one after the other.";
+    lines.extend(wrap(about, WIDTH).into_iter().map(|text| Line::new(Tone::Plain, text)));
+    lines.push(Line::default());
     lines.extend(labelled("serves", &services(plan)));
     lines.extend(labelled("timers", &timers(plan)));
     for (bridge, network) in &plan.networks {

@@ -24,6 +24,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const STEADY: usize = 100;
 /// Answers that each client gets after a disturbance, before it counts as over.
 const CALM: usize = 40;
+/// How long undisturbed traffic is watched at least, so that an audience sees it.
+const STEADY_WATCH: Duration = Duration::from_secs(4);
+/// The same after a disturbance.
+const CALM_WATCH: Duration = Duration::from_secs(2);
 /// Pause between two looks at routers and clients: short against every timer, long against the cost of a look.
 const PAUSE: Duration = Duration::from_millis(20);
 /// Requests a spread may be off by, as several are under way at a time.
@@ -161,7 +165,7 @@ impl<'a> Script<'a> {
     fn steady_traffic(&self) -> Result<()> {
         self.begin("steady traffic");
         let from = self.now();
-        self.answers(from, STEADY)?;
+        self.answers(from, STEADY, STEADY_WATCH)?;
         let seen = self.stage.seen(from);
         for (service, report) in self.stage.plan.services.iter().zip(&seen) {
             let counts = self.counts(service, report);
@@ -192,7 +196,7 @@ impl<'a> Script<'a> {
         let allowed = interval + PROMPT;
         let gone = self.wait_for_use(victim, false, allowed + PATIENCE)?;
         let took = gone.saturating_sub(from);
-        self.answers(gone, CALM)?;
+        self.answers(gone, CALM, CALM_WATCH)?;
         self.expect(
             &format!("out of use within {} (one check)", limit(allowed)),
             &format!("{}, {} failed", seconds(took), failed_before(&self.stage.seen(from), gone)),
@@ -211,7 +215,7 @@ impl<'a> Script<'a> {
         let (least, most) = (reentry.saturating_sub(interval), reentry + interval * 2 + PROMPT);
         let took = self.wait_for_use(victim, true, most + PATIENCE)?.saturating_sub(from);
         let back = self.now();
-        self.answers(back, CALM)?;
+        self.answers(back, CALM, CALM_WATCH)?;
         self.expect(
             &format!("used again after {} to {} (re-entry)", limit(least), limit(most)),
             &seconds(took),
@@ -267,7 +271,7 @@ impl<'a> Script<'a> {
         ));
         let allowed = plan.keepalive * 2 + PROMPT;
         self.expect_backup(returned, active, from, allowed)?;
-        self.answers(self.now(), CALM)?;
+        self.answers(self.now(), CALM, CALM_WATCH)?;
         let seen = self.stage.seen(from);
         let (failed, total) = failures(&seen);
         let pause = longest_outage(&seen);
@@ -317,7 +321,7 @@ impl<'a> Script<'a> {
         self.stage.routers[back].start()?;
         self.say(format!("pulse is started on {name}, so that the pair is complete"));
         self.expect_backup(back, active, from, plan.deadtime + PROMPT)?;
-        self.answers(self.now(), CALM)?;
+        self.answers(self.now(), CALM, CALM_WATCH)?;
         self.expect_no_failures("no request fails", &self.stage.seen(from));
         Ok(())
     }
@@ -362,12 +366,13 @@ impl<'a> Script<'a> {
         })
     }
 
-    /// Waits until each client has got some answers to requests from a moment on.
-    fn answers(&self, from: Duration, wanted: usize) -> Result<()> {
+    /// Waits until each client has got some answers to requests from a moment on, and the audience has seen it.
+    fn answers(&self, from: Duration, wanted: usize, watch: Duration) -> Result<()> {
         eventually(PATIENCE * 3, &format!("{wanted} answers of every virtual server"), || {
             let seen = self.stage.seen(from);
             let fewest = seen.iter().map(|report| report.total() - report.failures().len()).min();
-            if fewest.is_some_and(|fewest| fewest >= wanted) { Ok(()) } else { Err(shown(&seen)) }
+            let enough = fewest.is_some_and(|fewest| fewest >= wanted) && self.now() >= from + watch;
+            if enough { Ok(()) } else { Err(shown(&seen)) }
         })
     }
 
