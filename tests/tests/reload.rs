@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use anyhow::{Result, ensure};
-use lab::{Lab, Program, Signal, at, eventually, scenarios, standard};
+use lab::{Lab, Match, Program, Signal, at, eventually, scenarios, standard};
 
 use crate::{
     cf::{Block, file, server, virtual_server},
@@ -135,7 +135,7 @@ fn another_order_changes_nothing(lab: &Lab) -> Result<()> {
     };
     let other_way = file([backwards(shop(), [3, 4]), backwards(web(), [1, 2])]).set("serial_no", 2);
     let mut story = Reloading::serve(lab, 2, one_way, &[("rs1", 1), ("rs2", 2)])?;
-    let shop = lab::Match::Tcp(at(standard::vip(1), 80));
+    let shop = Match::Tcp(at(standard::vip(1), 80));
     story.world.wait_for_weights(shop, &[("rs1", 3), ("rs2", 4)])?;
     story.mark = lab.journal().mark();
     story.world.ask(http())?;
