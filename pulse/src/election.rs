@@ -13,7 +13,7 @@
 //! | serves | other one serves with an equal term | the backup gives way, the primary stays and announces again |
 //! | serves | an original serves | the backup says so once more and gives way, the primary stays and announces again |
 //! | serves | cannot run its service for `deadtime`, other one is stopped and fit | gives way and asks it to take over |
-//! | serves | was not running itself for `deadtime` | gives way |
+//! | serves | sent nothing for `deadtime`, because this process did not run | gives way |
 //! | either | is told to leave | gives way and asks the other to take over |
 //!
 //! A takeover begins with a heartbeat on every path: it carries a higher term than any heard before, which is how the
@@ -21,7 +21,8 @@
 //! serves, and waits. Nobody preempts.
 //!
 //! Time during which this process did not run is not counted as silence of the other router, whose heartbeats may
-//! lie unread.
+//! lie unread. After so long a time that the other one may have taken over meanwhile, these may be outdated too: for a
+//! `keepalive` no "stopped" is taken as an invitation.
 
 use std::fmt;
 use std::time::Duration;
@@ -194,8 +195,10 @@ pub struct Election {
     next_send: Mono,
     /// When the other router counts as dead unless it is heard before.
     silent_at: Mono,
-    /// What [`Election::deadline`] said last: a tick that comes later than this comes late.
+    /// What [`Election::deadline`] said last: an input that comes later than this comes late.
     expected: Mono,
+    /// Until then a heartbeat may be one that lay unread while this process did not run.
+    outdated_until: Mono,
 }
 
 /// This router's role, with what is known only in it.
@@ -251,6 +254,7 @@ impl Election {
             next_send: now + settings.keepalive,
             silent_at,
             expected: now + settings.keepalive,
+            outdated_until: now,
             settings,
         }
     }
@@ -286,6 +290,7 @@ impl Election {
     /// Takes one event at `now`, which never runs backwards.
     pub fn step(&mut self, now: Mono, input: Input) -> Vec<Action> {
         let mut out = Vec::new();
+        self.notice_absence(now, &mut out);
         match input {
             Input::Heartbeat { path, heartbeat } => self.hear(now, path, &heartbeat, &mut out),
             Input::Tick => self.tick(now, &mut out),
@@ -301,6 +306,27 @@ impl Election {
         }
         self.expected = self.deadline().unwrap_or(now).max(now);
         out
+    }
+
+    /// Whatever comes first after a time in which this process did not run, be it a tick or a heartbeat.
+    fn notice_absence(&mut self, now: Mono, out: &mut Vec<Action>) {
+        let Settings { paths, keepalive, deadtime, .. } = self.settings;
+        let late = now.since(self.expected);
+        if self.role == Role::Left || paths == 0 || late <= deadtime / 4 {
+            return;
+        }
+        self.paths.forgive(late);
+        self.silent_at = self.silent_at + late;
+        // The last heartbeat may have gone out a keepalive before the time that is missing.
+        if late + keepalive <= deadtime {
+            return;
+        }
+        self.outdated_until = now + keepalive;
+        let peer_was_there = matches!(self.peer.state, PeerState::Serving | PeerState::Waiting);
+        if peer_was_there && matches!(self.role, Role::Serving { .. }) {
+            self.silent_at = now + deadtime;
+            self.release(now, Cause::Frozen(late), false, out);
+        }
     }
 
     fn hear(&mut self, now: Mono, path: usize, heartbeat: &Heartbeat, out: &mut Vec<Action>) {
@@ -363,6 +389,9 @@ impl Election {
         };
         self.set_peer(state, cause.clone(), out);
         let Role::Waiting { idle_since } = &mut self.role else { return };
+        if now < self.outdated_until {
+            return;
+        }
         let primary = self.settings.router == Router::Primary;
         let unfit_and_so_are_we = self.fitness.is_err() && !self.peer.fit && primary;
         if self.fitness.is_err() && !unfit_and_so_are_we {
@@ -379,17 +408,6 @@ impl Election {
     fn tick(&mut self, now: Mono, out: &mut Vec<Action>) {
         if self.role == Role::Left {
             return;
-        }
-        let late = now.since(self.expected);
-        if self.settings.paths > 0 && late > self.settings.deadtime / 4 {
-            self.paths.forgive(late);
-            self.silent_at = self.silent_at + late;
-        }
-        let peer_was_there = matches!(self.peer.state, PeerState::Serving | PeerState::Waiting);
-        let serving = matches!(self.role, Role::Serving { .. });
-        if serving && peer_was_there && late > self.settings.deadtime {
-            self.silent_at = now + self.settings.deadtime;
-            self.release(now, Cause::Frozen(late), false, out);
         }
         out.extend(self.paths.expire(now).into_iter().map(Action::Path));
         if now >= self.silent_at {

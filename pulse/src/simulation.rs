@@ -17,8 +17,16 @@ const BACKUP: usize = 1;
 struct Node {
     election: Election,
     alive: bool,
+    /// Nothing is handled, and what arrives lies unread.
+    frozen: bool,
     serving: bool,
     last: Vec<Cause>,
+}
+
+impl Node {
+    fn runs(&self) -> bool {
+        self.alive && !self.frozen
+    }
 }
 
 /// A datagram under way.
@@ -50,7 +58,13 @@ struct Pair {
 
 fn node(now: Mono, router: Router, incarnation: u64) -> Node {
     let settings = Settings { router, paths: 2, keepalive: KEEPALIVE, deadtime: DEADTIME, incarnation };
-    Node { election: Election::new(now, settings), alive: true, serving: false, last: Vec::new() }
+    Node {
+        election: Election::new(now, settings),
+        alive: true,
+        frozen: false,
+        serving: false,
+        last: Vec::new(),
+    }
 }
 
 impl Pair {
@@ -100,7 +114,8 @@ impl Pair {
             self.now = self.now.max(next);
             self.deliver();
             for n in [PRIMARY, BACKUP] {
-                if self.nodes[n].alive && self.nodes[n].election.deadline().is_some_and(|at| at <= self.now) {
+                if self.nodes[n].runs() && self.nodes[n].election.deadline().is_some_and(|at| at <= self.now)
+                {
                     self.step(n, Input::Tick);
                 }
             }
@@ -111,13 +126,16 @@ impl Pair {
 
     fn next_event(&self) -> Option<Mono> {
         let deadlines =
-            self.nodes.iter().filter(|node| node.alive).filter_map(|node| node.election.deadline());
-        deadlines.chain(self.in_flight.iter().map(|datagram| datagram.arrives)).min()
+            self.nodes.iter().filter(|node| node.runs()).filter_map(|node| node.election.deadline());
+        let readable = self.in_flight.iter().filter(|datagram| !self.nodes[datagram.to].frozen);
+        deadlines.chain(readable.map(|datagram| datagram.arrives)).min()
     }
 
     fn deliver(&mut self) {
         let now = self.now;
-        let arrived: Vec<_> = self.in_flight.extract_if(.., |datagram| datagram.arrives <= now).collect();
+        let nodes = &self.nodes;
+        let readable = |datagram: &mut InFlight| datagram.arrives <= now && !nodes[datagram.to].frozen;
+        let arrived: Vec<_> = self.in_flight.extract_if(.., readable).collect();
         for InFlight { to, path, heartbeat, .. } in arrived {
             if self.nodes[to].alive {
                 self.step(to, Input::Heartbeat { path, heartbeat });
@@ -276,13 +294,42 @@ fn an_unfit_backup_takes_over_all_the_same_when_the_other_one_dies() {
 }
 
 #[test]
-fn a_frozen_router_gives_way_before_it_asks() {
-    let mut pair = Pair::settled();
-    // Only the primary freezes: time passes, its deadlines are not kept.
-    pair.now = pair.now + Duration::from_secs(30);
-    let mut actions = pair.nodes[PRIMARY].election.step(pair.now, Input::Tick);
-    actions.retain(|action| matches!(action, Action::Release(_)));
-    assert!(matches!(actions[..], [Action::Release(Cause::Frozen(_))]), "{actions:?}");
+fn a_frozen_router_gives_way_before_it_asks_and_believes_nothing_that_lay_unread() {
+    // 6.5s: of these the first keepalive is not missing, yet the other one has heard nothing for deadtime.
+    for (router, other) in [(PRIMARY, BACKUP), (BACKUP, PRIMARY)] {
+        for (frozen_ms, tick_first) in [(30_000, false), (30_000, true), (6_500, false), (6_500, true)] {
+            let mut pair = Pair::settled();
+            if router == BACKUP {
+                pair.kill(PRIMARY);
+                pair.run(7_000);
+                pair.restart(PRIMARY, 9);
+                pair.run(10_000);
+                pair.forget();
+            }
+            // From right after a heartbeat, so that nothing but the keepalive is missing at first.
+            let next = pair.nodes[router].election.deadline().unwrap();
+            pair.run(u64::try_from(next.since(pair.now).as_millis()).unwrap());
+            pair.nodes[router].frozen = true;
+            pair.run(frozen_ms);
+            assert!(pair.nodes[other].serving, "the other one took over");
+            pair.nodes[router].frozen = false;
+            if tick_first {
+                pair.step(router, Input::Tick);
+            }
+            pair.run(60_000);
+            let case = format!("{router} {frozen_ms} {tick_first}");
+            assert!(
+                matches!(pair.nodes[router].last[..], [Cause::Frozen(_)]),
+                "{case} {:?}",
+                pair.nodes[router].last
+            );
+            assert!(
+                matches!(pair.nodes[other].last[..], [Cause::PeerSilent(_)]),
+                "{case} {:?}",
+                pair.nodes[other].last
+            );
+        }
+    }
 }
 
 #[test]
