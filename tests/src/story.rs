@@ -10,7 +10,7 @@
 //! | module | decides |
 //! | --- | --- |
 //! | `plan`, `network`, `answer` | whether a file can be rehearsed, in which cluster, what its servers must answer |
-//! | `script` | what happens, what is expected, whether it held |
+//! | `script`, `spread` | what happens, what is expected, whether it held |
 //! | `stage`, `inside`, `event`, `screen` | nothing: they build, ask, carry, print |
 //! | `playbill`, `view`, `text` | how it is told: lines from data |
 
@@ -44,6 +44,7 @@ mod plan;
 mod playbill;
 mod screen;
 mod script;
+mod spread;
 mod stage;
 mod text;
 mod view;

@@ -3,16 +3,21 @@
 
 use std::{cell::RefCell, net::IpAddr, time::Duration};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Result, anyhow};
 use lvs_ipc::status::Role;
 
 use super::{
     event::{Event, Measurement, Moment, Teller},
-    plan::{Member, Service, Spread},
+    plan::Service,
+    spread::spread,
     stage::Stage,
     view::{limit, seconds},
 };
-use crate::{ProbeReport, Request, eventually::eventually_every};
+use crate::ProbeReport;
+
+mod measure;
+
+use measure::{eventually, failed_before, failures, longest_outage, shown};
 
 /// What an outage may take beyond the timers.
 const GRACE: Duration = Duration::from_millis(200);
@@ -28,15 +33,6 @@ const CALM: usize = 40;
 const STEADY_WATCH: Duration = Duration::from_secs(4);
 /// The same after a disturbance.
 const CALM_WATCH: Duration = Duration::from_secs(2);
-/// Pause between two looks at routers and clients: short against every timer, long against the cost of a look.
-const PAUSE: Duration = Duration::from_millis(20);
-/// Requests a spread may be off by, as several are under way at a time.
-const UNDER_WAY: usize = 2;
-
-/// Waits, looking at things that cost something.
-fn eventually<T>(within: Duration, what: &str, look: impl FnMut() -> Result<T, String>) -> Result<T> {
-    eventually_every(PAUSE, within, what, look)
-}
 
 /// One run of the story.
 pub(super) struct Script<'a> {
@@ -58,7 +54,8 @@ impl<'a> Script<'a> {
     pub(super) fn play(&self) -> Result<()> {
         let played = self.steps();
         if let Err(error) = &played {
-            self.expect("the step comes to its end", &format!("{error:#}"), false);
+            self.say(format!("the story breaks off: {error:#}"));
+            self.expect("the step comes to its end", "it broke off", false);
         }
         played
     }
@@ -236,14 +233,14 @@ impl<'a> Script<'a> {
             "all cables of {gone}, the active router, are cut; {heir} hears no heartbeat any more"
         ));
         let allowed = plan.deadtime + plan.keepalive + GRACE;
+        self.wait_for_heir(backup, allowed)?;
+        self.say(format!("{heir} is active: {}", self.reason(backup)));
         let outage = self.outage_after(from, allowed + PATIENCE, true)?;
         self.expect(
             &format!("outage ≤ {} (deadtime + keepalive + 0.2 s)", limit(allowed)),
             &seconds(outage),
             outage <= allowed,
         );
-        self.wait_for_heir(backup, Duration::ZERO)?;
-        self.say(format!("{heir} is active: {}", self.reason(backup)));
         let announced = eventually(PATIENCE, "gratuitous ARPs", || {
             let found = self.stage.announcements(backup, &captures);
             if found.len() == plan.floating.len() { Ok(found) } else { Err(format!("{found:?}")) }
@@ -343,276 +340,5 @@ impl<'a> Script<'a> {
             );
         }
         Ok(())
-    }
-
-    // What several steps need.
-
-    /// Why a router has its role, in its own words.
-    fn reason(&self, router: usize) -> String {
-        self.stage.routers[router]
-            .status()
-            .map_or("it does not say why".to_owned(), |status| status.role.reason)
-    }
-
-    /// Waits until a router is the active one.
-    fn wait_for_heir(&self, router: usize, allowed: Duration) -> Result<()> {
-        eventually(allowed + PATIENCE, "the other router to be active", || {
-            let active = self.stage.active();
-            if active == Some(router) {
-                Ok(())
-            } else {
-                Err(format!("active is {:?}", active.map(|n| self.name(n))))
-            }
-        })
-    }
-
-    /// Waits until each client has got some answers to requests from a moment on, and the audience has seen it.
-    fn answers(&self, from: Duration, wanted: usize, watch: Duration) -> Result<()> {
-        eventually(PATIENCE * 3, &format!("{wanted} answers of every virtual server"), || {
-            let seen = self.stage.seen(from);
-            let fewest = seen.iter().map(|report| report.total() - report.failures().len()).min();
-            let enough = fewest.is_some_and(|fewest| fewest >= wanted) && self.now() >= from + watch;
-            if enough { Ok(()) } else { Err(shown(&seen)) }
-        })
-    }
-
-    /// Waits until every real server that the file wants used is in a router's table.
-    fn wait_for_table(&self, router: usize, within: Duration) -> Result<()> {
-        let services = &self.stage.plan.services;
-        eventually(within, "all real servers in the table", || {
-            let weights = self.stage.weights(router);
-            let complete = services.iter().zip(&weights).all(|(service, weights)| {
-                service.members.iter().zip(weights).all(|(member, weight)| as_wanted(member, *weight))
-            });
-            if complete { Ok(()) } else { Err(format!("{weights:?}")) }
-        })
-    }
-
-    /// Waits until a machine is used by all of its virtual servers, or by none, and says when.
-    fn wait_for_use(&self, machine: usize, wanted: bool, within: Duration) -> Result<Duration> {
-        let router = self.active()?;
-        let services = &self.stage.plan.services;
-        let what = if wanted { "it to be used again" } else { "it to get no new requests" };
-        eventually(within, what, || {
-            let weights = self.stage.weights(router);
-            let rows = services
-                .iter()
-                .zip(&weights)
-                .flat_map(|(service, weights)| service.members.iter().zip(weights));
-            let mut rows = rows.filter(|(member, _)| member.machine == machine);
-            let done = rows.all(|(member, weight)| {
-                if wanted { as_wanted(member, *weight) } else { weight.is_none_or(|weight| weight == 0) }
-            });
-            if done { Ok(self.now()) } else { Err(format!("{weights:?}")) }
-        })
-    }
-
-    /// Waits until the clients are served calmly again and says how long the longest of them was not.
-    ///
-    /// With `surely`, an outage must come first.
-    fn outage_after(&self, from: Duration, within: Duration, surely: bool) -> Result<Duration> {
-        // The last answer before the deed begins the outage.
-        let before = from.saturating_sub(Duration::from_secs(1));
-        let calm = |report: &ProbeReport| {
-            let after = report.since(from);
-            let last = after.requests.len().checked_sub(CALM).map(|n| &after.requests[n..]);
-            let over = |last: &[Request]| last.iter().all(|request| request.outcome.is_ok());
-            let began = !surely || !after.failures().is_empty();
-            began && last.is_some_and(over)
-        };
-        eventually(within, "calm service after an outage", || {
-            let seen = self.stage.seen(before);
-            if seen.iter().all(calm) { Ok(()) } else { Err(shown(&seen)) }
-        })?;
-        Ok(longest_outage(&self.stage.seen(before)))
-    }
-
-    /// Measures how long a router takes to become the backup of the other, without any address.
-    fn expect_backup(&self, router: usize, active: usize, from: Duration, allowed: Duration) -> Result<()> {
-        let at = eventually(allowed + PATIENCE, "it to be the backup", || {
-            let role = self.stage.routers[router].role();
-            let held =
-                self.stage.routers[router].held(self.stage.plan).map_err(|error| format!("{error:#}"))?;
-            if role == Some(Role::Backup) && held.is_empty() {
-                Ok(self.now())
-            } else {
-                Err(format!("{role:?}, holds {held:?}"))
-            }
-        })?;
-        let took = at.saturating_sub(from);
-        let stays = self.stage.active() == Some(active);
-        let name = self.name(router);
-        self.say(format!("{name} waits as backup: {}", self.reason(router)));
-        self.expect(
-            &format!("{name} is backup within {}, {} stays active", limit(allowed), self.name(active)),
-            &seconds(took),
-            took <= allowed && stays,
-        );
-        Ok(())
-    }
-
-    fn expect_no_failures(&self, expected: &str, seen: &[ProbeReport]) {
-        let (failed, total) = failures(seen);
-        self.expect(expected, &format!("{failed} of {total}"), failed == 0);
-    }
-
-    /// Answers of each member, in the file's order.
-    fn counts(&self, service: &Service, report: &ProbeReport) -> Vec<usize> {
-        let servers = report.servers();
-        let of = |member: &Member| {
-            let host = self.stage.plan.machines[member.machine].name.as_str();
-            servers.get(host).copied().unwrap_or(0)
-        };
-        service.members.iter().map(of).collect()
-    }
-
-    /// The machine that is to fail.
-    fn victim(&self) -> Option<usize> {
-        let seen = self.stage.seen(self.now().saturating_sub(Duration::from_secs(2)));
-        let machines = self.stage.plan.machines.iter().enumerate();
-        let busy = machines
-            .filter(|(_, m)| seen.iter().any(|report| report.servers().contains_key(m.name.as_str())));
-        let busy: Vec<usize> = busy.map(|(n, _)| n).collect();
-        self.stage.plan.victim(&busy)
-    }
-
-    /// What is left of the suite on a router that has been stopped.
-    fn left_on(&self, router: usize) -> Result<Left> {
-        let router = &self.stage.routers[router];
-        let processes = router.host.inside().processes().context("processes of a router")?;
-        Ok(Left {
-            addresses: router.held(self.stage.plan)?.len(),
-            rows: router.host.ipvs_table()?.len(),
-            processes: processes.len(),
-        })
-    }
-}
-
-/// What is left of the suite on a router.
-struct Left {
-    addresses: usize,
-    rows: usize,
-    processes: usize,
-}
-
-impl Left {
-    fn is_empty(&self) -> bool {
-        self.addresses + self.rows + self.processes == 0
-    }
-}
-
-impl std::fmt::Display for Left {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.is_empty() {
-            return f.write_str("nothing");
-        }
-        let Self { addresses, rows, processes } = self;
-        write!(f, "{addresses} addresses, {rows} table rows, {processes} processes")
-    }
-}
-
-/// Failed and all requests.
-fn failures(seen: &[ProbeReport]) -> (usize, usize) {
-    let failed = seen.iter().map(|report| report.failures().len()).sum();
-    (failed, seen.iter().map(ProbeReport::total).sum())
-}
-
-/// The longest time that a client was without an answer; one that it still is without is the longest.
-fn longest_outage(seen: &[ProbeReport]) -> Duration {
-    let gaps = seen.iter().filter_map(ProbeReport::longest_outage);
-    gaps.map(|outage| outage.gap().unwrap_or(Duration::MAX)).max().unwrap_or_default()
-}
-
-/// Whether a member is in the table with the weight that the file gives, as far as it gives one above 0.
-fn as_wanted(member: &Member, weight: Option<i32>) -> bool {
-    weight.is_some_and(|weight| weight > 0 || member.weight == 0)
-}
-
-fn shown(seen: &[ProbeReport]) -> String {
-    seen.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-}
-
-fn failed_before(seen: &[ProbeReport], until: Duration) -> usize {
-    let early = |report: &ProbeReport| report.failures().iter().filter(|request| request.at < until).count();
-    seen.iter().map(early).sum()
-}
-
-/// How a virtual server's answers must be spread over its members, and whether they are.
-fn spread(service: &Service, counts: &[usize]) -> (String, bool) {
-    let Service { name, scheduler, members, .. } = service;
-    let weights: Vec<usize> =
-        members.iter().map(|m| usize::try_from(m.weight).unwrap_or(usize::MAX)).collect();
-    let total: usize = counts.iter().sum();
-    let used =
-        |wanted: &dyn Fn(usize, usize) -> bool| counts.iter().zip(&weights).all(|(c, w)| wanted(*c, *w));
-    match service.spread {
-        Spread::Even => {
-            let served =
-                || counts.iter().zip(&weights).filter(|(_, weight)| **weight > 0).map(|(count, _)| *count);
-            let even = served().max().unwrap_or(0) <= served().min().unwrap_or(0) + UNDER_WAY;
-            (format!("{name}: as many requests for each ({scheduler})"), even && total > 0)
-        }
-        Spread::ByWeight => {
-            let divisor = weights.iter().copied().fold(0, common_divisor).max(1);
-            let parts: Vec<usize> = weights.iter().map(|weight| weight / divisor).collect();
-            let sum: usize = parts.iter().sum::<usize>().max(1);
-            let largest = parts.iter().copied().max().unwrap_or(0);
-            let near = |count: usize, part: usize| {
-                (count * sum).abs_diff(total * part) <= (UNDER_WAY + largest) * sum
-            };
-            let words: Vec<String> = parts.iter().map(usize::to_string).collect();
-            let held = counts.iter().zip(&parts).all(|(count, part)| near(*count, *part)) && total > 0;
-            (format!("{name}: requests as {} ({scheduler})", words.join(" : ")), held)
-        }
-        Spread::Everyone => (
-            format!("{name}: some requests for each ({scheduler})"),
-            used(&|count, weight| (count > 0) == (weight > 0)),
-        ),
-        Spread::Anyone => (format!("{name}: requests are answered ({scheduler})"), total > 0),
-    }
-}
-
-fn common_divisor(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { common_divisor(b, a % b) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn service(spread: Spread, weights: &[u32]) -> Service {
-        let member = |weight: &u32| Member { name: "s".into(), machine: 0, port: 80, weight: *weight };
-        Service {
-            name: "web".into(),
-            vip: [192, 0, 2, 10].into(),
-            port: 80,
-            udp: false,
-            scheduler: "wrr".into(),
-            spread,
-            interval: Duration::from_secs(1),
-            reentry: Duration::from_secs(1),
-            members: weights.iter().map(member).collect(),
-            sorry: None,
-        }
-    }
-
-    #[test]
-    fn a_spread_is_judged_as_the_scheduler_has_it() {
-        let held = |kind, weights: &[u32], counts: &[usize]| spread(&service(kind, weights), counts).1;
-        assert!(held(Spread::ByWeight, &[100, 200, 300], &[33, 67, 101]));
-        assert!(!held(Spread::ByWeight, &[1, 2, 3], &[50, 75, 75]));
-        assert!(held(Spread::Even, &[1, 5, 0], &[100, 99, 0]));
-        assert!(!held(Spread::Even, &[1, 1], &[100, 90]));
-        assert!(!held(Spread::Everyone, &[1, 1], &[100, 0]));
-        assert!(held(Spread::Anyone, &[1, 1], &[100, 0]));
-        for kind in [Spread::ByWeight, Spread::Even, Spread::Everyone, Spread::Anyone] {
-            assert!(!held(kind, &[1, 1], &[0, 0]), "{kind:?}");
-        }
-    }
-
-    #[test]
-    fn weights_are_told_in_lowest_terms() {
-        let text = spread(&service(Spread::ByWeight, &[100, 200, 300]), &[1, 2, 3]).0;
-        assert_eq!(text, "web: requests as 1 : 2 : 3 (wrr)");
     }
 }
