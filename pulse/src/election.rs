@@ -9,9 +9,9 @@
 //! | waits | other one asks it to take over, or stopped and unfit | takes over, if fit itself |
 //! | waits | other one stopped, an original or this is the primary | takes over, if fit |
 //! | waits | other one stopped, fit, of this suite, and this is the backup | lets the primary go first, for `deadtime` |
-//! | serves | other one serves with a higher term | gives way |
-//! | serves | other one serves with an equal term | the backup gives way, the primary stays and announces again |
-//! | serves | an original serves | the backup says so once more and gives way, the primary stays and announces again |
+//! | serves | other one serves with a higher term | says once more that it serves, and gives way |
+//! | serves | other one serves with a lower term | stays and announces again |
+//! | serves | other one serves with an equal term, or is an original | the backup does the first, the primary the second |
 //! | serves | cannot run its service for `deadtime`, other one is stopped and fit | gives way and asks it to take over |
 //! | serves | sent nothing for `deadtime`, because this process did not run | gives way |
 //! | either | is told to leave | gives way and asks the other to take over |
@@ -19,6 +19,9 @@
 //! A takeover begins with a heartbeat on every path: it carries a higher term than any heard before, which is how the
 //! other router, should it be alive after all, is told to stop. A router that comes back hears that the other one
 //! serves, and waits. Nobody preempts.
+//!
+//! Who gives way says first that it has served: its announcements may be the latest that the LAN heard, and the router
+//! that stays must be told to announce again. That one does so at most once a `deadtime`, but never skips the last.
 //!
 //! Time during which this process did not run is not counted as silence of the other router, whose heartbeats may
 //! lie unread. After so long a time that the other one may have taken over meanwhile, these may be outdated too: for a
@@ -213,7 +216,9 @@ enum Role {
     Serving {
         /// Whether addresses and services are complete.
         settled: bool,
-        /// When the addresses may be announced again because the other router serves too.
+        /// Whether the other router served too, so that the addresses have to be announced again.
+        announce_due: bool,
+        /// When that may be done. Rate limited: whoever can forge a heartbeat must not be able to make us busy.
         announce_after: Mono,
     },
     /// The program is ending.
@@ -281,8 +286,10 @@ impl Election {
             deadlines.extend(self.paths.deadline());
         }
         deadlines.extend(waiting.then_some(self.silent_at));
-        if let Role::Waiting { idle_since: Some(since) } = self.role {
-            deadlines.push(since + self.settings.deadtime);
+        match self.role {
+            Role::Waiting { idle_since: Some(since) } => deadlines.push(since + self.settings.deadtime),
+            Role::Serving { announce_due: true, announce_after, .. } => deadlines.push(announce_after),
+            _ => {}
         }
         deadlines.into_iter().min()
     }
@@ -358,7 +365,7 @@ impl Election {
     fn hear_running(&mut self, now: Mono, ours: u32, trailer: Option<Trailer>, out: &mut Vec<Action>) {
         self.set_peer(PeerState::Serving, Cause::PeerServes, out);
         let backup = self.settings.router == Router::Backup;
-        let Role::Serving { announce_after, .. } = &mut self.role else {
+        let Role::Serving { announce_due, .. } = &mut self.role else {
             self.role = Role::Waiting { idle_since: None };
             return;
         };
@@ -368,17 +375,26 @@ impl Election {
             _ => backup.then_some(Cause::BothServe),
         };
         if let Some(cause) = cause {
-            if trailer.is_none() {
-                // An original primary announces its addresses again when it hears this.
-                self.send(now, false, out);
-            }
-            self.release(now, cause, false, out);
-        } else if now >= *announce_after {
-            // Rate limited: whoever can forge a heartbeat must not be able to make us busy.
-            *announce_after = now + self.settings.deadtime;
+            // On hearing this the router that stays announces its addresses again; an original primary does so too.
+            let highest = std::mem::replace(&mut self.term, ours);
             self.send(now, false, out);
-            out.push(Action::Announce);
+            self.term = highest;
+            self.release(now, cause, false, out);
+        } else {
+            *announce_due = true;
+            self.announce_if_due(now, out);
         }
+    }
+
+    fn announce_if_due(&mut self, now: Mono, out: &mut Vec<Action>) {
+        let Role::Serving { announce_due: due @ true, announce_after, .. } = &mut self.role else { return };
+        if now < *announce_after {
+            return;
+        }
+        *due = false;
+        *announce_after = now + self.settings.deadtime;
+        self.send(now, false, out);
+        out.push(Action::Announce);
     }
 
     fn hear_stopped(&mut self, now: Mono, trailer: Option<Trailer>, out: &mut Vec<Action>) {
@@ -420,6 +436,7 @@ impl Election {
             self.take_over(now, Cause::PeerWaits, out);
         }
         self.relieve_if_unfit(now, out);
+        self.announce_if_due(now, out);
         if now >= self.next_send {
             self.send(now, false, out);
         }
@@ -476,7 +493,7 @@ impl Election {
             return;
         }
         self.term = self.term.saturating_add(1);
-        self.role = Role::Serving { settled: false, announce_after: now + self.settings.deadtime };
+        self.role = Role::Serving { settled: false, announce_due: false, announce_after: now };
         self.send(now, false, out);
         out.push(Action::TakeOver(cause));
     }

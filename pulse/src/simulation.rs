@@ -20,6 +20,8 @@ struct Node {
     /// Nothing is handled, and what arrives lies unread.
     frozen: bool,
     serving: bool,
+    /// How often it announced its addresses again because the other one served too.
+    announced: u32,
     last: Vec<Cause>,
 }
 
@@ -63,6 +65,7 @@ fn node(now: Mono, router: Router, incarnation: u64) -> Node {
         alive: true,
         frozen: false,
         serving: false,
+        announced: 0,
         last: Vec::new(),
     }
 }
@@ -155,7 +158,8 @@ impl Pair {
                     self.nodes[n].serving = false;
                     self.nodes[n].last.push(cause);
                 }
-                Action::Announce | Action::Path(_) | Action::Peer(..) => {}
+                Action::Announce => self.nodes[n].announced += 1,
+                Action::Path(_) | Action::Peer(..) => {}
             }
             self.account();
         }
@@ -246,6 +250,20 @@ fn an_isolated_primary_gives_way_when_the_links_return() {
     assert!(pair.longest_both <= KEEPALIVE + pair.delay * 2, "{:?}", pair.longest_both);
     assert_eq!(pair.nodes[PRIMARY].last, [Cause::HigherTerm { ours: 1, theirs: 2 }]);
     assert_eq!(pair.nodes[BACKUP].last, []);
+}
+
+#[test]
+fn whoever_speaks_first_when_the_links_return_the_router_that_stays_announces_again() {
+    for heal_after in (10_000..14_000).step_by(250) {
+        let mut pair = Pair::settled();
+        pair.open = [[false; 2]; 2];
+        pair.run(heal_after);
+        pair.open = [[true; 2]; 2];
+        assert_eq!(pair.nodes[BACKUP].announced, 0);
+        pair.run(5_000);
+        assert_eq!(pair.serving(), [false, true]);
+        assert_eq!(pair.nodes[BACKUP].announced, 1, "{heal_after}");
+    }
 }
 
 #[test]
@@ -404,7 +422,22 @@ fn a_primary_stays_against_an_original_backup_and_announces_at_most_once_a_deadt
         assert!(!actions.contains(&"release".into()), "{now}: {actions:?}");
         announced.extend(actions.contains(&"announce".into()).then_some(now));
     }
-    assert_eq!(announced, [6_000, 12_000]);
+    assert_eq!(announced, [100, 6_100, 12_100]);
+}
+
+#[test]
+fn the_last_of_many_conflicts_is_answered_too() {
+    let mut election = facing_an_original(Router::Primary);
+    election.step(Mono::from_millis(0), Input::Force);
+    assert_eq!(hear(&mut election, 100, Word::Running), ["send Running", "announce"]);
+    assert_eq!(hear(&mut election, 200, Word::Running), [""; 0]);
+    assert_eq!(hear(&mut election, 300, Word::Stopped), [""; 0]);
+    let mut announced = Vec::new();
+    while let Some(at) = election.deadline().filter(|at| *at <= Mono::from_millis(60_000)) {
+        let again = election.step(at, Input::Tick).contains(&Action::Announce);
+        announced.extend(again.then_some(at));
+    }
+    assert_eq!(announced, [Mono::from_millis(6_100)]);
 }
 
 #[test]
