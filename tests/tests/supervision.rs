@@ -13,6 +13,7 @@ use crate::{
 scenarios! {
     a_killed_nanny_is_replaced_and_nobody_notices: 30,
     a_killed_lvs_leaves_its_services_to_the_next: 30,
+    a_killed_lvs_and_another_file_leave_no_old_service: 30,
     a_stopped_lvs_withdraws_its_own_services_only: 30,
     changes_behind_its_back_are_put_right: 30,
 }
@@ -96,6 +97,42 @@ fn a_killed_lvs_leaves_its_services_to_the_next(lab: &Lab) -> Result<()> {
     world.wait_for_weights(web(), &[("rs2", 2)])
 }
 
+/// What a killed `lvs` left is known by the list that it wrote, and only that is withdrawn: by the next one with another
+/// file, and by one that is asked for nothing else.
+fn a_killed_lvs_and_another_file_leave_no_old_service(lab: &Lab) -> Result<()> {
+    let world = OneRouter::nat(lab, 2)?;
+    world.ipvsadm("-A -t 10.1.0.100:443 -s sh -p 77")?;
+    world.ipvsadm("-a -t 10.1.0.100:443 -r 10.2.0.101:443 -m -w 7")?;
+    let services = || -> Result<BTreeSet<String>> {
+        let lines = world.ipvsadm("-S -n")?;
+        Ok(lines.lines().filter(|line| line.starts_with("-A")).map(|line| line.trim().to_owned()).collect())
+    };
+    let with_foreign =
+        |own: &str| BTreeSet::from(["-A -t 10.1.0.100:443 -s sh -p 77".to_owned(), own.to_owned()]);
+    let lvs = world.serve(one_service(), &BOTH)?;
+    assert_eq!(services()?, with_foreign("-A -t 10.1.0.100:80 -s rr"));
+    let list = || world.router.read_file("/run/lvs-router/lvs.services");
+    assert_eq!(list()?, "-t 10.1.0.100:80\n");
+    lvs.kill9()?;
+    assert_eq!(services()?, with_foreign("-A -t 10.1.0.100:80 -s rr"));
+
+    let next = world.start_lvs(file([virtual_server("mail", 0).set("protocol", "udp").weights(&[1, 1])]))?;
+    next.wait_for_line("withdrawing what an earlier run left in the kernel services=1", SOON)?;
+    assert_eq!(services()?, with_foreign("-A -u 10.1.0.100:80 -s rr"));
+    assert_eq!(list()?, "-u 10.1.0.100:80\n");
+    next.kill9()?;
+
+    let withdraw = ["--nodaemon", "--withdraw"];
+    let ended = world.router.program("lvs").args(withdraw).run(SOON)?.success()?;
+    assert_eq!(ended.stdout, "");
+    let foreign = "-A -t 10.1.0.100:443 -s sh -p 77\n-a -t 10.1.0.100:443 -r 10.2.0.101:443 -m -w 7";
+    let left = world.ipvsadm("-S -n")?;
+    assert_eq!(left.lines().map(str::trim).collect::<Vec<_>>(), foreign.lines().collect::<Vec<_>>());
+    ensure!(list().is_err(), "the list is left");
+    world.router.program("lvs").args(withdraw).run(SOON)?.success()?;
+    Ok(())
+}
+
 /// What the file does not name belongs to others, whenever they added it.
 fn a_stopped_lvs_withdraws_its_own_services_only(lab: &Lab) -> Result<()> {
     let world = OneRouter::nat(lab, 2)?;
@@ -114,7 +151,7 @@ fn a_stopped_lvs_withdraws_its_own_services_only(lab: &Lab) -> Result<()> {
     assert_eq!(foreign()?, before);
     let left: Vec<i32> = nannies.into_values().filter(|pid| is_running(*pid)).collect();
     ensure!(left.is_empty(), "{left:?} run");
-    for leftover in ["lvs.sock", "lvs.pid"] {
+    for leftover in ["lvs.sock", "lvs.pid", "lvs.services"] {
         let path = format!("/run/lvs-router/{leftover}");
         ensure!(world.router.read_file(&path).is_err(), "{path} is left");
     }
