@@ -173,7 +173,7 @@ impl Takeover {
             }
             Input::Take => self.take(now, &mut out),
             Input::GiveBack => self.give_back(now, &mut out),
-            Input::SpawnFailed(why) => self.spawn_failed(now, why, &mut out),
+            Input::SpawnFailed(why) => self.lvs_ended(now, &why, false, &mut out),
             Input::LvsReady => self.lvs_ready(&mut out),
             Input::LvsExited(exit) => self.lvs_exited(now, exit, &mut out),
             Input::Reload => {
@@ -245,26 +245,20 @@ impl Takeover {
         self.set_unfit(None, out);
     }
 
-    fn spawn_failed(&mut self, now: Mono, why: String, out: &mut Vec<Action>) {
-        if matches!(self.lvs, Lvs::Stopping { .. }) {
-            self.lvs = Lvs::Stopped;
-            out.push(Action::Lvs(Child::Stopped, why));
-            self.exit_if_done(out);
-        } else {
-            self.lvs_died(now, &why, false, out);
-        }
+    fn lvs_exited(&mut self, now: Mono, ended: Exit, out: &mut Vec<Action>) {
+        let hopeless = [exit::USAGE, exit::NO_PERMISSION, exit::CONFIG].iter().any(|code| ended.is(*code));
+        self.lvs_ended(now, &ended.to_string(), hopeless, out);
     }
 
-    fn lvs_exited(&mut self, now: Mono, ended: Exit, out: &mut Vec<Action>) {
+    /// `lvs` ended, or did not start.
+    fn lvs_ended(&mut self, now: Mono, why: &str, hopeless: bool, out: &mut Vec<Action>) {
         if !matches!(self.lvs, Lvs::Stopping { .. }) {
-            let hopeless =
-                [exit::USAGE, exit::NO_PERMISSION, exit::CONFIG].iter().any(|code| ended.is(*code));
-            self.lvs_died(now, &ended.to_string(), hopeless, out);
+            self.lvs_died(now, why, hopeless, out);
         } else if self.wanted {
             self.start_lvs(now, "the service was taken again", out);
         } else {
             self.lvs = Lvs::Stopped;
-            out.push(Action::Lvs(Child::Stopped, ended.to_string()));
+            out.push(Action::Lvs(Child::Stopped, why.to_owned()));
             self.exit_if_done(out);
         }
     }
@@ -274,7 +268,7 @@ impl Takeover {
         let (Lvs::Starting { since, .. } | Lvs::Running { since }) = self.lvs else { return };
         let lived = now.since(since);
         self.deaths = if lived >= HEALTHY { 1 } else { self.deaths + 1 };
-        let back_off = RESTART_MIN.saturating_mul(1 << self.deaths.min(6).saturating_sub(1)).min(RESTART_MAX);
+        let back_off = RESTART_MIN.saturating_mul(1 << self.deaths.min(7).saturating_sub(1)).min(RESTART_MAX);
         self.lvs = Lvs::Waiting { until: (since + back_off).max(now) };
         out.push(Action::Lvs(Child::Waiting, why.to_owned()));
         if hopeless || self.deaths >= DEATHS_UNTIL_UNFIT {
@@ -414,6 +408,30 @@ mod tests {
         let failed = service.step(at(0), Input::SpawnFailed("no such file".into()));
         assert_eq!(failed, [lvs(Child::Stopped, "no such file")]);
         assert!(service.step(at(1), Input::Take).contains(&Action::StartLvs));
+    }
+
+    #[test]
+    fn a_service_taken_meanwhile_starts_even_if_the_clean_up_could_not() {
+        let mut service = Takeover::new(at(0));
+        service.step(at(0), Input::Begin);
+        service.step(at(0), Input::Take);
+        let failed = service.step(at(0), Input::SpawnFailed("no such file".into()));
+        assert!(failed.contains(&Action::StartLvs), "{failed:?}");
+    }
+
+    #[test]
+    fn the_time_between_two_starts_doubles_up_to_a_minute() {
+        let mut service = taken();
+        let mut now = at(0);
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            service.step(now, Input::SpawnFailed("no such file".into()));
+            let Lvs::Waiting { until } = service.lvs else { panic!("{service:?}") };
+            waits.push(until.since(now).as_secs());
+            now = until;
+            service.step(now, Input::Tick);
+        }
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
     }
 
     #[test]
