@@ -38,7 +38,10 @@ pub struct Settings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// To serve, or to withdraw what an earlier one left.
-    Lvs,
+    Lvs {
+        /// Whether it serves: only then does its readiness mean anything.
+        serves: bool,
+    },
     /// To announce addresses.
     Announcer,
     /// A command of the file, by the name of its directive.
@@ -94,7 +97,7 @@ impl Programs {
             command.arg("-v");
         }
         let name = lvs.display().to_string();
-        self.start(Purpose::Lvs, |children, token| children.spawn(token, command))
+        self.start(Purpose::Lvs { serves: !only_withdraw }, |children, token| children.spawn(token, command))
             .map_err(|error| format!("could not be started: {name}: {error}"))
     }
 
@@ -149,9 +152,18 @@ impl Programs {
         self.started.values().any(|program| program.purpose == Purpose::Announcer && !program.reaped)
     }
 
-    /// Sends `signal` to every program with this purpose.
-    pub fn signal(&self, purpose: Purpose, signal: Signal) {
-        for (token, _) in self.started.iter().filter(|(_, program)| program.purpose == purpose) {
+    /// Sends `signal` to `lvs`, whatever it was started for.
+    pub fn signal_lvs(&self, signal: Signal) {
+        self.signal(|purpose| matches!(purpose, Purpose::Lvs { .. }), signal);
+    }
+
+    /// Stops all announcements.
+    pub fn stop_announcing(&self) {
+        self.signal(|purpose| purpose == Purpose::Announcer, Signal::SIGTERM);
+    }
+
+    fn signal(&self, to: impl Fn(Purpose) -> bool, signal: Signal) {
+        for (token, _) in self.started.iter().filter(|(_, program)| to(program.purpose)) {
             self.children.signal(*token, signal);
         }
     }
@@ -163,7 +175,7 @@ impl Programs {
             let purpose = self.started.get(&token).map(|program| program.purpose);
             self.note(token, |program| program.reaped = true);
             match purpose {
-                Some(Purpose::Lvs) => lvs.push(exit),
+                Some(Purpose::Lvs { .. }) => lvs.push(exit),
                 Some(Purpose::Announcer) if !exit.is(0) => tracing::warn!(%exit, "send_arp failed"),
                 Some(Purpose::Command(name)) => tracing::info!(command = name, %exit, "command ended"),
                 Some(Purpose::Announcer) | None => {}
@@ -172,16 +184,21 @@ impl Programs {
         lvs
     }
 
-    /// Takes what a program wrote. True when it is `lvs`, saying that it is ready.
+    /// Takes what a program wrote. True when it is an `lvs` that serves, saying that it is ready: neither one that only
+    /// withdraws nor one that has ended, whose line may be read only after its successor was started.
     pub fn wrote(&mut self, token: u64, event: &lines::Event) -> bool {
         let lines::Event::Line(line) = event else {
             self.note(token, |program| program.read = true);
             return false;
         };
-        match self.started.get(&token).map(|program| program.purpose) {
-            Some(Purpose::Lvs) if line == READY => return true,
-            Some(Purpose::Command(name)) => tracing::info!(command = name, output = %line, "command wrote"),
-            Some(purpose) => tracing::debug!(?purpose, %line, "program wrote"),
+        match self.started.get(&token) {
+            Some(Started { purpose: Purpose::Lvs { serves: true }, reaped: false, .. }) if line == READY => {
+                return true;
+            }
+            Some(Started { purpose: Purpose::Command(name), .. }) => {
+                tracing::info!(command = name, output = %line, "command wrote");
+            }
+            Some(Started { purpose, .. }) => tracing::debug!(?purpose, %line, "program wrote"),
             None => {}
         }
         false
@@ -195,5 +212,58 @@ impl Programs {
                 self.started.remove(&token);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::time::Duration;
+
+    use crossbeam_channel::{Receiver, unbounded};
+
+    use super::*;
+
+    type Wrote = (u64, lines::Event);
+
+    fn next(wrote: &Receiver<Wrote>) -> Wrote {
+        wrote.recv_timeout(Duration::from_secs(5)).unwrap()
+    }
+
+    #[test]
+    fn only_an_lvs_that_serves_and_lives_can_be_ready() {
+        let lvs = std::env::temp_dir().join(format!("lvs-{}", std::process::id()));
+        fs::write(&lvs, "#!/bin/sh\necho ready\nexec sleep 60\n").unwrap();
+        fs::set_permissions(&lvs, fs::Permissions::from_mode(0o755)).unwrap();
+        let settings = Settings {
+            lvs: lvs.clone(),
+            send_arp: "/no/such/program".into(),
+            config: "/no/such/file".into(),
+            run_dir: "/no/such/folder".into(),
+            foreground: false,
+            verbose: false,
+        };
+        let (to, wrote) = unbounded();
+        let mut programs = Programs::new(settings, to, |token, event| (token, event)).unwrap();
+
+        programs.start_lvs(true).unwrap();
+        let (token, ready) = next(&wrote);
+        assert_eq!(ready, lines::Event::Line(READY.into()));
+        assert!(!programs.wrote(token, &ready), "it only withdraws");
+        programs.signal_lvs(Signal::SIGKILL);
+        assert_eq!(next(&wrote), (token, lines::Event::End));
+
+        programs.start_lvs(false).unwrap();
+        let (token, ready) = next(&wrote);
+        assert!(programs.wrote(token, &ready));
+        programs.signal_lvs(Signal::SIGKILL);
+        let mut ended = Vec::new();
+        while ended.len() < 2 {
+            ended.extend(programs.reap());
+            std::thread::yield_now();
+        }
+        assert!(!programs.wrote(token, &ready), "it is dead");
+        fs::remove_file(lvs).unwrap();
     }
 }

@@ -25,7 +25,7 @@ use crate::election::{self, Cause, Election, Router, Settings};
 use crate::fitness::{self, Fitness};
 use crate::heartbeat::socket::{Path, Received, Sockets};
 use crate::heartbeat::wire::Heartbeat;
-use crate::programs::{self, Programs, Purpose};
+use crate::programs::{self, Programs};
 use crate::router;
 use crate::status::Status;
 use crate::takeover::{self, Takeover};
@@ -310,15 +310,15 @@ impl Shell {
                 let addresses = self.floating_addresses();
                 self.programs.keep_announcing(&addresses);
             }
-            takeover::Action::StopAnnouncing => self.programs.signal(Purpose::Announcer, Signal::SIGTERM),
+            takeover::Action::StopAnnouncing => self.programs.stop_announcing(),
             takeover::Action::StartLvs => self.start_lvs(false),
             takeover::Action::WithdrawLeftovers => self.start_lvs(true),
-            takeover::Action::TerminateLvs => self.programs.signal(Purpose::Lvs, Signal::SIGTERM),
+            takeover::Action::TerminateLvs => self.programs.signal_lvs(Signal::SIGTERM),
             takeover::Action::KillLvs => {
                 tracing::warn!("lvs does not end: killing it");
-                self.programs.signal(Purpose::Lvs, Signal::SIGKILL);
+                self.programs.signal_lvs(Signal::SIGKILL);
             }
-            takeover::Action::ReloadLvs => self.programs.signal(Purpose::Lvs, Signal::SIGHUP),
+            takeover::Action::ReloadLvs => self.programs.signal_lvs(Signal::SIGHUP),
             takeover::Action::SyncConnections(serving) => {
                 if let Some(sync) = &self.sync {
                     sync.set_serving(serving);
@@ -455,7 +455,7 @@ impl Shell {
             self.drop_addresses(&gone);
         }
         if self.takeover.wanted() && after != before {
-            self.programs.signal(Purpose::Announcer, Signal::SIGTERM);
+            self.programs.stop_announcing();
             self.hold_addresses();
             self.programs.keep_announcing(&after);
         }
