@@ -53,6 +53,8 @@ pub struct Settings {
     pub duty: Option<Duty>,
     /// Where to run.
     pub place: Place,
+    /// Whether whoever reads the reports logs the transitions; then they are details here.
+    pub reports_only: bool,
     /// Whether to log each probe.
     pub verbose: bool,
     /// What looks like a mistake and is none that stops anything.
@@ -101,6 +103,7 @@ impl Settings {
                 (false, true) => Place::Detached,
                 (false, false) => Place::Daemon,
             },
+            reports_only: args.report,
             verbose: args.verbose,
             warnings,
         })

@@ -193,7 +193,7 @@ impl<'s> Shell<'s> {
             }
             Action::Weight { weight, load } => {
                 let reason = format!("load {load:.2}");
-                tracing::info!(vs = %self.settings.service, rs = %self.server, weight, %reason, "weight changed");
+                self.log_weight(weight, &reason);
                 self.want(now, |row| row.weight(weight));
                 self.report(&Report::Weight { server: self.server.clone(), weight, reason })?;
             }
@@ -276,11 +276,20 @@ impl<'s> Shell<'s> {
     fn log_transition(&self, transition: Option<Transition>, to: State, reason: &str, took: Duration) {
         let (vs, rs, took_ms) = (&self.settings.service, &self.server, millis(took));
         let from = transition.map_or(to, |transition| transition.from).name();
-        match to {
-            State::Up => tracing::info!(%vs, %rs, from, to = to.name(), reason, took_ms, "real server up"),
-            State::Down | State::Unknown => {
-                tracing::warn!(%vs, %rs, from, to = to.name(), reason, took_ms, "real server down");
-            }
+        let (to, up) = (to.name(), to == State::Up);
+        match (self.settings.reports_only, up) {
+            (true, true) => tracing::debug!(%vs, %rs, from, to, reason, took_ms, "real server up"),
+            (true, false) => tracing::debug!(%vs, %rs, from, to, reason, took_ms, "real server down"),
+            (false, true) => tracing::info!(%vs, %rs, from, to, reason, took_ms, "real server up"),
+            (false, false) => tracing::warn!(%vs, %rs, from, to, reason, took_ms, "real server down"),
+        }
+    }
+
+    fn log_weight(&self, weight: u16, reason: &str) {
+        let (vs, rs) = (&self.settings.service, &self.server);
+        match self.settings.reports_only {
+            true => tracing::debug!(%vs, %rs, weight, reason, "weight changed"),
+            false => tracing::info!(%vs, %rs, weight, reason, "weight changed"),
         }
     }
 

@@ -165,13 +165,26 @@ fn a_daemon_leaves_its_starter() {
 
 #[test]
 fn each_transition_is_one_line_of_the_log() {
-    let nanny = Nanny::check(nobody(), "-t 1h -V 10.1.0.100");
-    let line = nanny.log_line("real server down");
-    let fields = "vs=10.1.0.100:1 rs=127.0.0.1:";
-    assert!(
-        line.contains(fields) && line.contains("from=unknown to=down reason=\"connection refused\""),
-        "{line}"
-    );
+    let port = nobody().port().to_string();
+    for (report, level) in [(None, " WARN "), (Some("--report"), " DEBUG ")] {
+        let words = ["-v", "-n", "-h", "127.0.0.1", "-V", "10.1.0.100", "-r", &port, "-p", "1", "-t", "1h"];
+        let nanny = Nanny::start(command(&report.into_iter().chain(words).collect::<Vec<_>>()));
+        let line = nanny.log_line("real server down");
+        let fields =
+            format!("vs=10.1.0.100:1 rs=127.0.0.1:{port} from=unknown to=down reason=\"connection refused\"");
+        assert!(line.contains(level) && line.contains(&fields), "{line}");
+    }
+}
+
+#[test]
+fn transitions_that_are_reported_are_left_for_the_reader_to_log() {
+    let mut nanny = Nanny::check(nobody(), "-t 1h");
+    assert_eq!(nanny.report(), down("connection refused"));
+    nanny.signal(Signal::SIGUSR2);
+    assert_eq!(nanny.report(), up("forced up by SIGUSR2"));
+    nanny.signal(Signal::SIGTERM);
+    assert_eq!(nanny.end().0.code(), Some(0));
+    assert_eq!(nanny.rest_of_the_log(), Vec::<String>::new());
 }
 
 #[test]

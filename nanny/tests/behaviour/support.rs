@@ -76,6 +76,11 @@ impl Nanny {
         panic!("no line with {part:?} in the log")
     }
 
+    /// The log from here on; call it after the end.
+    pub(crate) fn rest_of_the_log(&self) -> Vec<String> {
+        self.log.iter().collect()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill(self.pid(), signal).unwrap();
     }
