@@ -209,7 +209,8 @@ impl<'a> Script<'a> {
             machine.name,
             limit(reentry)
         ));
-        let (least, most) = (reentry.saturating_sub(interval), reentry + interval * 2 + PROMPT);
+        // The first good check may come at once, the last one a whole interval late.
+        let (least, most) = (reentry.saturating_sub(interval + GRACE), reentry + interval * 2 + PROMPT);
         let took = self.wait_for_use(victim, true, most + PATIENCE)?.saturating_sub(from);
         let back = self.now();
         self.answers(back, CALM, CALM_WATCH)?;

@@ -17,13 +17,13 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow};
-use lvs_ipc::status::{PULSE_SOCKET, Peer, PulseStatus, RUN_DIR, Role};
+use lvs_ipc::status::{Health, LVS_SOCKET, LvsStatus, PULSE_SOCKET, Peer, PulseStatus, RUN_DIR, Role, Since};
 use nix::mount::{MsFlags, mount};
+use serde::de::DeserializeOwned;
 
 use super::{
     answer::MARKER,
     event::{Condition, Look, RouterLook, ServerLook, ServiceLook},
-    network::Network,
     plan::{Machine, Plan, RouterPlan, Service},
 };
 use crate::{
@@ -139,11 +139,9 @@ impl<'a> Stage<'a> {
         if alive { recite(server, &self.plan.machines[machine]) } else { server.behave(&Behaviour::Refuse) }
     }
 
-    /// Captures on every network that has moving addresses.
+    /// Captures on every network.
     pub(super) fn listen(&self) -> Result<Vec<Capture>> {
-        let moving = |network: &Network| self.plan.floating.iter().any(|address| network.has_host(*address));
-        let networks = self.plan.networks.iter().filter(|(_, network)| moving(network));
-        networks.map(|(bridge, _)| self.cluster.capture(bridge)).collect()
+        self.plan.networks.iter().map(|(bridge, _)| self.cluster.capture(bridge)).collect()
     }
 
     /// Times of the gratuitous ARPs about each moving address that a router has sent, as captured.
@@ -273,7 +271,27 @@ impl Router {
 
     /// What its `pulse` says of itself, if it runs.
     pub(super) fn status(&self) -> Option<PulseStatus> {
-        let socket = Path::new(RUN_DIR).join(PULSE_SOCKET);
+        self.ask(PULSE_SOCKET)
+    }
+
+    /// The real servers that its `lvs` does not use, and why, in words.
+    pub(super) fn unused(&self) -> Vec<String> {
+        let Some(status) = self.ask::<LvsStatus>(LVS_SOCKET) else {
+            return vec!["lvs does not run".to_owned()];
+        };
+        let mut found = Vec::new();
+        for service in &status.virtual_servers {
+            for server in service.real_servers.iter().filter(|server| server.health.state != Health::Up) {
+                let Since { state, reason, .. } = &server.health;
+                found.push(format!("{} of {} is {state}: {reason}", server.name, service.name));
+            }
+        }
+        found
+    }
+
+    /// What stands on a status socket, if somebody serves it.
+    fn ask<T: DeserializeOwned>(&self, socket: &str) -> Option<T> {
+        let socket = Path::new(RUN_DIR).join(socket);
         let read = || -> std::io::Result<String> {
             let mut stream = UnixStream::connect(&socket)?;
             stream.set_read_timeout(Some(STATUS_PATIENCE))?;

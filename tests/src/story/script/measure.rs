@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use lvs_ipc::status::Role;
 
 use super::{CALM, PATIENCE, Script};
@@ -60,12 +60,16 @@ impl Script<'_> {
     /// Waits until every real server that the file wants used is in a router's table.
     pub(super) fn wait_for_table(&self, router: usize, within: Duration) -> Result<()> {
         let services = &self.stage.plan.services;
-        eventually(within, "all real servers in the table", || {
+        let waited = eventually(within, "all real servers in the table", || {
             let weights = self.stage.weights(router);
             let complete = services.iter().zip(&weights).all(|(service, weights)| {
                 service.members.iter().zip(weights).all(|(member, weight)| as_wanted(member, *weight))
             });
             if complete { Ok(()) } else { Err(format!("{weights:?}")) }
+        });
+        waited.map_err(|_| {
+            let unused = self.stage.routers[router].unused().join("; ");
+            anyhow!("after {} not all real servers are in use: {unused}", seconds(within))
         })
     }
 
