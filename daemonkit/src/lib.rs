@@ -11,6 +11,7 @@
 //! | [`lines`] | one thread that reads the lines of all children |
 //! | [`pidfile`] | a pid file that is also a lock |
 //! | [`privilege`] | dropping capabilities, and proving it |
+//! | [`program`] | where the suite's other programs are |
 //! | [`status_socket`] | one snapshot for whoever connects |
 
 pub mod children;
@@ -21,5 +22,6 @@ pub mod lines;
 pub mod log;
 pub mod pidfile;
 pub mod privilege;
+pub mod program;
 pub mod signals;
 pub mod status_socket;

@@ -5,7 +5,7 @@
 //! that is wrong with a file is found in one run and told as [`Diagnostic`]s; each step recovers, so that one mistake is
 //! told once. Tokens and tree keep to ranges of the original text and lose none of it.
 //!
-//! There is no I/O except in [`load`] and in [`SystemNames`].
+//! There is no I/O except in [`load()`] and in [`SystemNames`].
 //!
 //! ```
 //! let text = "primary = 192.0.2.2\nkeepalive = 500ms\ndeadtme = 2\n";
@@ -36,7 +36,7 @@ pub mod model;
 pub mod units;
 
 pub use diagnostic::{Code, Diagnostic, Note, Severity};
-pub use load::{LoadError, Loaded, load};
+pub use load::{LoadError, Loaded, ORIGINAL_FILE, OWN_FILE, default_file, load};
 pub use manual::reference_man;
 pub use model::Config;
 pub use names::{Family, Names, SystemNames};

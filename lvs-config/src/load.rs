@@ -10,6 +10,18 @@ use crate::model::Config;
 use crate::names::SystemNames;
 use crate::{MAX_FILE, parse};
 
+/// The file of this suite, which is read where there is one.
+pub const OWN_FILE: &str = "/etc/lvs-router/lvs.cf";
+/// The file of the original, which is read otherwise.
+pub const ORIGINAL_FILE: &str = "/etc/sysconfig/ha/lvs.cf";
+
+/// The file to read when none is named.
+#[must_use]
+pub fn default_file() -> PathBuf {
+    let own = Path::new(OWN_FILE);
+    if own.exists() { own } else { Path::new(ORIGINAL_FILE) }.to_owned()
+}
+
 /// A configuration with the text that it was read from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Loaded {

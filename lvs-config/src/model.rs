@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::units::{Device, FwMark, Weight};
 
-/// A whole configuration. Built only by [`crate::parse`] and [`crate::load`].
+/// A whole configuration. Built only by [`crate::parse`] and [`crate::load()`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// Edit counter of the tools that write the file (`serial_no`); the daemons only show it.

@@ -5,18 +5,6 @@ use std::path::{Path, PathBuf};
 use lvs_config::model::{Config, ServiceKind};
 use lvs_config::{Diagnostic, LoadError};
 
-/// The file of this suite, where there is one.
-pub const OWN_FILE: &str = "/etc/lvs-router/lvs.cf";
-/// The file of the original.
-pub const ORIGINAL_FILE: &str = "/etc/sysconfig/ha/lvs.cf";
-
-/// The file to read when none is named.
-#[must_use]
-pub fn default_file() -> PathBuf {
-    let own = Path::new(OWN_FILE);
-    if own.exists() { own } else { Path::new(ORIGINAL_FILE) }.to_owned()
-}
-
 /// A configuration that can be served.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Usable {

@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         Command::Help => return print(args::HELP),
         Command::Version => return print(concat!("lvs ", env!("CARGO_PKG_VERSION"), "\n")),
         Command::Check(file) => {
-            return check::check(&file.unwrap_or_else(configuration::default_file)).into();
+            return check::check(&file.unwrap_or_else(lvs_config::default_file)).into();
         }
         Command::Status { json, run_dir } => ask::status(&run_dir, json).map(|text| print(&text)),
         Command::DryRun(run) => start::dry_run(&run).map(|text| print(&text)),

@@ -11,7 +11,7 @@
 //! always get it, because without it the original's closes its standard output, which is our pipe.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use lvs_config::model::{Check, Config, Forwarding, Protocol, RealServer, VirtualServer};
@@ -164,11 +164,4 @@ fn quoted(word: &str) -> String {
     } else {
         format!("'{}'", word.replace('\'', r"'\''"))
     }
-}
-
-/// Where the suite's own monitor is: beside the program `lvs` itself, or else where the original was installed.
-#[must_use]
-pub fn default_nanny(lvs: Option<&Path>) -> PathBuf {
-    let beside = lvs.and_then(Path::parent).map(|folder| folder.join("nanny"));
-    beside.filter(|path| path.is_file()).unwrap_or_else(|| PathBuf::from("/usr/sbin/nanny"))
 }

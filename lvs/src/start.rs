@@ -10,7 +10,7 @@ use daemonkit::log::{self, Sink};
 use daemonkit::pidfile::{PidFile, PidFileError};
 use daemonkit::privilege::{Capability, PrivilegeError, keep_only};
 use daemonkit::status_socket::StatusSocket;
-use daemonkit::{children, exit};
+use daemonkit::{children, exit, program};
 use lvs_ipc::status::LVS_SOCKET;
 
 use crate::args::{Mode, Run};
@@ -19,7 +19,7 @@ use crate::configuration::{self, Unusable};
 use crate::dry_run;
 use crate::engine::{Engine, Settings};
 use crate::kernel::{Kernel as _, LinuxKernel};
-use crate::nanny_args::{MonitorSettings, default_nanny};
+use crate::nanny_args::MonitorSettings;
 use crate::record::Record;
 use crate::shell::{Shell, warn_about};
 
@@ -36,7 +36,7 @@ pub fn run(run: Run) -> anyhow::Result<ExitCode> {
     let run = with_absolute_paths(run)?;
     let sink = if run.mode == Mode::Foreground { Sink::foreground() } else { Sink::Syslog };
     log::start("lvs", sink, run.verbose);
-    let config_path = run.config.clone().unwrap_or_else(configuration::default_file);
+    let config_path = run.config.clone().unwrap_or_else(lvs_config::default_file);
     let usable = configuration::load(&config_path)?;
     warn_about(&config_path, &usable);
     let kernel = LinuxKernel::open()?;
@@ -77,7 +77,7 @@ pub fn run(run: Run) -> anyhow::Result<ExitCode> {
 /// # Errors
 /// When the file cannot be used.
 pub fn dry_run(run: &Run) -> anyhow::Result<String> {
-    let config_path = run.config.clone().unwrap_or_else(configuration::default_file);
+    let config_path = run.config.clone().unwrap_or_else(lvs_config::default_file);
     let usable = configuration::load(&config_path)?;
     let table = LinuxKernel::open().ok().and_then(|mut kernel| kernel.table().ok());
     Ok(dry_run::render(&usable.config, &monitor_settings(run), table.as_ref()))
@@ -96,9 +96,8 @@ fn with_absolute_paths(run: Run) -> anyhow::Result<Run> {
 }
 
 fn monitor_settings(run: &Run) -> MonitorSettings {
-    let beside = || default_nanny(std::env::current_exe().ok().as_deref());
     MonitorSettings {
-        nanny: run.nanny.clone().unwrap_or_else(beside),
+        nanny: run.nanny.clone().unwrap_or_else(|| program::beside_this_one("nanny")),
         verbose: run.verbose,
         foreground: run.mode == Mode::Foreground,
     }

@@ -12,15 +12,12 @@ use std::time::Duration;
 
 use daemonkit::log::{self, Sink};
 use daemonkit::pidfile::PidFile;
-use daemonkit::{exit, privilege};
+use daemonkit::{exit, privilege, program};
 use lvs_ipc::status::{PULSE_SOCKET, PulseStatus};
 use pulse::args::{self, Command, Run};
 use pulse::heartbeat::socket::Sockets;
 use pulse::rtnetlink::Rtnetlink;
 use pulse::{dry_run, programs, router, shell, status};
-
-/// Where the file is looked for, in this order.
-const CONFIG_PATHS: [&str; 2] = ["/etc/lvs-router/lvs.cf", "/etc/sysconfig/ha/lvs.cf"];
 
 /// Why the program ends, and with which status.
 struct Failure {
@@ -97,14 +94,17 @@ fn show_status(json: bool, run_dir: &Path) -> Result<(), Failure> {
 }
 
 fn start(run: &Run) -> Result<(), Failure> {
-    let config_path = run.config.clone().unwrap_or_else(default_config);
+    // A daemon works in the root directory, so paths must not depend on where it was started.
+    let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+    let config_path = absolute(run.config.clone().unwrap_or_else(lvs_config::default_file));
+    let run_dir = absolute(run.run_dir.clone());
     let loaded = load(&config_path)?;
     let config = loaded.config;
     let router = router::identify(&config, &local_addresses()?)
         .map_err(|error| Failure::new(exit::CONFIG, &format_args!("{}: {error}", config_path.display())))?;
     let paths = router::paths(&config, router);
-    let lvs = run.lvs.clone().unwrap_or_else(|| beside_this_program("lvs"));
-    let send_arp = run.send_arp.clone().unwrap_or_else(|| beside_this_program("send_arp"));
+    let lvs = absolute(run.lvs.clone().unwrap_or_else(|| program::beside_this_one("lvs")));
+    let send_arp = absolute(run.send_arp.clone().unwrap_or_else(|| program::beside_this_one("send_arp")));
     if run.dry_run {
         let programs = dry_run::Programs { config: &config_path, lvs: &lvs, send_arp: &send_arp };
         return print(&dry_run::render(&config, router, &paths, &programs));
@@ -117,8 +117,7 @@ fn start(run: &Run) -> Result<(), Failure> {
     let incarnation =
         random().map_err(|error| Failure::new(exit::FAILED, &format_args!("/dev/urandom: {error}")))?;
     let mut pid_file =
-        PidFile::take(&run.run_dir.join("pulse.pid")).map_err(|error| Failure::new(exit::FAILED, &error))?;
-    let config_path = std::path::absolute(&config_path).unwrap_or(config_path);
+        PidFile::take(&run_dir.join("pulse.pid")).map_err(|error| Failure::new(exit::FAILED, &error))?;
     if run.foreground {
         log::start("pulse", Sink::foreground(), run.verbose);
     } else {
@@ -137,7 +136,7 @@ fn start(run: &Run) -> Result<(), Failure> {
         lvs,
         send_arp,
         config: config_path,
-        run_dir: run.run_dir.clone(),
+        run_dir,
         foreground: run.foreground,
         verbose: run.verbose,
     };
@@ -147,16 +146,6 @@ fn start(run: &Run) -> Result<(), Failure> {
         tracing::error!("{error:#}");
         Failure::new(exit::FAILED, &format_args!("{error:#}"))
     })
-}
-
-fn default_config() -> PathBuf {
-    let [preferred, old] = CONFIG_PATHS;
-    if Path::new(preferred).exists() { preferred.into() } else { old.into() }
-}
-
-fn beside_this_program(name: &str) -> PathBuf {
-    let beside = std::env::current_exe().ok().map(|exe| exe.with_file_name(name));
-    beside.filter(|path| path.exists()).unwrap_or_else(|| Path::new("/usr/sbin").join(name))
 }
 
 fn local_addresses() -> Result<Vec<IpAddr>, Failure> {

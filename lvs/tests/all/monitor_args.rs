@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
-use lvs::nanny_args::{MonitorCommand, MonitorSettings, default_nanny};
+use lvs::nanny_args::{MonitorCommand, MonitorSettings};
 use nanny::args::{Args, Invocation, parse};
 use proptest::prelude::*;
 
@@ -98,17 +98,6 @@ fn a_weight_matters_only_to_a_monitor_that_computes_with_it() {
 fn words_are_quoted_for_a_shell() {
     let command = command("", "expect = \"it's\"; send = \"a|b\"", "10.2.0.11");
     assert!(command.shell_line().contains(r"-s 'a|b' -x 'it'\''s' "), "{}", command.shell_line());
-}
-
-#[test]
-fn nanny_is_looked_for_beside_lvs_first() {
-    let folder = std::env::temp_dir().join(format!("lvs-nanny-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    assert_eq!(default_nanny(Some(&folder.join("lvs"))), Path::new("/usr/sbin/nanny"));
-    std::fs::write(folder.join("nanny"), "").unwrap();
-    assert_eq!(default_nanny(Some(&folder.join("lvs"))), folder.join("nanny"));
-    std::fs::remove_dir_all(folder).unwrap();
-    assert_eq!(default_nanny(None), Path::new("/usr/sbin/nanny"));
 }
 
 proptest! {

@@ -1,0 +1,23 @@
+//! Where the other programs of a suite are.
+
+use std::path::{Path, PathBuf};
+
+/// The program `name`: beside the program that runs now if it is there, else in `/usr/sbin`.
+#[must_use]
+pub fn beside_this_one(name: &str) -> PathBuf {
+    let this = std::env::current_exe().ok();
+    let beside = this.as_deref().and_then(Path::parent).map(|folder| folder.join(name));
+    beside.filter(|path| path.is_file()).unwrap_or_else(|| Path::new("/usr/sbin").join(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_neighbour_is_found_and_a_stranger_expected_where_programs_are_installed() {
+        let this = std::env::current_exe().unwrap();
+        assert_eq!(beside_this_one(this.file_name().unwrap().to_str().unwrap()), this);
+        assert_eq!(beside_this_one("no-such-program"), Path::new("/usr/sbin/no-such-program"));
+    }
+}
