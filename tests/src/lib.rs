@@ -60,7 +60,7 @@
 //! # How it runs
 //!
 //! [`kernel`] chooses the running kernel or User Mode Linux ([`fetch`] gets it), `guest` is the first process
-//! inside, [`suite`] is `cargo lab test`.
+//! inside, [`suite`] is `cargo lab test`, [`story`] is `cargo lab demo`.
 
 mod apt;
 mod capture;
