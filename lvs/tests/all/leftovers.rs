@@ -46,7 +46,7 @@ fn a_killed_directors_services_are_withdrawn_unless_the_file_still_names_them() 
     assert_eq!(killed.record, BTreeSet::from([tcp("10.1.0.100:80"), tcp("10.1.0.101:25")]));
     let mut next = killed.successor(&two_servers());
     assert_lines(
-        &next.tick(0),
+        &next.tick(20),
         &[
             "read",
             "log adopted 1 services, 1 servers",

@@ -1,4 +1,4 @@
-//! Anything in any order: reports, deaths, reloads, meddling and a kernel that refuses or does not answer. Whatever
+//! Anything in any order: reports, deaths, reloads, crashes, meddling and a kernel that refuses or does not answer. Whatever
 //! happened, once it is over the table is as the file and the health ask for, and foreign services are untouched.
 
 use std::collections::BTreeSet;
@@ -18,6 +18,7 @@ enum Happening {
     Death(usize),
     Reload(usize),
     BadReload,
+    Crash(usize),
     Flush,
     Meddle(usize),
     Refuse(usize),
@@ -33,6 +34,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => number.clone().prop_map(Happening::Death),
         2 => (0usize..4).prop_map(Happening::Reload),
         1 => Just(Happening::BadReload),
+        1 => (0usize..4).prop_map(Happening::Crash),
         1 => Just(Happening::Flush),
         1 => number.clone().prop_map(Happening::Meddle),
         1 => number.prop_map(Happening::Refuse),
@@ -96,6 +98,12 @@ fn happen(
         }
         Happening::BadReload => {
             director.at(*now, Input::Reload(Err(vec!["x".into()])));
+        }
+        Happening::Crash(number) => {
+            *current = number;
+            // Nobody starts on a kernel that does not answer.
+            director.fake.hang(false);
+            *director = director.successor(&configs[number]);
         }
         Happening::Flush => {
             let mut table = director.fake.table();

@@ -68,19 +68,19 @@ impl Director {
     }
 
     pub(crate) fn over(fake: FakeKernel, config: &Config) -> Self {
-        Self::after(fake, config, BTreeSet::new())
+        Self::after(Mono::ZERO, fake, config, BTreeSet::new())
     }
 
-    /// The next one after this one was killed.
+    /// The next one, at once after this one was killed.
     pub(crate) fn successor(&self, config: &Config) -> Self {
-        Self::after(self.fake.clone(), config, self.record.clone())
+        Self::after(self.now, self.fake.clone(), config, self.record.clone())
     }
 
-    fn after(fake: FakeKernel, config: &Config, record: BTreeSet<ServiceId>) -> Self {
+    fn after(now: Mono, fake: FakeKernel, config: &Config, record: BTreeSet<ServiceId>) -> Self {
         let kernel = Ipvs::with_transport(fake.connect()).unwrap();
         let settings = Settings { config_path: "/etc/lvs.cf".into(), monitors: monitor_settings() };
-        let engine = Engine::new(Mono::ZERO, settings, config.clone(), record.clone());
-        let (now, published, monitors) = (Mono::ZERO, 0, Vec::new());
+        let engine = Engine::new(now, settings, config.clone(), record.clone());
+        let (published, monitors) = (0, Vec::new());
         Self { engine, kernel, fake, now, record, read_only: None, published, monitors }
     }
 
