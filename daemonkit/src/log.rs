@@ -3,12 +3,18 @@
 //! A line is `MESSAGE key=value …`; a value with blanks, quotes or control characters is quoted and escaped, so a
 //! peer's text can never forge a line. What is worth a line is decided by the callers: one per transition, with
 //! its reason, and silence in steady state.
+//!
+//! A log that nobody reads, or whose reader died, costs lines and nothing else: no thread waits for it longer than
+//! [`PATIENCE_MS`], once.
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
@@ -19,6 +25,13 @@ use tracing_subscriber::registry::LookupSpan;
 
 /// Longest datagram written to syslog, in bytes; longer lines are cut.
 const SYSLOG_LIMIT: usize = 2000;
+
+/// Longest line written to standard error, in bytes: as much as a pipe that has room at all takes without waiting
+/// (`PIPE_BUF`, pipe(7)).
+const STDERR_LIMIT: usize = 4096;
+
+/// How long a line waits for a reader that is slow, in milliseconds. While that one stays stuck, lines wait no more.
+const PATIENCE_MS: u8 = 20;
 
 /// Facility "daemon" of RFC 5424 section 6.2.1, already shifted.
 const FACILITY_DAEMON: u8 = 3 << 3;
@@ -49,7 +62,9 @@ pub fn start(ident: &'static str, sink: Sink, verbose: bool) {
     // An error means that logging has been started already.
     let _ = match sink {
         Sink::Terminal | Sink::Journal => {
-            tracing::subscriber::set_global_default(lines.with_writer(io::stderr).finish())
+            static STUCK: AtomicBool = AtomicBool::new(false);
+            let writer = || Impatient { to: io::stderr(), stuck: &STUCK };
+            tracing::subscriber::set_global_default(lines.with_writer(writer).finish())
         }
         Sink::Syslog => tracing::subscriber::set_global_default(lines.with_writer(|| Syslog).finish()),
     };
@@ -138,6 +153,33 @@ fn escape_control(text: &str) -> String {
     })
 }
 
+/// Writes each formatted event to a descriptor that somebody reads, or should. Lines for which there is no room are
+/// lost, and so are those that cannot be written.
+struct Impatient<'a, W> {
+    to: W,
+    /// Whether there was no room for the line before.
+    stuck: &'a AtomicBool,
+}
+
+impl<W: Write + AsFd> Write for Impatient<'_, W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let patience = if self.stuck.load(Ordering::Relaxed) { 0 } else { PATIENCE_MS };
+        let mut descriptor = [PollFd::new(self.to.as_fd(), PollFlags::POLLOUT)];
+        let room = poll(&mut descriptor, PollTimeout::from(patience)).is_ok_and(|ready| ready > 0);
+        self.stuck.store(!room, Ordering::Relaxed);
+        if room {
+            let text = line.strip_suffix(b"\n").unwrap_or(line);
+            let cut = &text[..text.len().min(STDERR_LIMIT - 1)];
+            let _ = self.to.write_all(&[cut, b"\n"].concat());
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Writes each formatted event as one datagram. While nobody listens at the socket, lines are lost: a daemon must
 /// not stop because its log does.
 struct Syslog;
@@ -164,7 +206,9 @@ fn send_to(path: &Path, datagram: &[u8]) -> io::Result<usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
     use std::sync::{Arc, Mutex};
+    use std::time::{Duration, Instant};
 
     use super::*;
 
@@ -216,6 +260,32 @@ mod tests {
         let (time, rest) = text.split_once(' ').unwrap();
         assert!(time.starts_with("20") && time.ends_with('Z'), "{time}");
         assert_eq!(rest, "DEBUG test[PID]: hello\n");
+    }
+
+    #[test]
+    fn a_log_that_nobody_reads_costs_lines_and_no_time() {
+        let (mut reader, to) = io::pipe().unwrap();
+        let stuck = AtomicBool::new(false);
+        let mut log = Impatient { to, stuck: &stuck };
+        let mut lines = 0;
+        while !stuck.load(Ordering::Relaxed) {
+            log.write_all(&[b'x'; 5000]).unwrap();
+            lines += 1;
+        }
+        let began = Instant::now();
+        for _ in 0..1000 {
+            log.write_all(b"lost\n").unwrap();
+        }
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+        let mut first = vec![0; STDERR_LIMIT * (lines - 1)];
+        reader.read_exact(&mut first).unwrap();
+        assert!(first.chunks(STDERR_LIMIT).all(|line| line.ends_with(b"x\n")), "cut lines are still lines");
+        log.write_all(b"heard\n").unwrap();
+        let mut last = [0; 6];
+        reader.read_exact(&mut last).unwrap();
+        assert_eq!(&last, b"heard\n");
+        drop(reader);
+        log.write_all(b"a reader that died is no error\n").unwrap();
     }
 
     #[test]
