@@ -6,11 +6,15 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::thread;
+use std::time::Duration;
 
 use crossbeam_channel::{Sender, TrySendError};
 use daemonkit::clock::Mono;
 
 use super::wire::{Heartbeat, MAX_LEN};
+
+/// Longest wait for room in the queue of a link.
+const SEND_LIMIT: Duration = Duration::from_millis(1);
 
 /// One path between the routers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +53,8 @@ impl Sockets {
         let bind = |path: &Path| {
             let local = SocketAddr::new(path.local, port);
             let socket = UdpSocket::bind(local).map_err(|error| (local, error))?;
+            // A link that takes nothing for a while must not keep heartbeats from the other path.
+            socket.set_write_timeout(Some(SEND_LIMIT)).map_err(|error| (local, error))?;
             Ok((socket, SocketAddr::new(path.remote, port)))
         };
         Ok(Self { sockets: paths.iter().map(bind).collect::<Result<_, _>>()? })
@@ -107,5 +113,19 @@ fn receive<M>(socket: &UdpSocket, remotes: &[IpAddr], to: &Sender<M>, to_message
             }
             Err(error) => tracing::debug!(%from, %error, "datagram is no heartbeat"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sending_never_waits_for_a_link() {
+        let loopback = IpAddr::from([127, 0, 0, 1]);
+        let paths = [Path { name: "public", local: loopback, remote: loopback }];
+        let sockets = Sockets::bind(&paths, 0).unwrap();
+        let limit = sockets.sockets[0].0.write_timeout().unwrap().unwrap();
+        assert!(limit < Duration::from_millis(20), "{limit:?}");
     }
 }
