@@ -42,8 +42,8 @@
 //!
 //! # What there is
 //!
-//! - [`Lab::cluster`] builds the standard cluster (addresses: [`topology`]), that of an lvs.cf
-//!   ([`ClusterBuilder::from_config`]), or any other from [`HostSpec`]s.
+//! - [`Lab::cluster`] builds the standard cluster (addresses: [`topology`]) or any other from [`HostSpec`]s. That of
+//!   an lvs.cf is the demo's ([`story`]).
 //! - [`Host`]: [`program`](Host::program) (a binary of the suite) and [`tool`](Host::tool) (any other) start
 //!   programs; addresses, settings, files, sockets ([`udp`](Host::udp), [`connect`](Host::connect)), the kernel's
 //!   [`ipvs_table`](Host::ipvs_table), [`link`](Host::link)s.
@@ -68,7 +68,6 @@ mod cargo;
 mod eventually;
 pub mod fetch;
 mod frame;
-mod from_config;
 mod guest;
 mod guests;
 mod host;

@@ -24,7 +24,6 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 
 use crate::{
     capture::Capture,
-    from_config,
     host::Host,
     ip,
     journal::Journal,
@@ -213,16 +212,6 @@ impl<'lab> ClusterBuilder<'lab> {
     pub fn direct_routing(mut self) -> Self {
         self.direct = true;
         self
-    }
-
-    /// The hosts that an lvs.cf talks about: `r1`, `r2`, `rs1`, `rs2`, ..., `sorry1`, ..., `client`, on bridges `public`, `inside` and
-    /// those of further devices. What the file leaves open is chosen; tunnels are left to the scenario.
-    ///
-    /// # Errors
-    /// When the file is wrong, or an address of it is in none of its networks.
-    pub fn from_config(mut self, text: &str) -> Result<Self> {
-        self.hosts.extend(from_config::hosts(text)?);
-        Ok(self)
     }
 
     /// Any other host.

@@ -17,7 +17,6 @@ scenarios! {
     both_address_families_and_udp_reach_a_real_server: 30,
     one_way_silence_and_delay_act_on_the_cable_alone: 30,
     hosts_of_any_name_stand_on_any_bridge: 30,
-    a_cluster_is_built_from_an_lvs_cf: 30,
     direct_routing_reaches_a_server_that_holds_the_vip: 30,
 }
 
@@ -255,21 +254,6 @@ fn hosts_of_any_name_stand_on_any_bridge(lab: &Lab) -> Result<()> {
     let failure = cluster.host("gatway").expect_err("no such host").to_string();
     assert_eq!(failure, "no host gatway among [gateway.example, web, pc]");
     Ok(())
-}
-
-/// The demo's way: bring your own file.
-fn a_cluster_is_built_from_an_lvs_cf(lab: &Lab) -> Result<()> {
-    let file = "\
-        primary = 192.168.26.201\nbackup = 192.168.26.202\nbackup_active = 1\nservice = lvs\nnetwork = nat\n\
-        nat_router = 10.11.12.254 eth1:1\nnat_nmask = 255.255.255.0\n\
-        virtual http {\n active = 1\n address = 192.168.26.10 eth0:1\n vip_nmask = 255.255.255.0\n port = 80\n\
-        server one {\n address = 10.11.12.1\n active = 1\n }\n}\n";
-    let cluster = lab.cluster().from_config(file)?.build()?;
-    cluster.wait_until_reachable("client", "192.168.26.201".parse()?, SOON)?;
-    cluster.wait_until_reachable("r2", "10.11.12.1".parse()?, SOON)?;
-    cluster.router(2)?.add_address("eth1", "10.11.12.254/24")?;
-    cluster.router(2)?.add_address("eth0", "192.168.26.10/24")?;
-    cluster.wait_until_reachable("rs1", "192.168.26.10".parse()?, SOON)
 }
 
 /// The answer does not come back through the router.
