@@ -51,7 +51,7 @@
 //! - [`Program`]: `wait_for_line` (a regular expression), `signal`, `kill9`, `wait_exit`, `lines`, `children`.
 //! - [`RealServer`]: scripted by [`Behaviour`], with [`Counts`]. [`Probe`]: the client, with its [`ProbeReport`].
 //! - [`Capture`]: frames on a bridge ([`Cluster::capture`]) or an interface ([`Host::capture`]).
-//! - [`eventually`]: waiting for anything else; never sleep. Times are times since the lab started ([`Lab::now`]).
+//! - [`eventually()`]: waiting for anything else; never sleep. Times are times since the lab started ([`Lab::now`]).
 //!
 //! Programs run until the lab ends, so that a failure report shows them alive; everything else ends when dropped.
 //! The report of a failure (topology, addresses, tables, last lines, journal) is printed and, with the whole journal,
