@@ -1,7 +1,7 @@
 //! Carries out what [`crate::election`] and [`crate::takeover`] decide: the one owner of all state of a running `pulse`.
 //!
 //! The owner thread waits on one channel until the earliest deadline. Threads for signals, for each heartbeat socket, for
-//! what programs write and for reading the file again turn their sources into [`Event`]s and do nothing else. Nothing
+//! what programs write and for reading the file again turn their sources into events and do nothing else. Nothing
 //! here waits for a program, a name server or the network, so heartbeats go out whatever the rest does.
 
 use std::collections::VecDeque;
