@@ -21,7 +21,8 @@
 //! serves, and waits. Nobody preempts.
 //!
 //! Who gives way says first that it has served: its announcements may be the latest that the LAN heard, and the router
-//! that stays must be told to announce again. That one does so at most once a `deadtime`, but never skips the last.
+//! that stays must be told to announce again. That one also does so when the other one returns from silence, as it may
+//! have served meanwhile; at most once a `deadtime`, but it never skips the last.
 //!
 //! Time during which this process did not run is not counted as silence of the other router, whose heartbeats may
 //! lie unread. After so long a time that the other one may have taken over meanwhile, these may be outdated too: for a
@@ -106,7 +107,7 @@ pub enum Action {
     TakeOver(Cause),
     /// Give the addresses and the service back.
     Release(Cause),
-    /// Announce the addresses once more: another router had them too.
+    /// Announce the addresses once more: another router had them too, or may have had.
     Announce,
     /// A path fell silent or is heard again.
     Path(Change),
@@ -216,7 +217,7 @@ enum Role {
     Serving {
         /// Whether addresses and services are complete.
         settled: bool,
-        /// Whether the other router served too, so that the addresses have to be announced again.
+        /// Whether the other router served too, or may have, so that the addresses have to be announced again.
         announce_due: bool,
         /// When that may be done. Rate limited: whoever can forge a heartbeat must not be able to make us busy.
         announce_after: Mono,
@@ -403,7 +404,15 @@ impl Election {
             true => (PeerState::Gone, Cause::PeerAsked),
             false => (PeerState::Waiting, Cause::PeerWaits),
         };
+        let before = self.peer.state;
         self.set_peer(state, cause.clone(), out);
+        if let Role::Serving { announce_due, .. } = &mut self.role
+            && matches!(before, PeerState::Serving | PeerState::Gone)
+        {
+            // It may have served while it was not heard, and its last word may be lost.
+            *announce_due = true;
+            self.announce_if_due(now, out);
+        }
         let Role::Waiting { idle_since } = &mut self.role else { return };
         if now < self.outdated_until {
             return;

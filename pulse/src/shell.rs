@@ -266,7 +266,9 @@ impl Shell {
             }
             election::Action::Release(cause) => self.release(&cause),
             election::Action::Announce => {
-                tracing::warn!("the other router serves too: announcing the addresses again");
+                tracing::info!(
+                    "announcing the addresses again: the other router may have announced them too"
+                );
                 let addresses = self.floating_addresses();
                 self.programs.announce_rounds(&addresses, "1");
             }

@@ -267,6 +267,19 @@ fn whoever_speaks_first_when_the_links_return_the_router_that_stays_announces_ag
 }
 
 #[test]
+fn the_router_that_stays_announces_again_even_if_the_last_word_of_the_other_one_is_lost() {
+    let mut pair = Pair::settled();
+    pair.open = [[false; 2]; 2];
+    pair.run(10_000);
+    pair.open[BACKUP] = [true; 2];
+    pair.run(2_500);
+    assert_eq!((pair.serving(), pair.nodes[BACKUP].announced), ([false, true], 0));
+    pair.open = [[true; 2]; 2];
+    pair.run(2_500);
+    assert_eq!(pair.nodes[BACKUP].announced, 1);
+}
+
+#[test]
 fn a_primary_that_is_not_heard_but_hears_is_told_to_stop_by_the_takeover_itself() {
     let mut pair = Pair::settled();
     pair.open[PRIMARY] = [false; 2];
