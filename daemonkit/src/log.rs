@@ -5,7 +5,7 @@
 //! its reason, and silence in steady state.
 //!
 //! A log that nobody reads, or whose reader died, costs lines and nothing else: no thread waits for it longer than
-//! [`PATIENCE_MS`], once.
+//! 20 ms, once.
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
