@@ -26,7 +26,7 @@ use crate::shell::{Shell, warn_about};
 /// File name of the pid file in the run directory.
 pub(crate) const PID_FILE: &str = "lvs.pid";
 /// The status is for root and its group.
-const SOCKET_MODE: u32 = 0o640;
+const SOCKET_MODE: u32 = 0o660;
 
 /// Serves as asked; returns when told to end.
 ///
@@ -127,7 +127,7 @@ pub fn failure_code(error: &anyhow::Error) -> u8 {
         error.downcast_ref::<ipvsadm::Error>().is_some_and(|e| matches!(e, ipvsadm::Error::Permission))
             || error.downcast_ref::<PrivilegeError>().is_some()
             || error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>()).any(is_denied)
-            || matches!(error.downcast_ref(), Some(PidFileError::Io { source, .. }) if is_denied(source));
+            || matches!(error.downcast_ref(), Some(PidFileError::Io { reason, .. }) if is_denied(reason));
     if denied { exit::NO_PERMISSION } else { exit::FAILED }
 }
 

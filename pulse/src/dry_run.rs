@@ -47,7 +47,7 @@ pub fn render(config: &Config, router: Router, paths: &[Path], programs: &Progra
         line(format!("  add {address} ({prefix}) to {} as {device}", device.interface()));
     }
     line(format!("  announce them with {}", programs.send_arp.display()));
-    line(format!("  run {} --config {}", programs.lvs.display(), programs.config.display()));
+    line(format!("  run {} -c {}", programs.lvs.display(), programs.config.display()));
     if let Some(daemon) = &config.sync_daemon {
         line(format!("  send connections on {} with id {}", daemon.interface, daemon.id));
     }
@@ -86,7 +86,7 @@ mod tests {
              \x20 add 192.0.2.80 (prefix of its network) to eth0 as eth0:1\n\
              \x20 add 10.0.0.1 (/24) to eth1 as eth1:1\n\
              \x20 announce them with /arp\n\
-             \x20 run /lvs --config /x.cf\n\
+             \x20 run /lvs -c /x.cf\n\
              taking the service would run: /bin/notify up\n"
         );
     }

@@ -13,6 +13,7 @@
 //! | serves | other one serves with a lower term | stays and announces again |
 //! | serves | other one serves with an equal term, or is an original | the backup does the first, the primary the second |
 //! | serves | cannot run its service for `deadtime`, other one is stopped and fit | gives way and asks it to take over |
+//! | serves | none of its links is up | gives way; takes nothing over before one is, and `deadtime` has passed |
 //! | serves | sent nothing for `deadtime`, because this process did not run | gives way |
 //! | either | is told to leave | gives way and asks the other to take over |
 //!
@@ -85,6 +86,8 @@ pub enum Input {
     Force,
     /// Whether this router can run its service; `Err` says why not.
     Fitness(Result<(), String>),
+    /// Whether any link is up over which the other router or a client could be reached.
+    Linked(bool),
     /// The addresses and services are complete.
     Settled,
     /// The timers of a new configuration.
@@ -156,6 +159,8 @@ pub enum Cause {
     Forced,
     /// This router cannot run its service.
     Unfit(String),
+    /// None of this router's links is up.
+    NoLink,
     /// This process did not run for so long.
     Frozen(Duration),
     /// The program was told to end.
@@ -177,6 +182,7 @@ impl fmt::Display for Cause {
             Self::Alone => f.write_str("the file names no other router"),
             Self::Forced => f.write_str("--forceactive"),
             Self::Unfit(why) => write!(f, "this router cannot serve: {why}"),
+            Self::NoLink => f.write_str("none of this router's links is up"),
             Self::Frozen(time) => write!(f, "this process did not run for {}ms", time.as_millis()),
             Self::Leaving => f.write_str("told to end"),
         }
@@ -196,6 +202,8 @@ pub struct Election {
     fitness: Result<(), String>,
     /// Since when the service cannot be run.
     unfit_since: Option<Mono>,
+    /// Whether any link is up.
+    linked: bool,
     next_send: Mono,
     /// When the other router counts as dead unless it is heard before.
     silent_at: Mono,
@@ -257,6 +265,7 @@ impl Election {
             sequence: 0,
             fitness: Ok(()),
             unfit_since: None,
+            linked: true,
             next_send: now + settings.keepalive,
             silent_at,
             expected: now + settings.keepalive,
@@ -280,17 +289,19 @@ impl Election {
     /// When to call [`Election::step`] with a tick if nothing else happens.
     #[must_use]
     pub fn deadline(&self) -> Option<Mono> {
-        let waiting = matches!(self.role, Role::Waiting { .. });
         let mut deadlines = Vec::new();
-        if self.settings.paths > 0 && self.role != Role::Left {
+        if self.settings.paths > 0 {
             deadlines.push(self.next_send);
-            deadlines.extend(self.paths.deadline());
+            deadlines.extend(self.paths.deadline().filter(|_| self.role != Role::Left));
         }
-        deadlines.extend(waiting.then_some(self.silent_at));
         match self.role {
-            Role::Waiting { idle_since: Some(since) } => deadlines.push(since + self.settings.deadtime),
+            Role::Waiting { idle_since } => {
+                deadlines.extend(self.linked.then_some(self.silent_at));
+                let idle_since = idle_since.filter(|_| self.fitness.is_ok());
+                deadlines.extend(idle_since.map(|since| since + self.settings.deadtime));
+            }
             Role::Serving { announce_due: true, announce_after, .. } => deadlines.push(announce_after),
-            _ => {}
+            Role::Serving { .. } | Role::Left => {}
         }
         deadlines.into_iter().min()
     }
@@ -304,6 +315,7 @@ impl Election {
             Input::Tick => self.tick(now, &mut out),
             Input::Force => self.take_over(now, Cause::Forced, &mut out),
             Input::Fitness(fitness) => self.set_fitness(now, fitness),
+            Input::Linked(linked) => self.set_linked(now, linked, &mut out),
             Input::Settled => {
                 if let Role::Serving { settled, .. } = &mut self.role {
                     *settled = true;
@@ -400,12 +412,9 @@ impl Election {
 
     fn hear_stopped(&mut self, now: Mono, trailer: Option<Trailer>, out: &mut Vec<Action>) {
         let asked = trailer.is_some_and(|trailer| trailer.take_over);
-        let (state, cause) = match asked {
-            true => (PeerState::Gone, Cause::PeerAsked),
-            false => (PeerState::Waiting, Cause::PeerWaits),
-        };
+        let cause = if asked { Cause::PeerAsked } else { Cause::PeerWaits };
         let before = self.peer.state;
-        self.set_peer(state, cause.clone(), out);
+        self.set_peer(PeerState::Waiting, cause.clone(), out);
         if let Role::Serving { announce_due, .. } = &mut self.role
             && matches!(before, PeerState::Serving | PeerState::Gone)
         {
@@ -432,6 +441,10 @@ impl Election {
 
     fn tick(&mut self, now: Mono, out: &mut Vec<Action>) {
         if self.role == Role::Left {
+            // The invitation to take over may have been lost.
+            if now >= self.next_send {
+                self.send(now, true, out);
+            }
             return;
         }
         out.extend(self.paths.expire(now).into_iter().map(Action::Path));
@@ -457,9 +470,7 @@ impl Election {
             _ => Cause::PeerSilent(self.settings.deadtime + now.since(self.silent_at)),
         };
         self.set_peer(PeerState::Gone, cause.clone(), out);
-        if matches!(self.role, Role::Waiting { .. }) {
-            self.take_over(now, cause, out);
-        }
+        self.take_over(now, cause, out);
     }
 
     fn relieve_if_unfit(&mut self, now: Mono, out: &mut Vec<Action>) {
@@ -480,12 +491,25 @@ impl Election {
         self.fitness = fitness;
     }
 
+    /// A router without any link serves nobody; it gives the service back so that it has nothing to give back when its
+    /// links return and the other one serves.
+    fn set_linked(&mut self, now: Mono, linked: bool, out: &mut Vec<Action>) {
+        let before = std::mem::replace(&mut self.linked, linked);
+        if before && !linked && matches!(self.role, Role::Serving { .. }) {
+            self.release(now, Cause::NoLink, true, out);
+        }
+        if linked && !before {
+            self.silent_at = now + self.settings.deadtime;
+        }
+    }
+
     fn set_timers(&mut self, now: Mono, keepalive: Duration, deadtime: Duration) {
+        // What has been silence so far stays silence.
+        self.silent_at = self.silent_at - self.settings.deadtime + deadtime;
         self.settings.keepalive = keepalive;
         self.settings.deadtime = deadtime;
         self.paths.set_deadtime(deadtime);
         self.next_send = self.next_send.min(now + keepalive);
-        self.silent_at = now + deadtime;
     }
 
     fn leave(&mut self, now: Mono, out: &mut Vec<Action>) {
@@ -498,7 +522,8 @@ impl Election {
     }
 
     fn take_over(&mut self, now: Mono, cause: Cause, out: &mut Vec<Action>) {
-        if !matches!(self.role, Role::Waiting { .. }) {
+        // Without a link everybody is silent, and nobody could be served.
+        if !matches!(self.role, Role::Waiting { .. }) || !self.linked {
             return;
         }
         self.term = self.term.saturating_add(1);

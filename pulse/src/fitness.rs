@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use lvs_config::model::FloatingAddress;
+
 use crate::vip::{Interface, Present};
 
 /// What keeps this router from serving; each says why not, in words.
@@ -49,6 +51,22 @@ pub fn links_of(
     Ok(())
 }
 
+/// Whether any interface is up that carries one of `ends` or is to carry one of `floating`; true when none of them is
+/// known, because then nothing is known of links.
+#[must_use]
+pub fn any_link_up(
+    ends: impl IntoIterator<Item = IpAddr>,
+    floating: &[FloatingAddress],
+    interfaces: &[Interface],
+    present: &[Present],
+) -> bool {
+    let carries = |end: IpAddr| present.iter().find(|there| there.address == end).map(|there| there.index);
+    let ends: Vec<u32> = ends.into_iter().filter_map(carries).collect();
+    let named = |interface: &Interface| floating.iter().any(|vip| vip.device.interface() == interface.name);
+    let mut ours = interfaces.iter().filter(|i| ends.contains(&i.index) || named(i)).peekable();
+    ours.peek().is_none() || ours.any(|interface| interface.running)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,7 +81,16 @@ mod tests {
         let mut links = [interface(2, "eth0"), interface(3, "eth1")];
         assert_eq!(links_of(ends(), &links, &here), Ok(()));
         assert_eq!(links_of(ends(), &links, &here[..1]), Err("no interface has 10.9.0.1 any more".into()));
+        assert!(any_link_up(ends(), &[], &links, &here));
         links[1].running = false;
         assert_eq!(links_of(ends(), &links, &here), Err("the link of eth1 is down".into()));
+        assert!(any_link_up(ends(), &[], &links, &here), "eth0 is up");
+        links[0].running = false;
+        assert!(!any_link_up(ends(), &[], &links, &here));
+        assert!(any_link_up([ip("198.51.100.1")], &[], &links, &here), "nothing is known");
+        let device = lvs_config::units::Device::new("eth2:1").unwrap();
+        let vip = FloatingAddress { address: ip("192.0.2.80"), prefix: None, device };
+        let links = [links[0].clone(), links[1].clone(), interface(4, "eth2")];
+        assert!(any_link_up(ends(), &[vip], &links, &here), "clients may still come by eth2");
     }
 }

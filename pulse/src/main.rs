@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use daemonkit::log::{self, Sink};
-use daemonkit::pidfile::PidFile;
+use daemonkit::pidfile::{PidFile, PidFileError};
 use daemonkit::{exit, privilege, program};
 use lvs_ipc::status::{PULSE_SOCKET, PulseStatus};
 use pulse::args::{self, Command, Run};
@@ -65,6 +65,10 @@ fn print(text: &str) -> Result<(), Failure> {
 
 fn check(file: &Path) -> Result<(), Failure> {
     let loaded = load(file)?;
+    for warning in &loaded.warnings {
+        // As with errors: nothing is left to be done for a terminal that is gone.
+        let _ = writeln!(io::stderr(), "{}", warning.one_line(file));
+    }
     let count = loaded.config.active_virtual_servers().count();
     print(&format!("{}: configuration OK ({count} active virtual servers)\n", file.display()))
 }
@@ -109,6 +113,10 @@ fn start(run: &Run) -> Result<(), Failure> {
         let programs = dry_run::Programs { config: &config_path, lvs: &lvs, send_arp: &send_arp };
         return print(&dry_run::render(&config, router, &paths, &programs));
     }
+    let mut pid_file = PidFile::take(&run_dir.join("pulse.pid")).map_err(|error| {
+        let denied = matches!(&error, PidFileError::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied);
+        Failure::new(if denied { exit::NO_PERMISSION } else { exit::FAILED }, &error)
+    })?;
     let sockets = Sockets::bind(&paths, config.heartbeat.port).map_err(|(address, error)| {
         let status =
             if error.kind() == io::ErrorKind::PermissionDenied { exit::NO_PERMISSION } else { exit::FAILED };
@@ -116,8 +124,6 @@ fn start(run: &Run) -> Result<(), Failure> {
     })?;
     let incarnation =
         random().map_err(|error| Failure::new(exit::FAILED, &format_args!("/dev/urandom: {error}")))?;
-    let mut pid_file =
-        PidFile::take(&run_dir.join("pulse.pid")).map_err(|error| Failure::new(exit::FAILED, &error))?;
     if run.foreground {
         log::start("pulse", Sink::foreground(), run.verbose);
     } else {

@@ -4,8 +4,9 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crossbeam_channel::Sender;
 use daemonkit::children::{Children, Exit};
@@ -42,10 +43,21 @@ pub enum Purpose {
         /// Whether it serves: only then does its readiness mean anything.
         serves: bool,
     },
-    /// To announce addresses.
+    /// To announce addresses until it is told to stop.
     Announcer,
+    /// To announce addresses once more.
+    Repeater,
     /// A command of the file, by the name of its directive.
     Command(&'static str),
+}
+
+/// A program that ended and whose end matters to the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// `lvs`, in this way.
+    Lvs(Exit),
+    /// The one that announces, although it should have gone on.
+    Announcer,
 }
 
 /// A program, until it has been reaped and all that it wrote has been read.
@@ -103,33 +115,38 @@ impl Programs {
 
     /// Announces `addresses`, then again from time to time until it is told to stop.
     pub fn keep_announcing(&mut self, addresses: &[FloatingAddress]) {
-        self.announce(addresses, &["--refresh", REFRESH]);
+        self.announce(Purpose::Announcer, addresses, &["--refresh", REFRESH]);
     }
 
     /// Announces `addresses` in `rounds` rounds.
     pub fn announce_rounds(&mut self, addresses: &[FloatingAddress], rounds: &str) {
-        self.announce(addresses, &["--count", rounds]);
+        self.announce(Purpose::Repeater, addresses, &["--count", rounds]);
     }
 
-    fn announce(&mut self, addresses: &[FloatingAddress], options: &[&str]) {
+    fn announce(&mut self, purpose: Purpose, addresses: &[FloatingAddress], options: &[&str]) {
         let mut command = Command::new(&self.settings.send_arp);
         command.arg("--stdin").args(options);
         let line = |vip: &FloatingAddress| format!("{} {}\n", vip.address, vip.device.interface());
         let list: String = addresses.iter().map(line).collect();
-        let started =
-            self.start(Purpose::Announcer, |children, token| children.spawn_with_input(token, command, list));
+        let started = self.start(purpose, |children, token| children.spawn_with_input(token, command, list));
         if let Err(error) = started {
             tracing::error!(program = %self.settings.send_arp.display(), %error, "cannot announce the addresses");
         }
     }
 
-    /// Runs a command of the file: its directive, and its words if it is given.
-    pub fn run_command(&mut self, name: &'static str, words: Option<&Vec<String>>) {
+    /// Runs a command of the file: its directive, and its words if it is given. One that is to outlive this process
+    /// (`alone`) writes to nobody, so that the end of this process is not the end of it.
+    pub fn run_command(&mut self, name: &'static str, words: Option<&Vec<String>>, alone: bool) {
         let Some((program, arguments)) = words.and_then(|words| words.split_first()) else { return };
         let mut command = Command::new(program);
         command.args(arguments);
-        let purpose = Purpose::Command(name);
-        if let Err(error) = self.start(purpose, |children, token| children.spawn_foreign(token, command)) {
+        let started = if alone {
+            command.stdin(Stdio::null()).stdout(Stdio::null()).process_group(0).spawn().map(drop)
+        } else {
+            let purpose = Purpose::Command(name);
+            self.start(purpose, |children, token| children.spawn_foreign(token, command))
+        };
+        if let Err(error) = started {
             tracing::error!(command = name, %program, %error, "cannot run");
         }
     }
@@ -146,12 +163,6 @@ impl Programs {
         self.lines.add(token, output)
     }
 
-    /// Whether addresses are being announced.
-    #[must_use]
-    pub fn is_announcing(&self) -> bool {
-        self.started.values().any(|program| program.purpose == Purpose::Announcer && !program.reaped)
-    }
-
     /// Sends `signal` to `lvs`, whatever it was started for.
     pub fn signal_lvs(&self, signal: Signal) {
         self.signal(|purpose| matches!(purpose, Purpose::Lvs { .. }), signal);
@@ -159,7 +170,8 @@ impl Programs {
 
     /// Stops all announcements.
     pub fn stop_announcing(&self) {
-        self.signal(|purpose| purpose == Purpose::Announcer, Signal::SIGTERM);
+        let announces = |purpose| matches!(purpose, Purpose::Announcer | Purpose::Repeater);
+        self.signal(announces, Signal::SIGTERM);
     }
 
     fn signal(&self, to: impl Fn(Purpose) -> bool, signal: Signal) {
@@ -168,20 +180,25 @@ impl Programs {
         }
     }
 
-    /// Reaps what has ended, logs it, and returns how each `lvs` ended.
-    pub fn reap(&mut self) -> Vec<Exit> {
-        let mut lvs = Vec::new();
+    /// Reaps what has ended, logs it, and returns what matters to the service.
+    pub fn reap(&mut self) -> Vec<Ended> {
+        let mut ended = Vec::new();
         for (token, exit) in self.children.reap() {
             let purpose = self.started.get(&token).map(|program| program.purpose);
             self.note(token, |program| program.reaped = true);
             match purpose {
-                Some(Purpose::Lvs { .. }) => lvs.push(exit),
-                Some(Purpose::Announcer) if !exit.is(0) => tracing::warn!(%exit, "send_arp failed"),
+                Some(Purpose::Lvs { .. }) => ended.push(Ended::Lvs(exit)),
                 Some(Purpose::Command(name)) => tracing::info!(command = name, %exit, "command ended"),
-                Some(Purpose::Announcer) | None => {}
+                // Told to stop it ends with 0.
+                Some(Purpose::Announcer | Purpose::Repeater) if exit.is(0) => {}
+                Some(purpose @ (Purpose::Announcer | Purpose::Repeater)) => {
+                    tracing::warn!(%exit, "send_arp failed");
+                    ended.extend((purpose == Purpose::Announcer).then_some(Ended::Announcer));
+                }
+                None => {}
             }
         }
-        lvs
+        ended
     }
 
     /// Takes what a program wrote. True when it is an `lvs` that serves, saying that it is ready: neither one that only

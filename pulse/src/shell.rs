@@ -2,7 +2,9 @@
 //!
 //! The owner thread waits on one channel until the earliest deadline. Threads for signals, for each heartbeat socket, for
 //! what programs write and for reading the file again turn their sources into events and do nothing else. Nothing
-//! here waits for a program, a name server or the network, so heartbeats go out whatever the rest does.
+//! here waits for the end of a program, a name server or the network, so heartbeats go out whatever the rest does. Two
+//! things the owner does wait for, as a rule for less than a millisecond: the kernel's answers about addresses, and until a
+//! program that it starts has been found and loaded.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -25,13 +27,15 @@ use crate::election::{self, Cause, Election, Router, Settings};
 use crate::fitness::{self, Fitness};
 use crate::heartbeat::socket::{Path, Received, Sockets};
 use crate::heartbeat::wire::Heartbeat;
-use crate::programs::{self, Programs};
+use crate::programs::{self, Ended, Programs};
 use crate::router;
 use crate::status::Status;
 use crate::takeover::{self, Takeover};
 
 /// Events that may wait for the owner. A flood of heartbeats beyond it is dropped at its source.
 const QUEUE: usize = 1024;
+/// File mode of the status socket. To connect takes the right to write; nothing that is written is read.
+const STATUS_MODE: u32 = 0o660;
 
 /// What a run needs, all of it found and checked before.
 #[derive(Debug)]
@@ -58,6 +62,15 @@ enum Event {
     Signal(i32),
     Wrote(u64, lines::Event),
     Loaded(Box<Result<Loaded, LoadError>>),
+}
+
+/// Whether the file is being read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Loading {
+    No,
+    Yes,
+    /// It was asked for once more meanwhile, and may have changed since it was read.
+    YesAndAgain,
 }
 
 /// Something still to be done.
@@ -96,6 +109,11 @@ struct Shell {
     socket: StatusSocket,
     work: VecDeque<Work>,
     now: Mono,
+    /// Whether the addresses have been announced since they were taken: then one that is missing was taken away.
+    announced: bool,
+    loading: Loading,
+    /// On which paths the last heartbeat could not be sent.
+    unsendable: Vec<bool>,
     leaving: bool,
     finished: bool,
     to: Sender<Event>,
@@ -114,13 +132,14 @@ impl Shell {
         let config_path = setup.programs.config.clone();
         let status = Status::new(&config_path, &setup.config, setup.router, &setup.paths);
         let socket_path = setup.programs.run_dir.join(PULSE_SOCKET);
-        let socket = StatusSocket::listen(&socket_path, 0o640)
+        let socket = StatusSocket::listen(&socket_path, STATUS_MODE)
             .with_context(|| format!("cannot listen at {}", socket_path.display()))?;
         let sync = setup.config.sync_daemon.clone().map(ConnectionSync::start).transpose();
         let programs = Programs::new(setup.programs, to.clone(), Event::Wrote);
         Ok(Self {
             config: setup.config,
             config_path,
+            unsendable: vec![false; setup.paths.len()],
             paths: setup.paths,
             sockets: setup.sockets,
             election: Election::new(now, settings),
@@ -133,6 +152,8 @@ impl Shell {
             socket,
             work: VecDeque::new(),
             now,
+            announced: false,
+            loading: Loading::No,
             leaving: false,
             finished: false,
             to,
@@ -211,8 +232,11 @@ impl Shell {
     fn handle_signal(&mut self, number: i32) {
         match Signal::try_from(number) {
             Ok(Signal::SIGCHLD) => {
-                for exit in self.programs.reap() {
-                    self.take(takeover::Input::LvsExited(exit));
+                for ended in self.programs.reap() {
+                    self.take(match ended {
+                        Ended::Lvs(exit) => takeover::Input::LvsExited(exit),
+                        Ended::Announcer => takeover::Input::AnnouncerEnded,
+                    });
                 }
             }
             Ok(Signal::SIGHUP) => self.read_file_again(),
@@ -277,12 +301,21 @@ impl Shell {
         }
     }
 
-    fn send(&self, heartbeat: &Heartbeat) {
+    fn send(&mut self, heartbeat: &Heartbeat) {
         tracing::debug!(word = ?heartbeat.word, trailer = ?heartbeat.trailer, "heartbeat sent");
-        for (path, result) in self.paths.iter().zip(self.sockets.send(&heartbeat.emit())) {
-            if let Err(error) = result {
-                tracing::debug!(path = path.name, %error, "heartbeat could not be sent");
+        let results = self.sockets.send(&heartbeat.emit());
+        for ((path, result), unsendable) in self.paths.iter().zip(results).zip(&mut self.unsendable) {
+            let failed = result.is_err();
+            match result {
+                Err(error) if !*unsendable => {
+                    tracing::warn!(path = path.name, remote = %path.remote, %error, "heartbeats cannot be sent");
+                }
+                Ok(()) if *unsendable => {
+                    tracing::info!(path = path.name, remote = %path.remote, "heartbeats can be sent again");
+                }
+                _ => {}
             }
+            *unsendable = failed;
         }
     }
 
@@ -311,8 +344,12 @@ impl Shell {
             takeover::Action::Announce => {
                 let addresses = self.floating_addresses();
                 self.programs.keep_announcing(&addresses);
+                self.announced = true;
             }
-            takeover::Action::StopAnnouncing => self.programs.stop_announcing(),
+            takeover::Action::StopAnnouncing => {
+                self.programs.stop_announcing();
+                self.announced = false;
+            }
             takeover::Action::StartLvs => self.start_lvs(false),
             takeover::Action::WithdrawLeftovers => self.start_lvs(true),
             takeover::Action::TerminateLvs => self.programs.signal_lvs(Signal::SIGTERM),
@@ -327,10 +364,10 @@ impl Shell {
                 }
             }
             takeover::Action::RunCommand(true) => {
-                self.programs.run_command("active_cmd", self.config.active_cmd.as_ref());
+                self.programs.run_command("active_cmd", self.config.active_cmd.as_ref(), false);
             }
             takeover::Action::RunCommand(false) => {
-                self.programs.run_command("inactive_cmd", self.config.inactive_cmd.as_ref());
+                self.programs.run_command("inactive_cmd", self.config.inactive_cmd.as_ref(), self.leaving);
             }
             takeover::Action::Settled => {
                 self.status.set_settled();
@@ -372,11 +409,16 @@ impl Shell {
     /// Reads interfaces and addresses, and watches the links on the way.
     fn read_addresses(&mut self) -> Option<State> {
         let state = self.addresses.read()?;
-        let ends = self.paths.iter().map(|path| path.local);
+        let State { interfaces, present } = &state;
+        let ends = || self.paths.iter().map(|path| path.local);
         let links = match self.config.monitor_links {
-            true => fitness::links_of(ends, &state.interfaces, &state.present),
+            true => fitness::links_of(ends(), interfaces, present),
             false => Ok(()),
         };
+        let linked = fitness::any_link_up(ends(), &self.floating_addresses(), interfaces, present);
+        if !self.paths.is_empty() {
+            self.decide_election(election::Input::Linked(linked));
+        }
         self.set_fitness(Fitness { links, ..self.fitness.clone() });
         Some(state)
     }
@@ -387,7 +429,7 @@ impl Shell {
         let Some(state) = self.read_addresses() else { return };
         let Some(outcome) = self.addresses.hold(&wanted, &state, addresses::lease(deadtime)) else { return };
         self.status.set_addresses(outcome.status);
-        if self.programs.is_announcing() && !outcome.added.is_empty() {
+        if self.announced && !outcome.added.is_empty() {
             let lost: Vec<_> =
                 wanted.into_iter().filter(|vip| outcome.added.contains(&vip.address)).collect();
             tracing::warn!(count = lost.len(), "addresses had been taken away behind our back");
@@ -404,7 +446,12 @@ impl Shell {
     }
 
     /// Reads the file on a thread of its own: names in it may take the resolver long.
-    fn read_file_again(&self) {
+    fn read_file_again(&mut self) {
+        if self.loading != Loading::No {
+            self.loading = Loading::YesAndAgain;
+            return;
+        }
+        self.loading = Loading::Yes;
         let (path, to) = (self.config_path.clone(), self.to.clone());
         let read = move || {
             let loaded = lvs_config::load(&path);
@@ -412,12 +459,17 @@ impl Shell {
             let _ = to.send(Event::Loaded(Box::new(loaded)));
         };
         if let Err(error) = thread::Builder::new().name("load".into()).spawn(read) {
+            self.loading = Loading::No;
             tracing::error!(%error, "cannot read the configuration again");
         }
     }
 
     /// Takes over a file that was read again. One that is not in order changes nothing.
     fn reload(&mut self, loaded: Result<Loaded, LoadError>) {
+        if std::mem::replace(&mut self.loading, Loading::No) == Loading::YesAndAgain {
+            self.read_file_again();
+            return;
+        }
         let new = match loaded {
             Ok(loaded) => loaded.config,
             Err(error) => {

@@ -6,7 +6,7 @@ use daemonkit::clock::Mono;
 use proptest::prelude::*;
 
 use crate::election::{Action, Cause, Election, Input, Router, Settings};
-use crate::heartbeat::wire::{ByteOrder, Heartbeat, Word};
+use crate::heartbeat::wire::{ByteOrder, Heartbeat, Trailer, Word};
 
 const KEEPALIVE: Duration = Duration::from_millis(2_000);
 const DEADTIME: Duration = Duration::from_millis(6_000);
@@ -288,6 +288,65 @@ fn a_primary_that_is_not_heard_but_hears_is_told_to_stop_by_the_takeover_itself(
     assert!(pair.longest_both <= pair.delay, "{:?}", pair.longest_both);
     pair.run(60_000);
     assert_eq!(pair.serving(), [false, true], "and it does not flap");
+}
+
+#[test]
+fn a_router_without_links_gives_way_and_takes_nothing_before_it_has_listened() {
+    let mut pair = Pair::settled();
+    pair.open = [[false; 2]; 2];
+    pair.step(PRIMARY, Input::Linked(false));
+    assert_eq!(pair.nodes[PRIMARY].last, [Cause::NoLink]);
+    pair.run(60_000);
+    assert_eq!(pair.serving(), [false, true]);
+    pair.open = [[true; 2]; 2];
+    pair.step(PRIMARY, Input::Linked(true));
+    pair.run(60_000);
+    assert_eq!((pair.serving(), pair.longest_both), ([false, true], Duration::ZERO));
+
+    pair.kill(BACKUP);
+    pair.step(PRIMARY, Input::Linked(false));
+    pair.run(60_000);
+    assert_eq!(pair.serving(), [false, false], "it could not be reached");
+    pair.step(PRIMARY, Input::Linked(true));
+    pair.run(5_999);
+    assert_eq!(pair.serving(), [false, false]);
+    pair.run(1);
+    assert_eq!(pair.serving(), [true, false]);
+}
+
+#[test]
+fn the_invitation_of_a_leaving_router_may_be_lost_once() {
+    let mut pair = Pair::settled();
+    pair.open[PRIMARY] = [false; 2];
+    pair.step(PRIMARY, Input::Leave);
+    pair.open[PRIMARY] = [true; 2];
+    pair.run(2_010);
+    assert_eq!(pair.serving(), [false, true]);
+    assert_eq!(pair.nodes[BACKUP].last, [Cause::PeerAsked]);
+}
+
+#[test]
+fn a_router_that_became_unfit_while_it_waited_for_the_primary_does_not_spin() {
+    let mut pair = Pair::new();
+    pair.step(PRIMARY, Input::Leave);
+    let idle = Heartbeat {
+        word: Word::Stopped,
+        order: ByteOrder::Little,
+        trailer: Some(Trailer {
+            fit: true,
+            settled: false,
+            take_over: false,
+            term: 0,
+            incarnation: 7,
+            sequence: 1,
+            echo: 0,
+        }),
+    };
+    pair.step(BACKUP, Input::Heartbeat { path: 0, heartbeat: idle });
+    pair.step(BACKUP, Input::Fitness(Err("lvs exited with status 78".into())));
+    pair.now = pair.now + DEADTIME;
+    pair.step(BACKUP, Input::Tick);
+    assert!(pair.nodes[BACKUP].election.deadline().unwrap() > pair.now);
 }
 
 #[test]

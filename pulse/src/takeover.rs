@@ -44,6 +44,8 @@ const RESTART_MAX: Duration = Duration::from_secs(60);
 const HEALTHY: Duration = Duration::from_secs(60);
 /// So many deaths in a row without a healthy minute make this router unfit.
 const DEATHS_UNTIL_UNFIT: u32 = 3;
+/// How long after the end of a program that announces another one is started.
+const ANNOUNCE_AGAIN: Duration = Duration::from_secs(60);
 /// A router that gave the service back because it was unfit counts as fit again after so long.
 const PENALTY: Duration = Duration::from_secs(60);
 
@@ -62,6 +64,8 @@ pub enum Input {
     LvsReady,
     /// `lvs` ended.
     LvsExited(Exit),
+    /// The program that announces ended although it should go on.
+    AnnouncerEnded,
     /// Pass a SIGHUP on.
     Reload,
     /// Time has passed.
@@ -117,6 +121,8 @@ pub struct Takeover {
     /// When an unfit router without the service counts as fit again.
     forgiven_at: Option<Mono>,
     repair_at: Mono,
+    /// When the addresses are announced again because the program that did so ended.
+    announce_at: Option<Mono>,
 }
 
 /// The supervised `lvs`, with what is known only in that state.
@@ -141,6 +147,7 @@ impl Takeover {
             unfit: false,
             forgiven_at: None,
             repair_at: now,
+            announce_at: None,
         }
     }
 
@@ -159,7 +166,7 @@ impl Takeover {
             Lvs::Waiting { until } => Some(until),
             Lvs::Stopped | Lvs::Starting { .. } | Lvs::Running { .. } => None,
         };
-        [lvs, self.forgiven_at, Some(self.repair_at)].into_iter().flatten().min()
+        [lvs, self.forgiven_at, self.announce_at, Some(self.repair_at)].into_iter().flatten().min()
     }
 
     /// Takes one event at `now`, which never runs backwards.
@@ -176,6 +183,7 @@ impl Takeover {
             Input::SpawnFailed(why) => self.lvs_ended(now, &why, false, &mut out),
             Input::LvsReady => self.lvs_ready(&mut out),
             Input::LvsExited(exit) => self.lvs_exited(now, exit, &mut out),
+            Input::AnnouncerEnded => self.announce_at = self.wanted.then_some(now + ANNOUNCE_AGAIN),
             Input::Reload => {
                 if matches!(self.lvs, Lvs::Starting { .. } | Lvs::Running { .. }) {
                     out.push(Action::ReloadLvs);
@@ -184,6 +192,9 @@ impl Takeover {
             Input::Tick => self.tick(now, &mut out),
             Input::Leave => {
                 self.leaving = true;
+                if !self.wanted {
+                    out.push(Action::RunCommand(false));
+                }
                 self.give_back(now, &mut out);
                 self.exit_if_done(&mut out);
             }
@@ -210,6 +221,7 @@ impl Takeover {
             return;
         }
         self.wanted = false;
+        self.announce_at = None;
         self.repair_at = now + REPAIR_INTERVAL;
         out.extend([Action::DropAddresses, Action::StopAnnouncing]);
         match self.lvs {
@@ -290,6 +302,10 @@ impl Takeover {
         if now >= self.repair_at {
             self.repair_at = now + REPAIR_INTERVAL;
             out.push(if self.wanted { Action::HoldAddresses } else { Action::DropAddresses });
+        }
+        if self.announce_at.is_some_and(|at| now >= at) {
+            self.announce_at = None;
+            out.push(Action::Announce);
         }
         if self.forgiven_at.is_some_and(|at| now >= at) {
             self.set_unfit(None, out);
@@ -436,7 +452,8 @@ mod tests {
 
     #[test]
     fn a_router_without_the_service_leaves_at_once() {
-        assert_eq!(Takeover::new(at(0)).step(at(1), Input::Leave), [Action::Exit]);
+        let left = Takeover::new(at(0)).step(at(1), Input::Leave);
+        assert_eq!(left, [Action::RunCommand(false), Action::Exit]);
     }
 
     #[test]
@@ -503,6 +520,18 @@ mod tests {
             [hold.clone(), Action::Fitness(Err("lvs is not ready after 10s".into()))]
         );
         assert_eq!(service.step(at(11), Input::Tick), [hold]);
+    }
+
+    #[test]
+    fn announcing_goes_on_after_the_program_that_did_so_ended() {
+        let mut service = running();
+        assert_eq!(service.step(at(1), Input::AnnouncerEnded), []);
+        assert_eq!(service.step(at(60), Input::Tick), [Action::HoldAddresses]);
+        assert_eq!(service.step(at(61), Input::Tick), [Action::HoldAddresses, Action::Announce]);
+        assert_eq!(service.step(at(62), Input::Tick), [Action::HoldAddresses]);
+        service.step(at(63), Input::GiveBack);
+        service.step(at(63), Input::AnnouncerEnded);
+        assert!(!service.step(at(200), Input::Tick).contains(&Action::Announce));
     }
 
     #[test]

@@ -7,11 +7,12 @@ use anyhow::{Result, ensure};
 use lab::{Arp, Lab, Link, Signal, eventually, scenarios};
 use lvs_ipc::status::{Peer, Role};
 
-use crate::pair::{FLOATING, Pair, SOON, Timers, config, programs_on};
+use crate::pair::{FLOATING, GRACE, Pair, SOON, Timers, config, programs_on};
 
 scenarios! {
     backup_serves_within_limits_at_a_tenth_of_the_usual_timers: 60,
     backup_serves_within_limits_at_100_and_300_milliseconds: 60,
+    a_router_whose_switches_were_silent_gives_way_when_they_speak_again: 60,
     a_cut_private_link_is_named_and_changes_nothing: 60,
     a_cut_public_path_is_named_and_changes_nothing: 60,
     a_monitored_link_that_is_cut_hands_the_service_over: 60,
@@ -69,16 +70,47 @@ fn the_active_router_vanishes_and_returns(lab: &Lab, timers: Timers) -> Result<(
         }
     }
 
+    // A router without any link knows that it serves nobody, and has nothing to give back when its links return.
+    pulses[0].wait_for_line("giving the service back reason=\"none of this router's links is up\"", SOON)?;
+    pair.wait_until_clean(1)?;
     let probe = pair.patient_client()?;
     let restored = lab.now();
     for link in &links {
         link.restore()?;
     }
-    pulses[0].wait_for_line("giving the service back reason=\"the other router took over later", SOON)?;
+    pair.wait_for_role(1, Role::Backup)?;
+    pulses[0].wait_for_line("other router peer=active", SOON)?;
     pair.wait_for_role(1, Role::Backup)?;
     pair.wait_until_clean(1)?;
     pair.ensure_no_outage(lab, probe, restored)?;
     ensure!(pair.status(2)?.role.state == Role::Active, "router 2 still serves");
+    Ok(())
+}
+
+/// The links stay up, so nothing but the other router's heartbeats can tell that this one was cut off.
+fn a_router_whose_switches_were_silent_gives_way_when_they_speak_again(lab: &Lab) -> Result<()> {
+    let (pair, pulses) = Pair::serving(lab, CALM, "")?;
+    let probe = pair.impatient_client()?;
+    let links = [pair.router(1).link("eth0")?, pair.router(1).link("eth1")?];
+    let silenced = lab.now();
+    for link in &links {
+        link.silence()?;
+    }
+    pair.ensure_outage_within(lab, probe, silenced, CALM.crash_limit() + GRACE)?;
+    pair.wait_until_serving(2)?;
+    ensure!(pair.status(1)?.role.state == Role::Active, "router 1 cannot know better");
+
+    let probe = pair.impatient_client()?;
+    let restored = lab.now();
+    for link in &links {
+        link.restore()?;
+    }
+    pulses[0].wait_for_line("giving the service back reason=\"the other router took over later", SOON)?;
+    pulses[1].wait_for_line("the other router serves too: announcing the addresses again", SOON)?;
+    pair.wait_for_role(1, Role::Backup)?;
+    pair.wait_until_clean(1)?;
+    pair.ensure_outage_within(lab, probe, restored, CALM.keepalive + GRACE)?;
+    ensure!(pair.status(2)?.role.state == Role::Active);
     Ok(())
 }
 
@@ -373,7 +405,7 @@ fn a_daemon_leaves_the_terminal_and_locks_others_out(lab: &Lab) -> Result<()> {
     ensure!(second.status.code() == Some(1), "{second:?}");
     let mut said = second.stderr;
     said.make_ascii_lowercase();
-    ensure!(said.contains("address already in use") || said.contains("already running"), "{said}");
+    ensure!(said.contains(&format!("already running as process {}", status.pid)), "{said}");
     let shown = router.program("pulse").args(["status"]).run(SOON)?.success()?.stdout;
     ensure!(shown.contains("role      active"), "{shown}");
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(i32::try_from(status.pid)?), Signal::SIGTERM)?;
