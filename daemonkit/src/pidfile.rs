@@ -27,12 +27,12 @@ pub enum PidFileError {
         pid: String,
     },
     /// It cannot be made, locked or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {reason}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// Why.
-        source: io::Error,
+        /// Why. Not a source of this error: chains of errors would say it twice.
+        reason: io::Error,
     },
 }
 
@@ -42,7 +42,7 @@ impl PidFile {
     /// # Errors
     /// [`PidFileError::Held`] when another process holds it, [`PidFileError::Io`] otherwise.
     pub fn take(path: &Path) -> Result<Self, PidFileError> {
-        let io_error = |source| PidFileError::Io { path: path.to_owned(), source };
+        let io_error = |reason| PidFileError::Io { path: path.to_owned(), reason };
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(io_error)?;
         }
@@ -78,7 +78,7 @@ impl PidFile {
             .set_len(0)
             .and_then(|()| self.lock.rewind())
             .and_then(|()| writeln!(self.lock, "{}", std::process::id()));
-        written.map_err(|source| PidFileError::Io { path: self.path.clone(), source })
+        written.map_err(|reason| PidFileError::Io { path: self.path.clone(), reason })
     }
 }
 

@@ -114,7 +114,7 @@ fn start(run: &Run) -> Result<(), Failure> {
         return print(&dry_run::render(&config, router, &paths, &programs));
     }
     let mut pid_file = PidFile::take(&run_dir.join("pulse.pid")).map_err(|error| {
-        let denied = matches!(&error, PidFileError::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied);
+        let denied = matches!(&error, PidFileError::Io { reason, .. } if reason.kind() == io::ErrorKind::PermissionDenied);
         Failure::new(if denied { exit::NO_PERMISSION } else { exit::FAILED }, &error)
     })?;
     let sockets = Sockets::bind(&paths, config.heartbeat.port).map_err(|(address, error)| {

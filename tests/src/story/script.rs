@@ -265,7 +265,7 @@ impl<'a> Script<'a> {
         let from = self.now();
         self.stage.routers[returned].set_cut(false)?;
         self.say(format!(
-            "the cables of {name} are back; it still believes that it serves, and hears the other"
+            "the cables of {name} are back; it gave way when it lost them, and hears that the other one serves"
         ));
         let allowed = plan.keepalive * 2 + PROMPT;
         self.expect_backup(returned, active, from, allowed)?;
