@@ -107,4 +107,11 @@ mod tests {
         drop(PidFile::take(&path).unwrap());
         std::fs::remove_dir_all(folder).unwrap();
     }
+
+    #[test]
+    fn a_reason_is_said_once_in_a_chain_of_errors() {
+        let error = PidFile::take(Path::new("/dev/null/test.pid")).unwrap_err();
+        assert!(std::error::Error::source(&error).is_none());
+        assert_eq!(error.to_string(), "/dev/null/test.pid: File exists (os error 17)");
+    }
 }

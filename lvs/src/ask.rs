@@ -1,11 +1,11 @@
 //! `lvs status`: asks the director that runs, over its socket.
 
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use lvs_ipc::status::{LVS_SOCKET, LvsStatus};
 
 use crate::status_view::render;
@@ -21,8 +21,12 @@ const LONGEST: u64 = 64 * 1024 * 1024;
 /// When no director runs, it may not be asked, or it answers something else.
 pub fn status(run_dir: &Path, json: bool) -> anyhow::Result<String> {
     let path = run_dir.join(LVS_SOCKET);
-    let stream = UnixStream::connect(&path)
-        .with_context(|| format!("{}: cannot ask lvs; does it run, and may you?", path.display()))?;
+    let stream = UnixStream::connect(&path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
+            anyhow!("no lvs is running: nobody listens at {}", path.display())
+        }
+        _ => anyhow::Error::new(error).context(path.display().to_string()),
+    })?;
     stream.set_read_timeout(Some(PATIENCE)).context("cannot limit the wait for lvs")?;
     let mut answer = String::new();
     stream
