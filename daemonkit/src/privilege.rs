@@ -57,6 +57,14 @@ pub fn keep_for_self(keep: &[Cap]) -> Result<(), PrivilegeError> {
     if extra.is_empty() { Ok(()) } else { Err(PrivilegeError::StillHeld(extra)) }
 }
 
+/// Whether this process has `cap` and can use it.
+///
+/// # Errors
+/// [`PrivilegeError::Refused`] when the kernel does not tell.
+pub fn holds(cap: Cap) -> Result<bool, PrivilegeError> {
+    Ok(CapState::get_current().map_err(refused("read the capabilities"))?.effective.has(cap))
+}
+
 fn refused(what: &'static str) -> impl Fn(capctl::Error) -> PrivilegeError {
     move |source| PrivilegeError::Refused { what, source }
 }
@@ -80,6 +88,7 @@ mod tests {
             keep_only(&[]).unwrap();
             let left = CapState::get_current().unwrap();
             assert!(left.permitted.is_empty() && left.effective.is_empty() && left.inheritable.is_empty());
+            assert!(!holds(Cap::NET_ADMIN).unwrap());
             no_new_privileges().unwrap();
             keep_only(&[Cap::NET_ADMIN]).unwrap();
             assert!(CapState::get_current().unwrap().permitted.is_empty());

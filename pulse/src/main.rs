@@ -55,6 +55,14 @@ fn main() -> ExitCode {
     }
 }
 
+/// The exit status for an error of the system.
+fn status_of(error: &io::Error) -> u8 {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => exit::NO_PERMISSION,
+        _ => exit::FAILED,
+    }
+}
+
 /// Writes to standard output; a reader that has seen enough is no failure.
 fn print(text: &str) -> Result<(), Failure> {
     match io::stdout().write_all(text.as_bytes()) {
@@ -70,7 +78,8 @@ fn check(file: &Path) -> Result<(), Failure> {
         let _ = writeln!(io::stderr(), "{}", warning.one_line(file));
     }
     let count = loaded.config.active_virtual_servers().count();
-    print(&format!("{}: configuration OK ({count} active virtual servers)\n", file.display()))
+    let s = if count == 1 { "" } else { "s" };
+    print(&format!("{}: configuration OK ({count} active virtual server{s})\n", file.display()))
 }
 
 fn load(file: &Path) -> Result<lvs_config::Loaded, Failure> {
@@ -79,7 +88,8 @@ fn load(file: &Path) -> Result<lvs_config::Loaded, Failure> {
 
 fn show_status(json: bool, run_dir: &Path) -> Result<(), Failure> {
     let path = run_dir.join(PULSE_SOCKET);
-    let failed = |error: io::Error| Failure::new(exit::FAILED, &format_args!("{}: {error}", path.display()));
+    let failed =
+        |error: io::Error| Failure::new(status_of(&error), &format_args!("{}: {error}", path.display()));
     let mut text = String::new();
     let mut socket = UnixStream::connect(&path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Failure::new(
@@ -113,14 +123,21 @@ fn start(run: &Run) -> Result<(), Failure> {
         let programs = dry_run::Programs { config: &config_path, lvs: &lvs, send_arp: &send_arp };
         return print(&dry_run::render(&config, router, &paths, &programs));
     }
+    if !privilege::holds(privilege::Capability::NET_ADMIN)
+        .map_err(|error| Failure::new(exit::NO_PERMISSION, &error))?
+    {
+        let missing = "permission denied: floating addresses need CAP_NET_ADMIN; start pulse as root";
+        return Err(Failure::new(exit::NO_PERMISSION, &missing));
+    }
     let mut pid_file = PidFile::take(&run_dir.join("pulse.pid")).map_err(|error| {
-        let denied = matches!(&error, PidFileError::Io { reason, .. } if reason.kind() == io::ErrorKind::PermissionDenied);
-        Failure::new(if denied { exit::NO_PERMISSION } else { exit::FAILED }, &error)
+        let status = match &error {
+            PidFileError::Io { reason, .. } => status_of(reason),
+            PidFileError::Held { .. } => exit::FAILED,
+        };
+        Failure::new(status, &error)
     })?;
     let sockets = Sockets::bind(&paths, config.heartbeat.port).map_err(|(address, error)| {
-        let status =
-            if error.kind() == io::ErrorKind::PermissionDenied { exit::NO_PERMISSION } else { exit::FAILED };
-        Failure::new(status, &format_args!("cannot receive heartbeats on {address}: {error}"))
+        Failure::new(status_of(&error), &format_args!("cannot receive heartbeats on {address}: {error}"))
     })?;
     let incarnation =
         random().map_err(|error| Failure::new(exit::FAILED, &format_args!("/dev/urandom: {error}")))?;
