@@ -40,8 +40,9 @@ virtual NAME {
 - **Times** are whole numbers of seconds, or decimal numbers with a unit: `200ms`, `1.5s`, `2m`, `1h`. The finest is one
   millisecond. Where the kernel counts seconds, a fraction is an error.
 - **Addresses** are IPv4 or IPv6. Where the name of a host is allowed it is looked up once, when the file is read.
-- **Floating addresses** are followed by a device with an alias of its own, and may carry a prefix length:
-  `address = 192.0.2.1/24 eth0:1`, `address = 2001:db8::1/64 eth0`.
+- **Floating addresses** are followed by a device and may carry a prefix length: `address = 192.0.2.1/24 eth0:1`,
+  `address = 2001:db8::1/64 eth0`. For IPv4 the device is usually an alias, which becomes the label of the address, and
+  each address has its own. On an interface without alias the address is added, without a label, to those it has.
 - **Masks** are dotted (`255.255.255.0`) or prefix lengths (`24`); IPv6 takes prefix lengths.
 
 Below, an empty default means that the directive is not set.
