@@ -136,9 +136,8 @@ fn start(run: &Run) -> Result<(), Failure> {
         };
         Failure::new(status, &error)
     })?;
-    let sockets = Sockets::bind(&paths, config.heartbeat.port).map_err(|(address, error)| {
-        Failure::new(status_of(&error), &format_args!("cannot receive heartbeats on {address}: {error}"))
-    })?;
+    let sockets = Sockets::bind(&paths, config.heartbeat.port)
+        .map_err(|error| Failure::new(status_of(&error.reason), &error))?;
     let incarnation =
         random().map_err(|error| Failure::new(exit::FAILED, &format_args!("/dev/urandom: {error}")))?;
     if run.foreground {

@@ -267,7 +267,7 @@ impl Takeover {
         if !matches!(self.lvs, Lvs::Stopping { .. }) {
             self.lvs_died(now, why, hopeless, out);
         } else if self.wanted {
-            self.start_lvs(now, "the service was taken again", out);
+            self.start_lvs(now, "the service was taken meanwhile", out);
         } else {
             self.lvs = Lvs::Stopped;
             out.push(Action::Lvs(Child::Stopped, why.to_owned()));
@@ -472,7 +472,7 @@ mod tests {
         assert!(!again.contains(&Action::StartLvs), "{again:?}");
         assert_eq!(
             service.step(at(7), Input::LvsExited(Exit::Status(0))),
-            [Action::StartLvs, lvs(Child::Starting, "the service was taken again")]
+            [Action::StartLvs, lvs(Child::Starting, "the service was taken meanwhile")]
         );
     }
 

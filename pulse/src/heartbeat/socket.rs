@@ -27,6 +27,18 @@ pub struct Path {
     pub remote: IpAddr,
 }
 
+/// Why a path cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot receive heartbeats on {address}, this router's end of the {path} path: {reason}")]
+pub struct BindError {
+    /// Its name.
+    pub path: &'static str,
+    /// Our address and port.
+    pub address: SocketAddr,
+    /// What the kernel said.
+    pub reason: io::Error,
+}
+
 /// A heartbeat that came in.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Received {
@@ -48,13 +60,14 @@ impl Sockets {
     /// Binds a socket to our end of each path.
     ///
     /// # Errors
-    /// The address that could not be bound, and why.
-    pub fn bind(paths: &[Path], port: u16) -> Result<Self, (SocketAddr, io::Error)> {
+    /// [`BindError`] for the first that cannot be bound.
+    pub fn bind(paths: &[Path], port: u16) -> Result<Self, BindError> {
         let bind = |path: &Path| {
-            let local = SocketAddr::new(path.local, port);
-            let socket = UdpSocket::bind(local).map_err(|error| (local, error))?;
+            let address = SocketAddr::new(path.local, port);
+            let failed = |reason| BindError { path: path.name, address, reason };
+            let socket = UdpSocket::bind(address).map_err(failed)?;
             // A link that takes nothing for a while must not keep heartbeats from the other path.
-            socket.set_write_timeout(Some(SEND_LIMIT)).map_err(|error| (local, error))?;
+            socket.set_write_timeout(Some(SEND_LIMIT)).map_err(failed)?;
             Ok((socket, SocketAddr::new(path.remote, port)))
         };
         Ok(Self { sockets: paths.iter().map(bind).collect::<Result<_, _>>()? })
@@ -127,5 +140,16 @@ mod tests {
         let sockets = Sockets::bind(&paths, 0).unwrap();
         let limit = sockets.sockets[0].0.write_timeout().unwrap().unwrap();
         assert!(limit < Duration::from_millis(20), "{limit:?}");
+    }
+
+    #[test]
+    fn a_path_whose_address_is_not_here_is_named() {
+        let [local, remote] = [[198, 51, 100, 1], [198, 51, 100, 2]].map(IpAddr::from);
+        let error = Sockets::bind(&[Path { name: "private", local, remote }], 0).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "cannot receive heartbeats on 198.51.100.1:0, this router's end of the private path: \
+             Cannot assign requested address (os error 99)"
+        );
     }
 }
