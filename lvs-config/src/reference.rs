@@ -65,6 +65,9 @@ These are errors, found by `lvs --check` and at every start and reload:
 What is odd without being wrong is a warning: a directive given twice or without effect, a number that is read as octal,
 `deadtime` less than twice `keepalive`, a virtual server without real servers, and the like.
 
+The check reads only the file. An interface, a program or a scheduler's kernel module that is not there, and a regular
+expression that `nanny` does not understand, show themselves in the log, `lvs status` and `pulse status` once it is in use.
+
 ## Differences from Piranha
 
 Files of Piranha are read as they are. What it accepted silently and is an error here: a missing `}`, numbers out of range
