@@ -5,7 +5,8 @@
 //! processes behind.
 //!
 //! It also dies with this process, however that ends. A process can ask for that only itself, so this program runs
-//! itself first ([`HELPER`]), asks, and then becomes the other one ([`become_program`]).
+//! itself first ([`HELPER`]), asks, and then becomes the other one ([`become_program`]). On the way it gives up what
+//! privileges this process may have kept for the IPVS table.
 
 use std::ffi::OsString;
 use std::io::{self, Read};
@@ -14,6 +15,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
 use daemonkit::children::{Exit, PARENT_ENV};
+use daemonkit::privilege::keep_only;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::prctl;
@@ -189,13 +191,17 @@ fn exit(status: ExitStatus) -> Exit {
     }
 }
 
-/// Makes this process die with its parent and become a program, as the words after [`HELPER`] say. Returns the exit
-/// status when it cannot.
+/// Makes this process die with its parent, hold no capability and become a program, as the words after [`HELPER`] say.
+/// Returns the exit status when it cannot.
 pub fn become_program(mut words: impl Iterator<Item = OsString>) -> u8 {
     let parent = words.next().and_then(|word| word.to_str()?.parse().ok()).map(Pid::from_raw);
     let Some(program) = words.next() else { return CANNOT_RUN };
     // The parent may have ended before the request; then this process has another one by now.
     if prctl::set_pdeathsig(Signal::SIGKILL).is_err() || Some(getppid()) != parent {
+        return CANNOT_RUN;
+    }
+    // Without this a program run by root would keep what the parent kept, in spite of `no_new_privs`.
+    if keep_only(&[]).is_err() {
         return CANNOT_RUN;
     }
     match Command::new(program).args(words).exec().kind() {

@@ -124,3 +124,16 @@ fn a_program_gets_no_signals_blocked_nor_the_directors_number() {
     command.arg(expected).env("LVS_ROUTER_PARENT", std::process::id().to_string());
     assert_eq!(Nanny::start(command).report(), up("program passed"));
 }
+
+/// It can fail only where the tests are run by root: others have no capability to pass on.
+#[test]
+fn a_program_gets_no_capability_even_when_the_monitor_keeps_one_for_the_table() {
+    let script = Script::new("caps", "grep CapEff /proc/self/status");
+    let path = script.path("check").display().to_string();
+    // The output is never what is expected, so the table is left alone.
+    let words = ["-n", "-h", "127.0.0.1", "-V", "10.1.0.100", "--lvs", "-t", "5", "-e", &path, "-x", "x"];
+    assert_eq!(
+        Nanny::start(super::support::command(&words)).report(),
+        down(r#"program wrote "CapEff:\t0000000000000000", expected exactly "x""#)
+    );
+}
