@@ -52,6 +52,8 @@ pub struct Addresses {
     kernel: Option<Rtnetlink>,
     /// What could not be done the last time: each is logged once.
     problems: Vec<Problem>,
+    /// Whether the kernel did not answer the last time.
+    deaf: bool,
 }
 
 impl Addresses {
@@ -65,10 +67,17 @@ impl Addresses {
             Ok(State { interfaces: kernel.interfaces()?, present: kernel.addresses()? })
         };
         match read(&mut self.kernel) {
-            Ok(state) => Some(state),
+            Ok(state) => {
+                if std::mem::take(&mut self.deaf) {
+                    tracing::info!("interfaces and addresses can be read again");
+                }
+                Some(state)
+            }
             Err(error) => {
                 self.kernel = None;
-                tracing::error!(%error, "cannot read interfaces and addresses, trying again");
+                if !std::mem::replace(&mut self.deaf, true) {
+                    tracing::error!(%error, "cannot read interfaces and addresses, trying again every second");
+                }
                 None
             }
         }

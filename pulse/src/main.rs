@@ -114,7 +114,8 @@ fn start(run: &Run) -> Result<(), Failure> {
     let run_dir = absolute(run.run_dir.clone());
     let loaded = load(&config_path)?;
     let config = loaded.config;
-    let router = router::identify(&config, &local_addresses()?)
+    let local = local_addresses()?;
+    let router = router::identify(&config, &local)
         .map_err(|error| Failure::new(exit::CONFIG, &format_args!("{}: {error}", config_path.display())))?;
     let paths = router::paths(&config, router);
     let lvs = absolute(run.lvs.clone().unwrap_or_else(|| program::beside_this_one("lvs")));
@@ -151,6 +152,9 @@ fn start(run: &Run) -> Result<(), Failure> {
     }
     for warning in &loaded.warnings {
         tracing::warn!(problem = %warning.one_line(&config_path), "configuration");
+    }
+    for path in paths.iter().filter(|path| !local.contains(&path.local)) {
+        tracing::warn!(path = path.name, local = %path.local, "no interface has this router's end of the path yet");
     }
     privilege::keep_for_self(&[privilege::Capability::NET_ADMIN])
         .map_err(|error| Failure::new(exit::NO_PERMISSION, &error))?;

@@ -117,12 +117,21 @@ pub struct Takeover {
     lvs: Lvs,
     /// How often in a row `lvs` ended on its own without a healthy minute.
     deaths: u32,
-    unfit: bool,
+    unfit: Option<Unfit>,
     /// When an unfit router without the service counts as fit again.
     forgiven_at: Option<Mono>,
     repair_at: Mono,
     /// When the addresses are announced again because the program that did so ended.
     announce_at: Option<Mono>,
+}
+
+/// Why this router cannot run the service, which says what makes it fit again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unfit {
+    /// `lvs` refused its file, its rights or its options: reading a good file again.
+    Refused,
+    /// `lvs` died again and again, or was never ready: a minute in which it did not, or in which nobody tried.
+    Failing,
 }
 
 /// The supervised `lvs`, with what is known only in that state.
@@ -144,7 +153,7 @@ impl Takeover {
             leaving: false,
             lvs: Lvs::Stopped,
             deaths: 0,
-            unfit: false,
+            unfit: None,
             forgiven_at: None,
             repair_at: now,
             announce_at: None,
@@ -181,10 +190,13 @@ impl Takeover {
             Input::Take => self.take(now, &mut out),
             Input::GiveBack => self.give_back(now, &mut out),
             Input::SpawnFailed(why) => self.lvs_ended(now, &why, false, &mut out),
-            Input::LvsReady => self.lvs_ready(&mut out),
+            Input::LvsReady => self.lvs_ready(now, &mut out),
             Input::LvsExited(exit) => self.lvs_exited(now, exit, &mut out),
             Input::AnnouncerEnded => self.announce_at = self.wanted.then_some(now + ANNOUNCE_AGAIN),
             Input::Reload => {
+                if self.unfit == Some(Unfit::Refused) {
+                    self.set_fit(&mut out);
+                }
                 if matches!(self.lvs, Lvs::Starting { .. } | Lvs::Running { .. }) {
                     out.push(Action::ReloadLvs);
                 }
@@ -208,6 +220,7 @@ impl Takeover {
         }
         self.wanted = true;
         self.deaths = 0;
+        self.forgiven_at = None;
         self.repair_at = now + REPAIR_INTERVAL;
         out.extend([Action::HoldAddresses, Action::Announce]);
         if self.lvs == Lvs::Stopped {
@@ -233,7 +246,7 @@ impl Takeover {
             Lvs::Waiting { .. } => self.withdraw_leftovers(now, "the service was given back", out),
             Lvs::Stopped | Lvs::Stopping { .. } => {}
         }
-        self.forgiven_at = self.unfit.then_some(now + PENALTY);
+        self.forgiven_at = (self.unfit == Some(Unfit::Failing)).then_some(now + PENALTY);
         out.extend([Action::SyncConnections(false), Action::RunCommand(false)]);
     }
 
@@ -249,12 +262,17 @@ impl Takeover {
         out.push(Action::Lvs(Child::Stopping, why.into()));
     }
 
-    fn lvs_ready(&mut self, out: &mut Vec<Action>) {
+    fn lvs_ready(&mut self, now: Mono, out: &mut Vec<Action>) {
         let Lvs::Starting { since, .. } = self.lvs else { return };
         self.lvs = Lvs::Running { since };
         out.push(Action::Lvs(Child::Running, "its first plan is in the kernel".into()));
         out.push(Action::Settled);
-        self.set_unfit(None, out);
+        if self.unfit == Some(Unfit::Failing) && self.deaths >= DEATHS_UNTIL_UNFIT {
+            // It was ready before each of its deaths, too.
+            self.forgiven_at = Some(now + HEALTHY);
+        } else {
+            self.set_fit(out);
+        }
     }
 
     fn lvs_exited(&mut self, now: Mono, ended: Exit, out: &mut Vec<Action>) {
@@ -280,21 +298,27 @@ impl Takeover {
         let (Lvs::Starting { since, .. } | Lvs::Running { since }) = self.lvs else { return };
         let lived = now.since(since);
         self.deaths = if lived >= HEALTHY { 1 } else { self.deaths + 1 };
+        self.forgiven_at = None;
         let back_off = RESTART_MIN.saturating_mul(1 << self.deaths.min(7).saturating_sub(1)).min(RESTART_MAX);
         self.lvs = Lvs::Waiting { until: (since + back_off).max(now) };
         out.push(Action::Lvs(Child::Waiting, why.to_owned()));
-        if hopeless || self.deaths >= DEATHS_UNTIL_UNFIT {
-            self.set_unfit(Some(format!("lvs {why}")), out);
+        if hopeless {
+            self.set_unfit(Unfit::Refused, format!("lvs {why}"), out);
+        } else if self.deaths >= DEATHS_UNTIL_UNFIT {
+            self.set_unfit(Unfit::Failing, format!("lvs {why}"), out);
         }
     }
 
-    fn set_unfit(&mut self, why: Option<String>, out: &mut Vec<Action>) {
-        let unfit = why.is_some();
-        if std::mem::replace(&mut self.unfit, unfit) != unfit {
-            out.push(Action::Fitness(why.map_or(Ok(()), Err)));
+    fn set_unfit(&mut self, unfit: Unfit, why: String, out: &mut Vec<Action>) {
+        if self.unfit.replace(unfit).is_none() {
+            out.push(Action::Fitness(Err(why)));
         }
-        if !unfit {
-            self.forgiven_at = None;
+    }
+
+    fn set_fit(&mut self, out: &mut Vec<Action>) {
+        self.forgiven_at = None;
+        if self.unfit.take().is_some() {
+            out.push(Action::Fitness(Ok(())));
         }
     }
 
@@ -308,12 +332,13 @@ impl Takeover {
             out.push(Action::Announce);
         }
         if self.forgiven_at.is_some_and(|at| now >= at) {
-            self.set_unfit(None, out);
+            self.set_fit(out);
         }
         match &mut self.lvs {
             Lvs::Starting { since, overdue } if !*overdue && now.since(*since) >= READY_LIMIT => {
                 *overdue = true;
-                self.set_unfit(Some(format!("lvs is not ready after {}s", READY_LIMIT.as_secs())), out);
+                let why = format!("lvs is not ready after {}s", READY_LIMIT.as_secs());
+                self.set_unfit(Unfit::Failing, why, out);
             }
             Lvs::Stopping { kill_at } if now >= *kill_at => {
                 // Should even that not help, the same is tried again.
@@ -495,20 +520,43 @@ mod tests {
         );
         let restarted = service.step(at(15), Input::Tick);
         assert!(restarted.contains(&Action::StartLvs), "{restarted:?}");
-        let ready = service.step(at(15), Input::LvsReady);
-        assert!(ready.contains(&Action::Fitness(Ok(()))), "{ready:?}");
     }
 
     #[test]
-    fn an_lvs_that_refuses_its_file_makes_the_router_unfit_until_the_penalty_is_over() {
+    fn an_lvs_that_refuses_its_file_makes_the_router_unfit_until_another_file_is_read() {
         let mut service = taken();
         let refused = service.step(at(0), Input::LvsExited(Exit::Status(78)));
         assert!(refused.contains(&Action::Fitness(Err("lvs exited with status 78".into()))), "{refused:?}");
         let given_back = service.step(at(1), Input::GiveBack);
         assert!(given_back.contains(&Action::WithdrawLeftovers), "{given_back:?}");
         service.step(at(1), Input::LvsExited(Exit::Status(0)));
-        assert_eq!(service.step(at(60), Input::Tick), [Action::DropAddresses]);
-        assert_eq!(service.step(at(61), Input::Tick), [Action::DropAddresses, Action::Fitness(Ok(()))]);
+        assert_eq!(service.step(at(600), Input::Tick), [Action::DropAddresses]);
+        assert_eq!(service.step(at(601), Input::Reload), [Action::Fitness(Ok(()))]);
+    }
+
+    #[test]
+    fn an_lvs_that_dies_after_each_start_makes_the_router_unfit_until_it_has_run_for_a_minute() {
+        let mut service = running();
+        for second in [1, 10, 20] {
+            service.step(at(second), Input::LvsExited(Exit::Signal(9)));
+            service.step(at(second + 5), Input::Tick);
+        }
+        assert_eq!(service.unfit, Some(Unfit::Failing));
+        let ready = service.step(at(25), Input::LvsReady);
+        assert!(!ready.iter().any(|action| matches!(action, Action::Fitness(_))), "{ready:?}");
+        assert_eq!(service.step(at(84), Input::Tick), [Action::HoldAddresses]);
+        assert_eq!(service.step(at(85), Input::Tick), [Action::HoldAddresses, Action::Fitness(Ok(()))]);
+    }
+
+    #[test]
+    fn an_unfit_router_that_gave_the_service_back_counts_as_fit_after_the_penalty() {
+        let mut service = taken();
+        service.step(at(10), Input::Tick);
+        assert_eq!(service.unfit, Some(Unfit::Failing), "never ready");
+        service.step(at(11), Input::GiveBack);
+        service.step(at(11), Input::LvsExited(Exit::Status(0)));
+        assert_eq!(service.step(at(70), Input::Tick), [Action::DropAddresses]);
+        assert_eq!(service.step(at(71), Input::Tick), [Action::DropAddresses, Action::Fitness(Ok(()))]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Sender, TrySendError};
 use daemonkit::clock::Mono;
+use socket2::{Domain, Protocol, Socket, Type};
 
 use super::wire::{Heartbeat, MAX_LEN};
 
@@ -65,7 +66,7 @@ impl Sockets {
         let bind = |path: &Path| {
             let address = SocketAddr::new(path.local, port);
             let failed = |reason| BindError { path: path.name, address, reason };
-            let socket = UdpSocket::bind(address).map_err(failed)?;
+            let socket = open(address).map_err(failed)?;
             // A link that takes nothing for a while must not keep heartbeats from the other path.
             socket.set_write_timeout(Some(SEND_LIMIT)).map_err(failed)?;
             Ok((socket, SocketAddr::new(path.remote, port)))
@@ -98,6 +99,18 @@ impl Sockets {
     pub fn send(&self, datagram: &[u8]) -> Vec<io::Result<()>> {
         self.sockets.iter().map(|(socket, to)| socket.send_to(datagram, to).map(|_| ())).collect()
     }
+}
+
+/// Opens a socket that is bound to `address` even while no interface has it: at boot the private link may come up after
+/// us, and one path is better than none.
+fn open(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    match address {
+        SocketAddr::V4(_) => socket.set_freebind_v4(true)?,
+        SocketAddr::V6(_) => socket.set_freebind_v6(true)?,
+    }
+    socket.bind(&address.into())?;
+    Ok(socket.into())
 }
 
 fn receive<M>(socket: &UdpSocket, remotes: &[IpAddr], to: &Sender<M>, to_message: &dyn Fn(Received) -> M) {
@@ -143,13 +156,27 @@ mod tests {
     }
 
     #[test]
-    fn a_path_whose_address_is_not_here_is_named() {
-        let [local, remote] = [[198, 51, 100, 1], [198, 51, 100, 2]].map(IpAddr::from);
-        let error = Sockets::bind(&[Path { name: "private", local, remote }], 0).unwrap_err();
+    fn a_path_whose_address_is_not_here_yet_is_bound_all_the_same() {
+        for ends in ["198.51.100.1 198.51.100.2", "2001:db8::1 2001:db8::2"] {
+            let (local, remote) = ends.split_once(' ').unwrap();
+            let (local, remote) = (local.parse().unwrap(), remote.parse().unwrap());
+            let sockets = Sockets::bind(&[Path { name: "private", local, remote }], 0).unwrap();
+            assert_eq!(sockets.sockets[0].0.local_addr().unwrap().ip(), local);
+        }
+    }
+
+    #[test]
+    fn a_path_whose_port_is_taken_is_named() {
+        let loopback = IpAddr::from([127, 0, 0, 1]);
+        let paths = [Path { name: "private", local: loopback, remote: loopback }];
+        let first = Sockets::bind(&paths, 0).unwrap();
+        let port = first.sockets[0].0.local_addr().unwrap().port();
         assert_eq!(
-            error.to_string(),
-            "cannot receive heartbeats on 198.51.100.1:0, this router's end of the private path: \
-             Cannot assign requested address (os error 99)"
+            Sockets::bind(&paths, port).unwrap_err().to_string(),
+            format!(
+                "cannot receive heartbeats on 127.0.0.1:{port}, this router's end of the private path: \
+                 Address already in use (os error 98)"
+            )
         );
     }
 }
