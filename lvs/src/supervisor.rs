@@ -30,7 +30,7 @@ pub const RESTART_LIMIT: Duration = Duration::from_secs(60);
 pub const HEALTHY: Duration = Duration::from_secs(60);
 /// Time between asking a monitor to end and killing it.
 pub const GRACE: Duration = Duration::from_secs(2);
-/// Monitors started at one moment; so many more each [`PACE`], that the checks do not fall on one instant.
+/// Most monitors started in one go. New ones are due so many each [`PACE`], that the checks do not fall on one instant.
 pub const BURST: usize = 16;
 /// Time between two bursts.
 pub const PACE: Duration = Duration::from_millis(10);
@@ -172,12 +172,14 @@ impl Supervisor {
         }
     }
 
-    /// Does what is due.
+    /// Does what is due, but starts no more than [`BURST`] monitors: starting programs takes long, and whoever starts
+    /// them has reports and signals to hear in between. The rest is still due.
     pub fn tick(&mut self, now: Mono) -> Vec<Action> {
         let mut actions = Vec::new();
-        while self.timers.first().is_some_and(|(due, _)| *due <= now) {
+        let mut started = 0;
+        while started < BURST && self.timers.first().is_some_and(|(due, _)| *due <= now) {
             match self.timers.pop_first() {
-                Some((due, Timer::Start(key))) => self.start(now, due, key, &mut actions),
+                Some((due, Timer::Start(key))) => started += self.start(now, due, key, &mut actions),
                 Some((_, Timer::Mute(token))) => self.replace_mute(now, token, &mut actions),
                 Some((_, Timer::Kill(token))) if self.leaving.contains(&token) => {
                     actions.push(Action::Kill(token));
@@ -188,10 +190,11 @@ impl Supervisor {
         actions
     }
 
-    fn start(&mut self, now: Mono, timer: Mono, key: ServerKey, actions: &mut Vec<Action>) {
-        let Some(slot) = self.slots.get_mut(&key) else { return };
+    /// Starts the monitor of `key` if its timer still matters; returns how many were started.
+    fn start(&mut self, now: Mono, timer: Mono, key: ServerKey, actions: &mut Vec<Action>) -> usize {
+        let Some(slot) = self.slots.get_mut(&key) else { return 0 };
         if !matches!(slot.state, State::Waiting { due, .. } if due == timer) {
-            return;
+            return 0;
         }
         self.last_token += 1;
         let token = self.last_token;
@@ -199,6 +202,7 @@ impl Supervisor {
         self.running.insert(token, key);
         actions.push(Action::Log(Event::MonitorStarted(key)));
         actions.push(Action::Spawn(token, slot.command.clone()));
+        1
     }
 
     fn replace_mute(&mut self, now: Mono, token: u64, actions: &mut Vec<Action>) {

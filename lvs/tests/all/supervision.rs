@@ -128,6 +128,21 @@ fn many_monitors_are_started_in_bursts() {
 }
 
 #[test]
+fn monitors_that_died_together_are_restarted_in_bursts_between_which_others_are_heard() {
+    let servers: Vec<String> = (1..=40).map(|n| format!("10.2.0.{n}")).collect();
+    let servers: Vec<&str> = servers.iter().map(String::as_str).collect();
+    let mut director = Director::new(&config(&virtual_server("web", "10.1.0.100", "", &servers)));
+    director.until(20);
+    for token in 1..=40 {
+        director.ended(100, token, 1);
+    }
+    let spawned = |lines: &[String]| lines.iter().filter(|line| line.contains("spawn")).count();
+    assert_eq!(spawned(&director.tick(1100)), 16);
+    assert_lines(&director.report(1100, 41, None)[..1], &[&format!("log web {}:80 up: ok", "10.2.0.1")]);
+    assert_eq!(spawned(&director.until(1100)), 24 - 16);
+}
+
+#[test]
 fn a_line_that_is_no_report_changes_nothing() {
     let mut director = one_server();
     assert_lines(&director.at(20, Input::Line(1, "hello".into())), &["log not a report: \"hello\""]);
