@@ -20,7 +20,7 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
 
-use crate::check::{Failure, Verdict};
+use crate::check::{Check, Failure, Verdict};
 use crate::health::{State, Transition};
 use crate::measure::Measurement;
 use crate::monitor::{Action, Input, Monitor};
@@ -31,7 +31,7 @@ use crate::row::Row;
 use crate::settings::Settings;
 use crate::table::Table;
 
-/// Most killed programs that the kernel has not let go of; then no further one is started.
+/// Most killed programs that the kernel has not let go of; then no further check program is started.
 const MOST_DYING: usize = 8;
 
 /// The conditions under which a stream's other end is gone.
@@ -208,7 +208,9 @@ impl<'s> Shell<'s> {
 
     fn start_probe(&mut self, now: Mono) -> Option<Input> {
         let took = Duration::ZERO;
-        if self.dying.len() >= MOST_DYING {
+        // What needs no program is checked all the same.
+        let runs_program = matches!(self.settings.check, Check::Program(_));
+        if runs_program && self.dying.len() >= MOST_DYING {
             let verdict = Verdict::Unhealthy(Failure::ProgramStuck);
             return Some(Input::Probed { verdict, took });
         }
@@ -226,7 +228,13 @@ impl<'s> Shell<'s> {
         self.dying.extend(killed.into_iter().filter_map(Dying::still_there));
     }
 
+    /// The load is less than health: it waits until every killed program is gone, so that it never adds up to what
+    /// would stop a check.
     fn start_measurement(&mut self, now: Mono) -> Option<Input> {
+        if !self.dying.is_empty() {
+            self.log_load_failure("an earlier program cannot be killed");
+            return Some(Input::Measured(None));
+        }
         let words = self.settings.load_words.as_deref().unwrap_or_default();
         let until = now + self.settings.rules.interval;
         match Measurement::start(words, until) {
@@ -305,4 +313,49 @@ impl<'s> Shell<'s> {
 
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+    use std::process::Command;
+
+    use super::*;
+    use crate::args::{Invocation, parse};
+    use crate::program::Program;
+
+    fn settings(line: &str) -> Settings {
+        match parse(line.split(' ').map(OsString::from)) {
+            Ok(Invocation::Run(args)) => Settings::resolve(&args).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// As many programs as the kernel is allowed not to let go of; nobody looks whether it has.
+    fn stuck() -> Vec<Dying> {
+        let start = |_| Program::start_command(Command::new("/bin/true")).unwrap().kill();
+        (0..MOST_DYING).map(start).collect()
+    }
+
+    #[test]
+    fn programs_that_cannot_be_killed_stop_programs_and_no_other_check() {
+        let connects = settings("-h 127.0.0.1 -p 1 -U rup");
+        let mut shell = Shell::new(&connects).unwrap();
+        shell.dying = stuck();
+        let refused = |verdict: &Verdict| matches!(verdict, Verdict::Unhealthy(Failure::Connect(_)));
+        match shell.start_probe(Mono::ZERO) {
+            None => assert!(shell.probe.is_some()),
+            Some(Input::Probed { verdict, .. }) => assert!(refused(&verdict), "{verdict:?}"),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(shell.start_measurement(Mono::ZERO), Some(Input::Measured(None)));
+        assert!(shell.measurement.is_none());
+
+        let runs = settings("-h 127.0.0.1 -p 1 -e /bin/true");
+        let mut shell = Shell::new(&runs).unwrap();
+        shell.dying = stuck();
+        let verdict = Verdict::Unhealthy(Failure::ProgramStuck);
+        let took = Duration::ZERO;
+        assert_eq!(shell.start_probe(Mono::ZERO), Some(Input::Probed { verdict, took }));
+    }
 }
