@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -36,6 +37,19 @@ pub enum PidFileError {
     },
 }
 
+/// How often to begin anew when the file is removed while it is being taken.
+const ATTEMPTS: usize = 10;
+
+/// Whether `path` still names the file that was opened.
+fn is_still(path: &Path, file: &File) -> io::Result<bool> {
+    let opened = file.metadata()?;
+    match std::fs::metadata(path) {
+        Ok(named) => Ok((named.dev(), named.ino()) == (opened.dev(), opened.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 impl PidFile {
     /// Takes `path`, making its folder when missing, and writes this process's id into it.
     ///
@@ -46,26 +60,28 @@ impl PidFile {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(io_error)?;
         }
-        // Not truncated: until the lock is ours the content is somebody else's.
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(path)
-            .map_err(io_error)?;
-        let lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => lock,
-            Err((file, Errno::EWOULDBLOCK)) => {
-                let mut pid = String::new();
-                let _ = file.take(16).read_to_string(&mut pid);
-                return Err(PidFileError::Held { path: path.to_owned(), pid: pid.trim().to_owned() });
+        for _ in 0..ATTEMPTS {
+            // Not truncated: until the lock is ours the content is somebody else's.
+            let mut options = File::options();
+            let file =
+                options.create(true).truncate(false).read(true).write(true).open(path).map_err(io_error)?;
+            let lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                Ok(lock) => lock,
+                Err((file, Errno::EWOULDBLOCK)) => {
+                    let mut pid = String::new();
+                    let _ = file.take(16).read_to_string(&mut pid);
+                    return Err(PidFileError::Held { path: path.to_owned(), pid: pid.trim().to_owned() });
+                }
+                Err((_, errno)) => return Err(io_error(errno.into())),
+            };
+            // A holder that ended between our two steps has removed the file: what we locked locks nobody out.
+            if is_still(path, &lock).map_err(io_error)? {
+                let mut held = Self { path: path.to_owned(), lock };
+                held.write_own_id()?;
+                return Ok(held);
             }
-            Err((_, errno)) => return Err(io_error(errno.into())),
-        };
-        let mut held = Self { path: path.to_owned(), lock };
-        held.write_own_id()?;
-        Ok(held)
+        }
+        Err(io_error(io::Error::other("it is removed again and again")))
     }
 
     /// Writes this process's id again: a daemon that takes its file before it forks has another one afterwards.
@@ -92,6 +108,18 @@ impl Drop for PidFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_was_removed_meanwhile_is_not_taken_for_the_one_that_was_opened() {
+        let path = std::env::temp_dir().join(format!("pidfile-removed-{}", std::process::id()));
+        let opened = File::create(&path).unwrap();
+        assert!(is_still(&path, &opened).unwrap());
+        std::fs::remove_file(&path).unwrap();
+        assert!(!is_still(&path, &opened).unwrap());
+        std::fs::write(&path, "another").unwrap();
+        assert!(!is_still(&path, &opened).unwrap());
+        std::fs::remove_file(&path).unwrap();
+    }
 
     #[test]
     fn a_second_holder_is_told_who_the_first_is() {
