@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use lvs_ipc::status::{LvsStatus, RealServerStatus, Since, VirtualServerStatus};
+use lvs_ipc::status::{Child, LvsStatus, RealServerStatus, Since, VirtualServerStatus};
 
 /// Columns of a real server's row.
 const TITLES: [&str; 7] = ["REAL SERVER", "ADDRESS", "WEIGHT", "HEALTH", "FOR", "MONITOR", "REASON"];
@@ -57,8 +57,19 @@ fn row(server: &RealServerStatus, now_ms: u64) -> [String; 7] {
         server.health.state.to_string(),
         age(server.health.since_ms, now_ms),
         server.monitor.state.to_string(),
-        server.health.reason.clone(),
+        reason(server),
     ]
+}
+
+/// Why the server is up or down; and why nobody checks it, if so.
+fn reason(server: &RealServerStatus) -> String {
+    let RealServerStatus { health, monitor, .. } = server;
+    match monitor.state {
+        Child::Waiting | Child::Stopped if !monitor.reason.is_empty() => {
+            format!("{}; monitor: {}", health.reason, monitor.reason)
+        }
+        _ => health.reason.clone(),
+    }
 }
 
 fn line(text: &mut String, row: &[String; 7], widths: &[usize; 7]) {

@@ -178,3 +178,23 @@ idle: TCP 10.1.0.101:80 rr, 0 of 0 serving, the sorry server serves
         .replace("1d02h   running", "1d02h  running")
     );
 }
+
+#[test]
+fn the_status_says_why_nobody_checks_a_server() {
+    let servers = ["10.2.0.11", "10.2.0.12"];
+    let mut director = Director::new(&config(&virtual_server("web", "10.1.0.100", "", &servers)));
+    director.tick(0);
+    director.report(10, 1, None);
+    director.ended(20, 1, 1);
+    director.ended(20, 2, 2);
+    let shown = status_view::render(&director.status(), 20);
+    let rows: Vec<&str> = shown.lines().skip(6).collect();
+    assert_eq!(
+        rows,
+        [
+            "  s10.2.0.11   10.2.0.11:80  1       up       0s   waiting to restart  ok; monitor: exited with status 1",
+            "  s10.2.0.12   10.2.0.12:80  -       unknown  0s   stopped             not checked yet; monitor: exited \
+             with status 2",
+        ]
+    );
+}
