@@ -161,7 +161,17 @@ fn a_wrong_command_line_is_explained() {
         ),
         (
             "-A -t 10.0.0.1:80 -s abcdefghijklmnop",
-            "-s: `abcdefghijklmnop` is not a scheduler name: 1 to 15 printable ASCII characters without spaces are allowed",
+            "-s: `abcdefghijklmnop` is not a scheduler name: 1 to 15 printable ASCII characters without spaces are allowed, the first not a #",
+            2,
+        ),
+        (
+            "-A -t 10.0.0.1:80 -s #rr",
+            "-s: `#rr` is not a scheduler name: 1 to 15 printable ASCII characters without spaces are allowed, the first not a #",
+            2,
+        ),
+        (
+            "-A -t 10.0.0.1:80 -p --pe #sip",
+            "--pe: `#sip` is not a persistence engine name: 1 to 15 printable ASCII characters without spaces are allowed, the first not a #",
             2,
         ),
         (
@@ -199,7 +209,17 @@ fn a_wrong_command_line_is_explained() {
         ),
         (
             "--start-daemon master --mcast-interface abcdefghijklmnop",
-            "--mcast-interface `abcdefghijklmnop`: a name has 1 to 15 bytes",
+            "--mcast-interface `abcdefghijklmnop`: a name has 1 to 15 bytes, without blanks, `/` and `:`, the first not a #",
+            2,
+        ),
+        (
+            "--start-daemon master --mcast-interface #eth0",
+            "--mcast-interface `#eth0`: a name has 1 to 15 bytes, without blanks, `/` and `:`, the first not a #",
+            2,
+        ),
+        (
+            "--start-daemon master --mcast-interface eth0:1",
+            "--mcast-interface `eth0:1`: a name has 1 to 15 bytes, without blanks, `/` and `:`, the first not a #",
             2,
         ),
         ("-L --timeout --daemon", "--timeout and --daemon exclude each other", 2),

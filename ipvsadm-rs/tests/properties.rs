@@ -40,11 +40,11 @@ fn service_id() -> impl Strategy<Value = ServiceId> {
 prop_compose! {
     fn any_service()(
         id in service_id(),
-        scheduler in "[!-~]{1,15}",
+        scheduler in "[!\"$-~][!-~]{0,14}",
         flags in any::<u32>(),
         seconds in prop::option::of(any::<u32>()),
         granularity in any::<prop::sample::Index>(),
-        engine in prop::option::of("[!-~]{1,15}"),
+        engine in prop::option::of("[!\"$-~][!-~]{0,14}"),
     ) -> Service {
         let lengths = usize::from(id.family().bits()) + 1;
         Service {

@@ -209,9 +209,13 @@ impl Given {
 
     fn daemon(&self) -> Parsed<SyncDaemon> {
         let interface = self.value(Key::McastInterface).unwrap_or("eth0");
-        if interface.is_empty() || interface.len() > 15 {
-            let message = format!("--mcast-interface `{interface}`: a name has 1 to 15 bytes");
-            return Err(ArgsError::wrong(message));
+        // What Linux allows, but for the `#`, which begins a comment where lines are read.
+        let is_odd = |letter: char| letter.is_whitespace() || matches!(letter, '/' | ':');
+        if !(1..=15).contains(&interface.len()) || interface.starts_with('#') || interface.contains(is_odd) {
+            return Err(ArgsError::wrong(format!(
+                "--mcast-interface `{interface}`: a name has 1 to 15 bytes, without blanks, `/` and `:`, the first \
+                 not a #"
+            )));
         }
         let small = |value: u32| u16::try_from(value).unwrap_or(u16::MAX);
         let tiny = |value: u32| u8::try_from(value).unwrap_or(u8::MAX);

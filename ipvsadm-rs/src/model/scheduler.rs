@@ -12,7 +12,9 @@ const MAX: usize = 15;
 
 /// Why a word cannot name a kernel module.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{name}` is not a {kind} name: 1 to 15 printable ASCII characters without spaces are allowed")]
+#[error(
+    "`{name}` is not a {kind} name: 1 to 15 printable ASCII characters without spaces are allowed, the first not a #"
+)]
 pub struct BadName {
     kind: &'static str,
     name: String,
@@ -39,7 +41,8 @@ impl Name {
 
     fn new(kind: &'static str, name: &str) -> Result<Self, BadName> {
         let bad = || BadName { kind, name: name.escape_debug().to_string() };
-        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
+        // A word that begins with `#` would be a comment among saved rules.
+        if name.is_empty() || name.starts_with('#') || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(bad());
         }
         let mut bytes = [0; MAX];
@@ -63,7 +66,7 @@ macro_rules! module_name {
             /// Takes a name as the kernel module registers it.
             ///
             /// # Errors
-            /// [`BadName`] unless it is 1 to 15 printable ASCII characters without spaces.
+            /// [`BadName`] unless it is 1 to 15 printable ASCII characters without spaces, the first not a `#`.
             pub fn new(name: &str) -> Result<Self, BadName> {
                 Name::new($kind, name).map(Self)
             }
@@ -144,12 +147,12 @@ mod tests {
     fn names_are_one_to_fifteen_printable_characters() {
         assert_eq!(Scheduler::new("rr").unwrap(), Scheduler::RR);
         assert_eq!(Scheduler::new("abcdefghijklmno").unwrap().as_str(), "abcdefghijklmno");
-        for bad in ["", "abcdefghijklmnop", "r r", "r\0", "ré", "r\n"] {
+        for bad in ["", "abcdefghijklmnop", "r r", "r\0", "ré", "r\n", "#rr"] {
             assert!(Scheduler::new(bad).is_err(), "{bad:?}");
         }
         assert_eq!(
             Scheduler::new("r r").unwrap_err().to_string(),
-            "`r r` is not a scheduler name: 1 to 15 printable ASCII characters without spaces are allowed"
+            "`r r` is not a scheduler name: 1 to 15 printable ASCII characters without spaces are allowed, the first not a #"
         );
     }
 
