@@ -25,7 +25,13 @@ fn main() -> ExitCode {
         Ok(Invocation::Version) => {
             return print(concat!("nanny ", env!("CARGO_PKG_VERSION"), " (lvs-router)\n"));
         }
-        Ok(Invocation::Run(args)) => Settings::resolve(&args),
+        Ok(Invocation::Run(args)) => Settings::resolve(&args).inspect_err(|error| {
+            // The standard error of a director that is a daemon leads nowhere.
+            if args.no_fork && !args.foreground {
+                log::start("nanny", log::Sink::Syslog, false);
+                tracing::error!("{error}");
+            }
+        }),
         Err(error) => Err(error),
     };
     let settings = match settings {
