@@ -2,9 +2,10 @@
 //!
 //! Every request gets the next sequence number, and an answer counts only for the request that carries its
 //! number. So a late answer does no harm: what is left over from an abandoned exchange has an old number and
-//! is passed over.
+//! is passed over, and does not prolong the wait for what was asked.
 
 use std::io;
+use std::time::Instant;
 
 use netlink_packet_core::{Emitable, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NlasIterator};
 use netlink_packet_generic::GenlHeader;
@@ -42,6 +43,8 @@ pub(crate) struct Conversation<T> {
     transport: T,
     family: u16,
     sequence: u32,
+    /// Since when nothing has come but answers to something else; `None` if not so.
+    distracted: Option<Instant>,
     outgoing: Vec<u8>,
     incoming: Vec<u8>,
 }
@@ -49,7 +52,8 @@ pub(crate) struct Conversation<T> {
 impl<T: Transport> Conversation<T> {
     /// Asks the kernel under which number the family answers.
     pub(crate) fn begin(transport: T) -> Result<Self, Error> {
-        let mut it = Self { transport, family: 0, sequence: 0, outgoing: Vec::new(), incoming: Vec::new() };
+        let (outgoing, incoming) = (Vec::new(), Vec::new());
+        let mut it = Self { transport, family: 0, sequence: 0, distracted: None, outgoing, incoming };
         it.family = it.resolve()?;
         Ok(it)
     }
@@ -91,6 +95,7 @@ impl<T: Transport> Conversation<T> {
                     (Body::Ack(refusal), Some(slot @ None)) => {
                         *slot = Some(refusal);
                         missing -= 1;
+                        self.distracted = None;
                     }
                     _ => {}
                 }
@@ -133,7 +138,9 @@ impl<T: Transport> Conversation<T> {
         let mut answers = Vec::new();
         let mut disturbed = false;
         loop {
-            for answer in self.receive()?.into_iter().filter(|it| it.sequence == self.sequence) {
+            let sequence = self.sequence;
+            for answer in self.receive()?.into_iter().filter(|it| it.sequence == sequence) {
+                self.distracted = None;
                 disturbed |= answer.interrupted;
                 match answer.body {
                     Body::Answer(message) => answers.push(message),
@@ -149,12 +156,25 @@ impl<T: Transport> Conversation<T> {
     }
 
     fn send(&mut self) -> Result<(), Error> {
+        self.distracted = None;
         self.transport.send(&self.outgoing).map_err(|source| Error::Socket { doing: "sending to", source })
     }
 
     fn receive(&mut self) -> Result<Vec<Incoming>, Error> {
-        receive_into(&mut self.transport, &mut self.incoming)?;
+        self.read()?;
         ack::split(&self.incoming).map(|message| Ok(ack::parse(&message?, self.family)?)).collect()
+    }
+
+    /// Reads what comes next. It counts as an answer to something else until it is found to belong to the request,
+    /// and of those no more are read once the time limit is over.
+    fn read(&mut self) -> Result<(), Error> {
+        let limit = self.transport.time_limit();
+        if self.distracted.is_some_and(|since| since.elapsed() >= limit) {
+            return Err(Error::Timeout(limit));
+        }
+        receive_into(&mut self.transport, &mut self.incoming)?;
+        self.distracted.get_or_insert_with(Instant::now);
+        Ok(())
     }
 
     /// Asks the controller of generic netlink for the family's number.
@@ -174,12 +194,13 @@ impl<T: Transport> Conversation<T> {
         self.send()?;
         let mut family = None;
         loop {
-            receive_into(&mut self.transport, &mut self.incoming)?;
+            self.read()?;
             for message in ack::split(&self.incoming) {
                 let message = message?;
                 if message.sequence_number() != self.sequence {
                     continue;
                 }
+                self.distracted = None;
                 if message.message_type() == GENL_ID_CTRL {
                     family = family.or(family_number(message.payload())?);
                     continue;

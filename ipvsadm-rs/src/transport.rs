@@ -39,7 +39,7 @@ pub trait Transport {
     /// How many small answers may wait unread without any being lost; at least 1.
     fn answers_in_flight(&self) -> usize;
 
-    /// The time limit of [`Transport::receive`].
+    /// The time limit of [`Transport::receive`], and of a wait for an answer that other datagrams interrupt.
     fn time_limit(&self) -> Duration;
 }
 

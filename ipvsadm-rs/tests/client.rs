@@ -1,13 +1,16 @@
 //! The client against the fake kernel: what an operator or a daemon may rely on.
 #![allow(clippy::unwrap_used)] // helpers of tests
 
+use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ipvsadm::fake::FakeKernel;
+use ipvsadm::fake::{FakeKernel, FakeTransport};
 use ipvsadm::{
     Destination, Errno, Error, Forward, Ipvs, Persistence, Request, Scheduler, Service, ServiceId,
-    SyncDaemon, SyncRole, Timeouts, Tunnel, TunnelChecksum,
+    SyncDaemon, SyncRole, Timeouts, Transport, Tunnel, TunnelChecksum,
 };
 
 fn web() -> ServiceId {
@@ -216,6 +219,71 @@ fn a_kernel_that_does_not_answer_is_not_waited_for_forever() {
     assert_eq!(error.to_string(), "the kernel did not answer within 1 s");
     kernel.hang(false);
     assert_eq!(ipvs.table().unwrap(), kernel.table());
+}
+
+/// A kernel of which only one datagram is to be had from some time on, again and again.
+struct Stale {
+    inner: FakeTransport,
+    repeated: Option<Vec<u8>>,
+    reads: Arc<AtomicUsize>,
+    repeats_after: usize,
+}
+
+impl Transport for Stale {
+    fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
+        self.inner.send(datagram)
+    }
+
+    fn receive(&mut self, messages: &mut Vec<u8>) -> io::Result<()> {
+        let reads = self.reads.fetch_add(1, Ordering::SeqCst);
+        // A client that never gives up must not take the test with it.
+        if reads > 10_000_000 {
+            return Err(io::Error::other("read for ever"));
+        }
+        match &self.repeated {
+            Some(stale) => messages.clone_from(stale),
+            None => self.inner.receive(messages)?,
+        }
+        if reads == self.repeats_after {
+            self.repeated = Some(messages.clone());
+        }
+        Ok(())
+    }
+
+    fn discard_unread(&mut self) -> io::Result<()> {
+        self.inner.discard_unread()
+    }
+
+    fn answers_in_flight(&self) -> usize {
+        self.inner.answers_in_flight()
+    }
+
+    fn time_limit(&self) -> Duration {
+        Duration::from_millis(20)
+    }
+}
+
+#[test]
+fn answers_to_something_else_do_not_prolong_the_wait() {
+    let ask: [fn(&mut Ipvs<Stale>) -> Result<(), Error>; 2] =
+        [|ipvs| ipvs.table().map(drop), |ipvs| ipvs.apply(&[add_web()]).map(drop)];
+    for ask in ask {
+        let (inner, reads) = (FakeKernel::new().connect(), Arc::new(AtomicUsize::new(0)));
+        // The last answer of the opening is all that is ever heard again.
+        let opening = opening_reads();
+        let stale = Stale { inner, repeated: None, reads: Arc::clone(&reads), repeats_after: opening - 1 };
+        let mut ipvs = Ipvs::with_transport(stale).unwrap();
+        assert_eq!(reads.load(Ordering::SeqCst), opening);
+        assert!(matches!(ask(&mut ipvs), Err(Error::Timeout(limit)) if limit == Duration::from_millis(20)));
+    }
+}
+
+/// How many datagrams it takes to open a connection.
+fn opening_reads() -> usize {
+    let (inner, reads) = (FakeKernel::new().connect(), Arc::new(AtomicUsize::new(0)));
+    let all = Stale { inner, repeated: None, reads: Arc::clone(&reads), repeats_after: usize::MAX };
+    Ipvs::with_transport(all).unwrap();
+    reads.load(Ordering::SeqCst)
 }
 
 #[test]
