@@ -37,7 +37,7 @@ pub struct WantedService {
 /// Computes the table for the active virtual servers of `config`. `standing` tells each real server's; it is asked
 /// for active servers of active virtual servers only.
 ///
-/// A sorry server is wanted exactly when no real server of its service can take a connection.
+/// A sorry server is wanted exactly when no real server of its service can take a connection, and none is awaited.
 #[must_use]
 pub fn wanted(config: &Config, standing: impl Fn(&ServerKey) -> Standing) -> Wanted {
     let mut seen: BTreeSet<ServiceId> = BTreeSet::new();
@@ -62,11 +62,13 @@ pub fn wanted_service(
         sorry: false,
     };
     let forward = forward(virtual_server.forwarding);
-    let mut usable = false;
+    let (mut usable, mut awaited) = (false, false);
     for server in virtual_server.active_servers() {
         let id = destination_id(virtual_server, server.address, server.port);
-        let weight = match standing(&ServerKey::of(virtual_server, server)) {
-            Standing::Out => None,
+        let standing = standing(&ServerKey::of(virtual_server, server));
+        awaited |= standing == Standing::Awaited;
+        let weight = match standing {
+            Standing::Out | Standing::Awaited => None,
             Standing::Kept(weight) => Some(weight),
             Standing::Serving(reported) => Some(reported.map_or(server.weight.value(), u32::from)),
             Standing::Failed => virtual_server.quiesce.then_some(0),
@@ -78,7 +80,7 @@ pub fn wanted_service(
             wanted.put(Destination { weight, ..Destination::new(id, forward) });
         }
     }
-    if let Some(address) = virtual_server.sorry_server.filter(|_| !usable) {
+    if let Some(address) = virtual_server.sorry_server.filter(|_| !usable && !awaited) {
         let id = destination_id(virtual_server, address, virtual_server.port);
         wanted.put(Destination { weight: SORRY_WEIGHT, ..Destination::new(id, forward) });
         wanted.sorry = true;

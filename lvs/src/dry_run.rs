@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use ipvsadm::{Request, Table};
+use ipvsadm::{Request, ServiceId, Table};
 use lvs_config::Config;
 use lvs_config::model::VirtualServer;
 
@@ -23,7 +23,12 @@ pub fn render(config: &Config, monitors: &MonitorSettings, table: Option<&Table>
     let mut table = table.cloned().unwrap_or_default();
     let kept: BTreeMap<ServerKey, u32> =
         config.active_virtual_servers().flat_map(|v| rows_kept(v, &table)).collect();
-    let at_once = wanted(config, |key| kept.get(key).map_or(Standing::Out, |weight| Standing::Kept(*weight)));
+    let existing: BTreeSet<ServiceId> = table.services.iter().map(|entry| entry.service.id).collect();
+    let at_once = wanted(config, |key| match kept.get(key) {
+        Some(weight) => Standing::Kept(*weight),
+        None if existing.contains(&key.service) => Standing::Out,
+        None => Standing::Awaited,
+    });
     section(&mut text, "At once:", &plan_and_accept(&at_once, &mut table));
     let checked = wanted(config, |_| Standing::Serving(None));
     section(

@@ -10,6 +10,8 @@ use lvs_ipc::status::Health;
 pub enum Standing {
     /// Not in the table: not checked yet, or failed before it ever served.
     Out,
+    /// Not in the table: its first check is under way and decides any moment, so that nobody need stand in for it.
+    Awaited,
     /// Stays as it was found in the table, with this weight, until its first check decides.
     Kept(u32),
     /// Serves; `None` is the weight of the file.

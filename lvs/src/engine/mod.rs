@@ -19,6 +19,7 @@
 //! | `Tick` | start monitors, read or change the table, ready, publish | withdraw; exit when all is done |
 //! | `Shutdown` | stopping: nothing is wanted any more | ignored |
 
+mod first_checks;
 mod reload;
 mod status;
 
@@ -34,7 +35,7 @@ use lvs_ipc::report::Report;
 use lvs_ipc::status::Health;
 
 use crate::action::{Action, Input};
-use crate::desired::{Wanted, wanted, wanted_service};
+use crate::desired::{Wanted, WantedService, wanted, wanted_service};
 use crate::event::Event;
 use crate::health::{ServerHealth, Standing};
 use crate::identity::{ServerKey, destination_id, service_id};
@@ -42,6 +43,8 @@ use crate::nanny_args::MonitorSettings;
 use crate::reconciler::Reconciler;
 use crate::scope::Scope;
 use crate::supervisor::Supervisor;
+
+use first_checks::FirstChecks;
 
 pub use status::WallClock;
 
@@ -92,6 +95,7 @@ pub struct Engine {
     settings: Settings,
     config: Config,
     servers: BTreeMap<ServerKey, Server>,
+    first_checks: FirstChecks,
     supervisor: Supervisor,
     reconciler: Reconciler,
     /// Whether the file as last read is in force.
@@ -117,6 +121,7 @@ impl Engine {
             settings,
             config,
             servers: BTreeMap::new(),
+            first_checks: FirstChecks::default(),
             supervisor: Supervisor::default(),
             reconciler: Reconciler::new(now, leftovers),
             reload: good("read at start"),
@@ -165,7 +170,7 @@ impl Engine {
         let first = self.reconciler.believed().is_none();
         let mut actions = self.reconciler.table(now, result);
         if first {
-            actions.extend(self.adopt());
+            actions.extend(self.adopt(now));
             actions.extend(self.reconciler.tell_leftovers());
         }
         actions
@@ -175,10 +180,8 @@ impl Engine {
     #[must_use]
     pub fn deadline(&self) -> Option<Mono> {
         let publish = self.unpublished.then_some(self.publish_due);
-        [self.supervisor.deadline(), self.reconciler.deadline(), self.stop_by, publish]
-            .into_iter()
-            .flatten()
-            .min()
+        let (monitors, kernel) = (self.supervisor.deadline(), self.reconciler.deadline());
+        [monitors, kernel, self.first_checks.deadline(), self.stop_by, publish].into_iter().flatten().min()
     }
 
     fn line(&mut self, now: Mono, token: u64, line: &str) -> Vec<Action> {
@@ -193,12 +196,16 @@ impl Engine {
             }
             Err(error) => return vec![Action::Log(Event::NoReport { key, reason: error.to_string() })],
         };
+        if server.health.state() == Health::Up {
+            self.first_checks.end(&key.service);
+        }
         self.stale.add(key.service);
         self.unpublished |= event.is_some();
         event.map(Action::Log).into_iter().collect()
     }
 
     fn tick(&mut self, now: Mono) -> Vec<Action> {
+        self.first_checks.overdue(now).into_iter().for_each(|service| self.stale.add(service));
         self.say_what_is_wanted();
         let mut actions = self.reconciler.tick(now);
         if actions.is_empty() {
@@ -228,28 +235,38 @@ impl Engine {
     }
 
     fn say_what_is_wanted(&mut self) {
-        let standing =
-            |key: &ServerKey| self.servers.get(key).map_or(Standing::Out, |server| server.health.standing());
+        let standing = |key: &ServerKey| {
+            let awaited = self.first_checks.are_awaited(&key.service);
+            self.servers.get(key).map_or(Standing::Out, |server| server.standing(awaited))
+        };
         match std::mem::take(&mut self.stale) {
             Scope::All if self.stop_by.is_some() => self.reconciler.want(Wanted::default()),
-            Scope::All => self.reconciler.want(wanted(&self.config, standing)),
+            Scope::All => {
+                let wanted = wanted(&self.config, standing);
+                self.first_checks.end_where_sorry(&wanted.services);
+                self.reconciler.want(wanted);
+            }
             Scope::Services(ids) => {
-                for virtual_server in self.config.active_virtual_servers() {
-                    if ids.contains(&service_id(virtual_server)) {
-                        self.reconciler.want_service(wanted_service(virtual_server, standing));
-                    }
-                }
+                let virtual_servers = self.config.active_virtual_servers();
+                let concerned = virtual_servers.filter(|v| ids.contains(&service_id(v)));
+                let services: Vec<WantedService> = concerned.map(|v| wanted_service(v, standing)).collect();
+                self.first_checks.end_where_sorry(&services);
+                services.into_iter().for_each(|service| self.reconciler.want_service(service));
             }
         }
     }
 
     /// Lets servers that nobody has checked yet keep the rows that the table has for them. Says what was found
-    /// of ours, if anything.
-    fn adopt(&mut self) -> Option<Action> {
+    /// of ours, if anything. A service that is not there begins with waiting for its first checks.
+    fn adopt(&mut self, now: Mono) -> Option<Action> {
         let table = self.reconciler.believed()?;
         let (mut services, mut servers) = (0, 0);
         for virtual_server in self.config.active_virtual_servers() {
-            let entry = table.find(&service_id(virtual_server));
+            let service = service_id(virtual_server);
+            let entry = table.find(&service);
+            if entry.is_none() && virtual_server.sorry_server.is_some() {
+                self.first_checks.await_those_of(now, service);
+            }
             services += usize::from(entry.is_some());
             for server in virtual_server.active_servers() {
                 let id = destination_id(virtual_server, server.address, server.port);
@@ -296,6 +313,14 @@ impl Engine {
 }
 
 impl Server {
+    /// What its health asks of the table, when its first check is awaited or not.
+    fn standing(&self, awaited: bool) -> Standing {
+        match (self.health.state(), self.health.standing()) {
+            (Health::Unknown, Standing::Out) if awaited => Standing::Awaited,
+            (_, standing) => standing,
+        }
+    }
+
     fn checked(
         &mut self,
         now: Mono,

@@ -38,7 +38,7 @@ impl Engine {
         });
         self.forget_weights_of(&old_config);
         // The table was read within the last second; a row that is there already need not wait for a check.
-        let _ = self.adopt();
+        let _ = self.adopt(now);
         self.stale = Scope::All;
         self.reload.update(now, true, "read again".into());
         self.ask_for_timeouts(Some(&old_config));

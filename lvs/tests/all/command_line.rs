@@ -129,10 +129,8 @@ fn a_dry_run_prints_requests_and_monitors() {
             "# The kernel's table cannot be read; the lines are for an empty one.\n\
              # At once:\n\
              ipvsadm -A -t 10.1.0.100:80 -s rr\n\
-             ipvsadm -a -t 10.1.0.100:80 -r 10.2.0.99:80 -m -w 1\n\
              # When every real server has passed its check:\n\
              ipvsadm -a -t 10.1.0.100:80 -r 10.2.0.11:80 -m -w 1\n\
-             ipvsadm -d -t 10.1.0.100:80 -r 10.2.0.99:80\n\
              # Monitors:\n\
              {monitor}\n"
         )

@@ -111,6 +111,8 @@ fn the_sorry_server_serves_exactly_when_nobody_else_can() {
     assert!(with("", one, Standing::Serving(Some(0))));
     assert!(with("", one, Standing::Kept(0)));
     assert!(with("", &["10.2.0.11 weight = 0"], Standing::Serving(None)));
+    assert!(!with("", one, Standing::Awaited));
+    assert!(with("", &[], Standing::Awaited), "nobody to wait for");
     assert!(!with("", one, Standing::Serving(None)));
     assert!(!with("", one, Standing::Kept(1)));
 }
@@ -143,6 +145,7 @@ fn one_address_checked_on_two_ports_is_one_row_under_direct_routing() {
 fn standing() -> impl Strategy<Value = Standing> {
     prop_oneof![
         Just(Standing::Out),
+        Just(Standing::Awaited),
         Just(Standing::Failed),
         (0u32..3).prop_map(Standing::Kept),
         proptest::option::of(0u16..3).prop_map(Standing::Serving),
@@ -170,15 +173,16 @@ proptest! {
         });
         let service = &all.services[0];
         let usable = |standing: &Standing| match standing {
-            Standing::Out | Standing::Failed => false,
+            Standing::Out | Standing::Awaited | Standing::Failed => false,
             Standing::Kept(weight) => *weight > 0,
             Standing::Serving(weight) => *weight != Some(0),
         };
         let any = standings.iter().any(usable);
-        prop_assert_eq!(service.sorry, sorry && !any);
-        prop_assert_eq!(service.destinations.iter().any(|to| to.weight > 0), any || sorry);
+        let awaited = standings.contains(&Standing::Awaited);
+        prop_assert_eq!(service.sorry, sorry && !any && !awaited);
+        prop_assert_eq!(service.destinations.iter().any(|to| to.weight > 0), any || service.sorry);
         let expected = standings.iter().filter(|s| match s {
-            Standing::Out => false,
+            Standing::Out | Standing::Awaited => false,
             Standing::Failed => quiesce,
             Standing::Kept(_) | Standing::Serving(_) => true,
         }).count() + usize::from(service.sorry);

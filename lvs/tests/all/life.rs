@@ -42,25 +42,76 @@ fn reports_that_arrive_together_become_one_batch() {
 fn the_sorry_server_comes_before_the_last_server_goes_and_goes_after_the_first_is_back() {
     let body = virtual_server("web", "10.1.0.100", "sorry_server = 10.2.0.99", &["10.2.0.11"]);
     let mut director = Director::new(&config(&body));
-    assert_lines(
-        &director.tick(0),
-        &[
-            "read",
-            "-A -t 10.1.0.100:80 -s rr",
-            "-a -t 10.1.0.100:80 -r 10.2.0.99:80 -m -w 1",
-            "ready",
-            "spawn 1 10.2.0.11",
-        ],
-    );
-    assert_lines(
-        &director.report(10, 1, None)[1..],
-        &["-a -t 10.1.0.100:80 -r 10.2.0.11:80 -m -w 1", "-d -t 10.1.0.100:80 -r 10.2.0.99:80"],
-    );
+    director.tick(0);
+    director.report(10, 1, None);
     assert_lines(
         &director.report(20, 1, Some("x"))[1..],
         &["-a -t 10.1.0.100:80 -r 10.2.0.99:80 -m -w 1", "-d -t 10.1.0.100:80 -r 10.2.0.11:80"],
     );
     assert!(director.status().virtual_servers[0].sorry);
+    assert_lines(
+        &director.report(30, 1, None)[1..],
+        &["-a -t 10.1.0.100:80 -r 10.2.0.11:80 -m -w 1", "-d -t 10.1.0.100:80 -r 10.2.0.99:80"],
+    );
+}
+
+/// A director at its first tick, over two servers and a sorry server.
+fn starting_with_a_sorry_server() -> Director {
+    let servers = &["10.2.0.11", "10.2.0.12"];
+    let body = virtual_server("web", "10.1.0.100", "sorry_server = 10.2.0.99", servers);
+    let mut director = Director::new(&config(&body));
+    assert_lines(
+        &director.tick(0),
+        &["read", "-A -t 10.1.0.100:80 -s rr", "ready", "spawn 1 10.2.0.11", "spawn 2 10.2.0.12"],
+    );
+    director
+}
+
+const SORRY: &str = "-a -t 10.1.0.100:80 -r 10.2.0.99:80 -m -w 1";
+
+#[test]
+fn a_start_does_not_call_the_sorry_server_while_the_first_checks_are_under_way() {
+    let mut director = starting_with_a_sorry_server();
+    assert_lines(&director.report(20, 2, None)[1..], &["-a -t 10.1.0.100:80 -r 10.2.0.12:80 -m -w 1"]);
+    // Once somebody served, nobody is waited for any more.
+    assert_lines(&director.report(30, 2, Some("x"))[1..], &[SORRY, "-d -t 10.1.0.100:80 -r 10.2.0.12:80"]);
+}
+
+#[test]
+fn the_sorry_server_is_called_as_soon_as_every_first_check_has_failed() {
+    let mut director = starting_with_a_sorry_server();
+    assert_lines(&director.report(20, 1, Some("x"))[1..], &[]);
+    assert_lines(&director.report(30, 2, Some("x"))[1..], &[SORRY]);
+}
+
+#[test]
+fn first_checks_that_take_long_are_waited_for_no_longer_than_a_second() {
+    let mut director = starting_with_a_sorry_server();
+    director.report(20, 1, Some("x"));
+    assert_lines(&without_reads(director.until(999)), &[]);
+    assert_lines(&without_reads(director.until(3000)), &[&format!("1000 {SORRY}")]);
+}
+
+#[test]
+fn a_service_without_active_servers_has_nobody_to_wait_for() {
+    let servers = &["10.2.0.11 active = 0"];
+    let body = virtual_server("web", "10.1.0.100", "sorry_server = 10.2.0.99", servers);
+    let mut director = Director::new(&config(&body));
+    assert_lines(&director.tick(0), &["read", "-A -t 10.1.0.100:80 -s rr", SORRY, "ready"]);
+}
+
+#[test]
+fn a_sorry_server_that_serves_already_stays_while_new_servers_are_checked() {
+    let mut director = starting_with_a_sorry_server();
+    director.report(20, 1, Some("x"));
+    director.report(30, 2, Some("x"));
+    let more = &["10.2.0.11", "10.2.0.12", "10.2.0.13"];
+    let more = config(&virtual_server("web", "10.1.0.100", "sorry_server = 10.2.0.99", more));
+    assert_lines(&director.reload(40, &more), &["log reloaded 1/3, monitors 1", "spawn 3 10.2.0.13"]);
+    // Nor does the next one take it away that finds it.
+    let lines = director.successor(&more).tick(50);
+    assert_lines(&lines[..2], &["read", "log adopted 1 services, 0 servers"]);
+    assert!(lines[2..].iter().all(|line| !line.starts_with('-')), "{lines:#?}");
 }
 
 #[test]
