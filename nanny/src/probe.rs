@@ -66,15 +66,15 @@ impl<'c> Probe<'c> {
         self.until
     }
 
-    /// What to wait for; `None` when only a signal (the end of a program) or the deadline can bring news.
+    /// What to wait for; nothing when only a signal (the end of a program) or the deadline can bring news.
     #[must_use]
-    pub fn interest(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
+    pub fn interest(&self) -> Vec<(BorrowedFd<'_>, PollFlags)> {
         match &self.medium {
             Medium::Socket { socket, is_connected, .. } => {
                 let writes = !is_connected || self.unsent.is_some();
-                Some((socket.as_fd(), if writes { PollFlags::POLLOUT } else { PollFlags::POLLIN }))
+                vec![(socket.as_fd(), if writes { PollFlags::POLLOUT } else { PollFlags::POLLIN })]
             }
-            Medium::Program(program) => program.output().map(|output| (output, PollFlags::POLLIN)),
+            Medium::Program(program) => program.streams().map(|stream| (stream, PollFlags::POLLIN)).collect(),
         }
     }
 
@@ -124,7 +124,8 @@ impl<'c> Probe<'c> {
         let conversation = &mut self.conversation;
         let mut next = None;
         let end = program.drain(|piece| next = Some(conversation.step(now, Event::Received(piece))));
-        end.map(|exit| self.conversation.step(now, Event::Exited(exit))).or(next)
+        let said = program.complaint();
+        end.map(|exit| conversation.step(now, Event::Exited { exit, said })).or(next)
     }
 
     /// One system call on the socket, and what it tells the conversation.

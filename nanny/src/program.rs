@@ -1,7 +1,7 @@
 //! Runs one program: output bounded by its reader, never waited for, killed with everything that it started.
 //!
-//! The program gets `/dev/null` as standard input and standard error, a process group of its own, and none of this
-//! process's signal handlers. When it ends, what is left of its group is killed too, so that no check leaves
+//! The program gets `/dev/null` as standard input, a process group of its own, and none of this process's signal
+//! handlers. Of what it writes to standard error the beginning is kept, for people. When it ends, what is left of its group is killed too, so that no check leaves
 //! processes behind.
 //!
 //! It also dies with this process, however that ends. A process can ask for that only itself, so this program runs
@@ -12,7 +12,7 @@ use std::ffi::OsString;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 
 use daemonkit::children::{Exit, PARENT_ENV};
 use daemonkit::privilege::keep_only;
@@ -36,8 +36,11 @@ pub const CANNOT_RUN: u8 = 126;
 /// Most bytes read at once.
 const PIECE: usize = 4096;
 
-/// Most pieces read at a time: more than a pipe holds, so that none is left of a program that has ended.
+/// Most pieces read at a time.
 const PIECES: usize = 32;
+
+/// Most bytes kept of what a program writes to standard error: more than a message quotes.
+const COMPLAINT: usize = 256;
 
 /// A program that was started and has not been reaped. Dropping it kills its process group.
 #[derive(Debug)]
@@ -45,6 +48,8 @@ pub struct Program {
     child: Child,
     group: Pid,
     output: Option<ChildStdout>,
+    errors: Option<ChildStderr>,
+    complaint: Vec<u8>,
     reaped: bool,
 }
 
@@ -52,6 +57,8 @@ pub struct Program {
 enum Progress {
     /// This many bytes of output were read.
     Output(usize),
+    /// Something was read from standard error.
+    Complaint,
     /// Nothing new.
     Running,
     /// It has ended, and all of its output has been read.
@@ -75,22 +82,28 @@ impl Program {
     /// Starts `command` as it is, without the detour by [`HELPER`].
     pub(crate) fn start_command(mut command: Command) -> Result<Self, Errno> {
         command.env_remove(PARENT_ENV).process_group(0);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child =
             command.spawn().map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
         let group = Pid::from_raw(i32::try_from(child.id()).map_err(|_| Errno::EOVERFLOW)?);
-        let output = child.stdout.take();
-        let started = Self { child, group, output, reaped: false };
-        if let Some(output) = &started.output {
-            fcntl(output, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        let (output, errors) = (child.stdout.take(), child.stderr.take());
+        let started = Self { child, group, output, errors, complaint: Vec::new(), reaped: false };
+        for stream in started.streams() {
+            fcntl(stream, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         }
         Ok(started)
     }
 
-    /// Where output arrives, until its end.
+    /// Where standard output and standard error arrive, each until its end.
+    pub fn streams(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let output = self.output.as_ref().map(AsFd::as_fd);
+        output.into_iter().chain(self.errors.as_ref().map(AsFd::as_fd))
+    }
+
+    /// The beginning of what it has written to standard error, at most 256 bytes.
     #[must_use]
-    pub fn output(&self) -> Option<BorrowedFd<'_>> {
-        self.output.as_ref().map(AsFd::as_fd)
+    pub fn complaint(&self) -> &[u8] {
+        &self.complaint
     }
 
     /// Passes on the output that there is, piece by piece, and tells how the program ended once it has. Never waits, and
@@ -100,6 +113,7 @@ impl Program {
         for _ in 0..PIECES {
             match self.look(&mut buffer) {
                 Progress::Output(count) => take(&buffer[..count]),
+                Progress::Complaint => {}
                 Progress::Running => return None,
                 Progress::Ended(exit) => return Some(exit),
             }
@@ -111,13 +125,13 @@ impl Program {
     fn look(&mut self, buffer: &mut [u8]) -> Progress {
         // Asked before reading, so that output written before the end is not missed.
         let has_ended = self.has_ended();
-        if let Some(output) = &mut self.output {
-            match output.read(buffer) {
-                Ok(count) if count > 0 => return Progress::Output(count),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => return Progress::Running,
-                Ok(_) | Err(_) => self.output = None,
-            }
+        if let Some(count) = read_some(&mut self.output, buffer) {
+            return Progress::Output(count);
+        }
+        if let Some(count) = read_some(&mut self.errors, buffer) {
+            let room = COMPLAINT.saturating_sub(self.complaint.len());
+            self.complaint.extend_from_slice(&buffer[..count.min(room)]);
+            return Progress::Complaint;
         }
         if !has_ended {
             return Progress::Running;
@@ -150,7 +164,7 @@ impl Program {
     #[must_use]
     pub fn kill(mut self) -> Dying {
         self.kill_group();
-        self.output = None;
+        (self.output, self.errors) = (None, None);
         Dying(self)
     }
 }
@@ -181,6 +195,18 @@ impl Dying {
     pub fn is_gone(&mut self) -> bool {
         self.0.reaped = self.0.reaped || !matches!(self.0.child.try_wait(), Ok(None));
         self.0.reaped
+    }
+}
+
+/// Reads what there is from a stream that does not block, and closes it at its end.
+fn read_some(stream: &mut Option<impl Read>, buffer: &mut [u8]) -> Option<usize> {
+    loop {
+        match stream.as_mut()?.read(buffer) {
+            Ok(count) if count > 0 => return Some(count),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Ok(_) | Err(_) => *stream = None,
+        }
     }
 }
 
@@ -252,6 +278,19 @@ mod tests {
     fn more_than_a_pipe_full_of_output_is_read_while_it_runs() {
         let (output, exit) = run("head -c 200000 /dev/zero").unwrap();
         assert_eq!((output.len(), exit), (200_000, Exit::Status(0)));
+    }
+
+    #[test]
+    fn the_beginning_of_a_complaint_is_kept_and_the_rest_hinders_nobody() {
+        let mut program = start("head -c 200000 /dev/zero | tr '\\0' x >&2; exit 3");
+        let started = Instant::now();
+        let exit = loop {
+            assert!(started.elapsed() < Duration::from_secs(10), "still running");
+            if let Some(exit) = program.drain(|piece| panic!("{piece:?}")) {
+                break exit;
+            }
+        };
+        assert_eq!((exit, program.complaint()), (Exit::Status(3), &[b'x'; COMPLAINT][..]));
     }
 
     #[test]

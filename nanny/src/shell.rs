@@ -104,9 +104,10 @@ impl<'s> Shell<'s> {
         let (stdout, room) = self.reporter.interest();
         let mut fds =
             vec![PollFd::new(self.signals.get_read().as_fd(), PollFlags::POLLIN), PollFd::new(stdout, room)];
-        let probe = self.probe.as_ref().and_then(Probe::interest);
-        fds.extend(probe.map(|(fd, flags)| PollFd::new(fd, flags)));
-        let load = self.measurement.as_ref().and_then(|measurement| measurement.program().output());
+        let probe = self.probe.as_ref().map_or(Vec::new(), Probe::interest);
+        let of_probe = fds.len()..fds.len() + probe.len();
+        fds.extend(probe.into_iter().map(|(fd, flags)| PollFd::new(fd, flags)));
+        let load = self.measurement.iter().flat_map(|measurement| measurement.program().streams());
         fds.extend(load.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
         let deadlines = [
             self.monitor.deadline(),
@@ -124,7 +125,7 @@ impl<'s> Shell<'s> {
         let came = |at: usize| fds.get(at).and_then(PollFd::revents).unwrap_or(PollFlags::empty());
         Ok(News {
             reader_gone: came(1).intersects(CLOSED),
-            probe_ready: probe.is_some() && !came(2).is_empty(),
+            probe_ready: of_probe.into_iter().any(|at| !came(at).is_empty()),
         })
     }
 

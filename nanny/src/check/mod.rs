@@ -52,7 +52,12 @@ pub enum Event<'a> {
     /// A system call failed: the connection, a transmission, or starting the program.
     Failed(Errno),
     /// The program ended; its output has been passed on.
-    Exited(Exit),
+    Exited {
+        /// How.
+        exit: Exit,
+        /// The beginning of what it wrote to standard error.
+        said: &'a [u8],
+    },
     /// The time of the last [`Next`] is over.
     Deadline,
 }

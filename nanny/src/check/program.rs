@@ -72,8 +72,10 @@ impl<'c> Conversation<'c> {
             }
             Event::Connected | Event::Sent | Event::Closed => return Next::Wait { until: self.until },
             Event::Failed(errno) => Verdict::failed("run the program", errno, Failure::ProgramNotStarted),
-            Event::Exited(Exit::Status(0)) => self.passed(),
-            Event::Exited(exit) => Verdict::Unhealthy(Failure::ProgramFailed(exit)),
+            Event::Exited { exit: Exit::Status(0), .. } => self.passed(),
+            Event::Exited { exit, said } => {
+                Verdict::Unhealthy(Failure::ProgramFailed { exit, said: said.to_vec() })
+            }
             Event::Deadline => Verdict::Unhealthy(Failure::ProgramTimeout(self.check.limit)),
         };
         Next::Done(verdict)
@@ -123,7 +125,7 @@ mod tests {
         panic!("not done")
     }
 
-    const PASSED: Event<'_> = Event::Exited(Exit::Status(0));
+    const PASSED: Event<'_> = Event::Exited { exit: Exit::Status(0), said: b"warning" };
     const HEALTHY: Verdict = Verdict::Healthy(Success::ProgramPassed);
 
     #[test]
@@ -154,8 +156,9 @@ mod tests {
     #[test]
     fn the_right_output_does_not_excuse_a_bad_end() {
         for exit in [Exit::Status(1), Exit::Signal(9)] {
-            let end = [Event::Received(b"OK\n"), Event::Exited(exit)];
-            assert_eq!(outcome(Some("OK"), &end), Verdict::Unhealthy(Failure::ProgramFailed(exit)));
+            let end = [Event::Received(b"OK\n"), Event::Exited { exit, said: b"no" }];
+            let failed = Failure::ProgramFailed { exit, said: b"no".into() };
+            assert_eq!(outcome(Some("OK"), &end), Verdict::Unhealthy(failed));
         }
         let late = Failure::ProgramTimeout(Duration::from_secs(2));
         assert_eq!(

@@ -93,7 +93,12 @@ pub enum Failure {
     /// The program could not be started.
     ProgramNotStarted(Errno),
     /// The program ended with another status than 0, or by a signal.
-    ProgramFailed(Exit),
+    ProgramFailed {
+        /// How it ended.
+        exit: Exit,
+        /// The beginning of what it wrote to standard error.
+        said: Vec<u8>,
+    },
     /// The program ran for too long and was killed.
     ProgramTimeout(Duration),
     /// Earlier runs of the program were killed and are still there.
@@ -135,9 +140,14 @@ impl fmt::Display for Failure {
                 write!(f, "answer begins with {got}, expected {expected} within the first {LIMIT} bytes")
             }
             Self::ProgramNotStarted(errno) => write!(f, "cannot run the program: {}", describe(*errno)),
-            Self::ProgramFailed(exit) if exit.is(NOT_FOUND) => write!(f, "program {exit} (not found)"),
-            Self::ProgramFailed(exit) if exit.is(CANNOT_RUN) => write!(f, "program {exit} (cannot be run)"),
-            Self::ProgramFailed(exit) => write!(f, "program {exit}"),
+            Self::ProgramFailed { exit, said } if !said.is_empty() => {
+                write!(f, "program {exit}, saying {}", quote(said))
+            }
+            Self::ProgramFailed { exit, .. } if exit.is(NOT_FOUND) => write!(f, "program {exit} (not found)"),
+            Self::ProgramFailed { exit, .. } if exit.is(CANNOT_RUN) => {
+                write!(f, "program {exit} (cannot be run)")
+            }
+            Self::ProgramFailed { exit, .. } => write!(f, "program {exit}"),
             Self::ProgramTimeout(time) => write!(f, "program killed after {}", within(time)),
             Self::ProgramStuck => f.write_str("earlier runs of the program cannot be killed"),
             Self::ProgramOutput { got, expected } => {
@@ -178,6 +188,7 @@ mod tests {
     fn reasons_read_as_an_operator_would_say_them() {
         let two = Duration::from_secs(2);
         let expected = || "\"HTTP/1.1 200\"".to_owned();
+        let failed = |exit, said: &str| Failure::ProgramFailed { exit, said: said.into() };
         for (failure, text) in [
             (Failure::Connect(Errno::ECONNREFUSED), "connection refused"),
             (Failure::Connect(Errno::EHOSTUNREACH), "no route to host"),
@@ -198,10 +209,14 @@ mod tests {
                 "answer begins with \"HTTP/1.1 500\", expected \"HTTP/1.1 200\"",
             ),
             (Failure::ProgramNotStarted(Errno::ENOENT), "cannot run the program: no such file or directory"),
-            (Failure::ProgramFailed(Exit::Status(3)), "program exited with status 3"),
-            (Failure::ProgramFailed(Exit::Status(127)), "program exited with status 127 (not found)"),
-            (Failure::ProgramFailed(Exit::Status(126)), "program exited with status 126 (cannot be run)"),
-            (Failure::ProgramFailed(Exit::Signal(11)), "program killed by SIGSEGV"),
+            (failed(Exit::Status(3), ""), "program exited with status 3"),
+            (
+                failed(Exit::Status(3), "no \x1b[1mroute\nat all\n"),
+                r#"program exited with status 3, saying "no \x1b[1mroute"…"#,
+            ),
+            (failed(Exit::Status(127), ""), "program exited with status 127 (not found)"),
+            (failed(Exit::Status(126), ""), "program exited with status 126 (cannot be run)"),
+            (failed(Exit::Signal(11), ""), "program killed by SIGSEGV"),
             (Failure::ProgramTimeout(two), "program killed after 2s"),
             (
                 Failure::ProgramOutput { got: b"no".into(), expected: b"OK".into() },

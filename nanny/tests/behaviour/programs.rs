@@ -53,6 +53,8 @@ fn the_status_decides_and_the_address_is_filled_in() {
     assert_eq!(script.check("-t 5").report(), up("program passed"));
     let script = Script::new("fails", "exit 3");
     assert_eq!(script.check("-t 5").report(), down("program exited with status 3"));
+    let script = Script::new("complains", "echo no route >&2; echo more >&2; exit 3");
+    assert_eq!(script.check("-t 5").report(), down(r#"program exited with status 3, saying "no route"…"#));
     let script = Script::new("crashes", "kill -SEGV $$");
     assert_eq!(script.check("-t 5").report(), down("program killed by SIGSEGV"));
 }
