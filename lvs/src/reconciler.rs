@@ -120,6 +120,17 @@ impl Reconciler {
         self.settled = false;
     }
 
+    /// Whatever is held back for later is tried now: somebody waits for our end.
+    pub fn hurry(&mut self, now: Mono) {
+        if let Some(unreachable) = &mut self.unreachable {
+            unreachable.due = unreachable.due.min(now);
+        }
+        for refusal in self.refused.values_mut() {
+            refusal.due = refusal.due.min(now);
+            self.retry_due = Some(now);
+        }
+    }
+
     /// What is wanted.
     #[must_use]
     pub fn wanted(&self) -> &Wanted {
@@ -260,9 +271,7 @@ impl Reconciler {
         let known = self.refused.remove(&request);
         let news = known.as_ref().is_none_or(|refusal| refusal.error.errno != error.errno);
         let mut backoff = known.map(|refusal| refusal.backoff).unwrap_or_default();
-        // When only removals are left somebody waits for our end.
-        let limit = if self.wanted.services.is_empty() { backoff::FIRST } else { REFUSED_LIMIT };
-        let retry_in = backoff.fail(limit);
+        let retry_in = backoff.fail(self.patience(REFUSED_LIMIT));
         let text = in_words(&error);
         self.refused.insert(request, Refusal { error, due: now + retry_in, backoff });
         news.then_some(Action::Log(Event::Refused { error: text, retry_in }))
@@ -277,9 +286,15 @@ impl Reconciler {
         let known = self.unreachable.take();
         let news = known.as_ref().is_none_or(|unreachable| unreachable.reason != reason);
         let mut backoff = known.map(|unreachable| unreachable.backoff).unwrap_or_default();
-        let retry_in = backoff.fail(UNREACHABLE_LIMIT);
+        let retry_in = backoff.fail(self.patience(UNREACHABLE_LIMIT));
         self.unreachable = Some(Unreachable { reason: reason.clone(), due: now + retry_in, backoff });
         news.then_some(Action::Log(Event::KernelUnreachable { reason, retry_in })).into_iter().collect()
+    }
+
+    /// Longest wait before something is tried again, `usual` unless only removals are left: then somebody waits for
+    /// our end.
+    fn patience(&self, usual: Duration) -> Duration {
+        if self.wanted.services.is_empty() { backoff::FIRST } else { usual }
     }
 
     /// Asks the kernel for the next thing: its table when a reading is due, else what is missing.

@@ -286,6 +286,7 @@ impl Engine {
             return Vec::new();
         }
         self.stop_by = Some(now + STOP_LIMIT);
+        self.reconciler.hurry(now);
         self.stale = Scope::All;
         let services = self.reconciler.wanted().services.len();
         let mut actions = vec![Action::Log(Event::Stopping { services })];

@@ -1,6 +1,7 @@
 //! A kernel that is changed by others, refuses, or does not answer.
 
 use ipvsadm::{Errno, Scheduler, Table};
+use lvs::action::Input;
 
 use crate::world::{Director, assert_lines, config, two_servers, virtual_server, without_reads};
 
@@ -166,6 +167,48 @@ fn a_kernel_that_does_not_answer_is_asked_again_with_growing_patience() {
     assert_lines(
         &director.until(16_000),
         &["16000 read", "16000 log kernel back", "16000 -d -t 10.1.0.100:80 -r 10.2.0.11:80"],
+    );
+}
+
+#[test]
+fn a_stop_does_not_wait_for_the_patience_with_a_kernel_that_did_not_answer() {
+    let mut director = serving();
+    director.fake.hang(true);
+    // Asked at 1, 2, 4 and 8 s; the next time would be 16 s.
+    director.until(9000);
+    for token in [1, 2] {
+        director.ended(9000, token, 125);
+    }
+    let lines = director.at(9100, Input::Shutdown);
+    assert_lines(&lines, &["log stopping 1 services", "read"]);
+    director.fake.hang(false);
+    assert_lines(
+        &director.until(20_000)[..4],
+        &["10100 read", "10100 log kernel back", "10100 -D -t 10.1.0.100:80", "10100 exit 0"],
+    );
+}
+
+#[test]
+fn a_stop_tries_once_more_what_the_kernel_refused_before() {
+    let both = virtual_server("a", "10.1.0.100", "", &[]) + &virtual_server("b", "10.1.0.101", "", &[]);
+    let mut director = Director::new(&config(&both));
+    director.tick(0);
+    for _ in 0..5 {
+        director.fake.refuse(0, Errno::ENOMEM, None);
+    }
+    // Refused at 0, 1, 3, 7 and 15 s; the next time would be 31 s.
+    director.reload(10, &config(&virtual_server("a", "10.1.0.100", "", &[])));
+    director.until(16_000);
+    let lines = director.at(16_100, Input::Shutdown);
+    assert_lines(
+        &without_reads(lines)[..5],
+        &[
+            "log stopping 1 services",
+            "-D -t 10.1.0.100:80",
+            "-D -t 10.1.0.101:80",
+            "log no longer refused -D -t 10.1.0.101:80",
+            "exit 0",
+        ],
     );
 }
 
