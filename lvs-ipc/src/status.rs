@@ -34,6 +34,8 @@ pub struct PulseStatus {
     pub config: String,
     /// `serial_no` of that file.
     pub serial_no: u64,
+    /// How the last reading of the file went: true when it is in force, else all that is wrong, a line each.
+    pub reload: Since<bool>,
     /// Which router of the file this is: `primary` or `backup`.
     pub router: String,
     /// Whether it serves.

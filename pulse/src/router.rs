@@ -35,12 +35,7 @@ pub enum RouterError {
 /// # Errors
 /// [`RouterError`], when the file gives this machine nothing to do.
 pub fn identify(config: &Config, local: &[IpAddr]) -> Result<Router, RouterError> {
-    if config.service == ServiceKind::Fos {
-        return Err(RouterError::FailoverServices);
-    }
-    if config.active_virtual_servers().next().is_none() {
-        return Err(RouterError::NothingToServe);
-    }
+    serves_something(config)?;
     if local.contains(&config.primary.public) {
         return Ok(Router::Primary);
     }
@@ -71,14 +66,32 @@ pub fn paths(config: &Config, router: Router) -> Vec<Path> {
     paths
 }
 
-/// Whether what `new` changes takes effect only with a restart: sockets and the other router's identity.
-#[must_use]
-pub fn needs_restart(old: &Config, new: &Config) -> bool {
-    let fixed = |config: &Config| {
-        let Config { primary, backup, backup_active, heartbeat, sync_daemon, .. } = config;
-        (primary.clone(), backup.clone(), *backup_active, heartbeat.port, sync_daemon.clone())
-    };
-    fixed(old) != fixed(new)
+/// Whether a running `pulse` can go from `old` to `new`.
+///
+/// # Errors
+/// Why not, in words: the directives that it changes and that take effect only with a restart, because sockets and the
+/// other router's identity hang on them; or what gives this machine nothing to do.
+pub fn reloadable(old: &Config, new: &Config) -> Result<(), String> {
+    serves_something(new).map_err(|error| error.to_string())?;
+    let directives = [
+        ("primary, primary_private", old.primary == new.primary),
+        ("backup, backup_private", old.backup == new.backup),
+        ("backup_active", old.backup_active == new.backup_active),
+        ("heartbeat_port", old.heartbeat.port == new.heartbeat.port),
+        ("syncdaemon, syncd_iface, syncd_id", old.sync_daemon == new.sync_daemon),
+    ];
+    let changed: Vec<&str> = directives.iter().filter(|(_, same)| !same).map(|(names, _)| *names).collect();
+    match changed[..] {
+        [] => Ok(()),
+        _ => Err(format!("{} change only with a restart", changed.join(", "))),
+    }
+}
+
+fn serves_something(config: &Config) -> Result<(), RouterError> {
+    if config.service == ServiceKind::Fos {
+        return Err(RouterError::FailoverServices);
+    }
+    config.active_virtual_servers().next().map(drop).ok_or(RouterError::NothingToServe)
 }
 
 #[cfg(test)]
@@ -112,6 +125,18 @@ mod tests {
     fn failover_services_are_refused_by_name() {
         let fos = config("backup_active = 1\nservice = fos");
         assert_eq!(identify(&fos, &[ip("192.0.2.11")]), Err(RouterError::FailoverServices));
+    }
+
+    #[test]
+    fn a_reload_that_needs_a_restart_names_the_directives() {
+        let old = config("backup_active = 1");
+        assert_eq!(reloadable(&old, &config("backup_active = 1\nkeepalive = 1")), Ok(()));
+        assert_eq!(
+            reloadable(&old, &config("backup_active = 1\nheartbeat_port = 540\nsyncdaemon = 1")),
+            Err("heartbeat_port, syncdaemon, syncd_iface, syncd_id change only with a restart".into())
+        );
+        let fos = reloadable(&old, &config("backup_active = 1\nservice = fos")).unwrap_err();
+        assert!(fos.starts_with("service = fos:"), "{fos}");
     }
 
     #[test]

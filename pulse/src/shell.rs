@@ -473,25 +473,18 @@ impl Shell {
         let new = match loaded {
             Ok(loaded) => loaded.config,
             Err(error) => {
-                for line in error.to_string().lines() {
-                    tracing::error!(problem = line, "configuration refused");
-                }
-                tracing::error!("the configuration in force stays as it was");
+                self.status.set_refused(&error.to_string());
                 return;
             }
         };
-        if router::needs_restart(&self.config, &new) {
-            tracing::error!(
-                "the routers' addresses, backup_active, heartbeat_port and syncdaemon change only with a restart: \
-                 the configuration in force stays as it was"
-            );
+        if let Err(why) = router::reloadable(&self.config, &new) {
+            self.status.set_refused(&format!("{}: {why}", self.config_path.display()));
             return;
         }
         let before = self.floating_addresses();
         let timers = new.heartbeat;
         self.config = new;
-        tracing::info!(serial_no = self.config.serial_no, "configuration read again");
-        self.status.set_serial_no(self.config.serial_no);
+        self.status.set_read(self.config.serial_no);
         self.elect(election::Input::Timers { keepalive: timers.keepalive, deadtime: timers.deadtime });
         self.move_addresses(&before);
         self.take(takeover::Input::Reload);

@@ -34,6 +34,7 @@ impl Status {
             pid: std::process::id(),
             config: config_path.display().to_string(),
             serial_no: config.serial_no,
+            reload: since(true, "read at start"),
             router: router.to_string(),
             role: since(Role::Backup, "just started"),
             peer: (!paths.is_empty()).then(|| since(Peer::Unknown, "just started")),
@@ -130,9 +131,21 @@ impl Status {
         }
     }
 
-    /// The edit counter of the file in force.
-    pub fn set_serial_no(&mut self, serial_no: u64) {
+    /// The file was read again and is in force, with this edit counter.
+    pub fn set_read(&mut self, serial_no: u64) {
+        tracing::info!(serial_no, "configuration read again");
         self.snapshot.serial_no = serial_no;
+        self.snapshot.reload = since(true, "read again");
+        self.changed = true;
+    }
+
+    /// The file was read again and refused, for a reason of one or more lines.
+    pub fn set_refused(&mut self, why: &str) {
+        for problem in why.lines() {
+            tracing::error!(problem, "configuration refused");
+        }
+        tracing::error!("the configuration in force stays as it was");
+        self.snapshot.reload = since(false, why);
         self.changed = true;
     }
 }
@@ -159,6 +172,11 @@ pub fn render(status: &PulseStatus, now_ms: u64) -> String {
     let since = |ms: u64| age(Duration::from_millis(now_ms.saturating_sub(ms)));
     line("router", &format!("{}, pulse {} (pid {})", status.router, status.version, status.pid));
     line("config", &format!("{}, serial_no {}", status.config, status.serial_no));
+    if !status.reload.state {
+        let refused = format!("refused {} ago; what is in force stays", since(status.reload.since_ms));
+        line("reload", &refused);
+        status.reload.reason.lines().for_each(|problem| line("", problem));
+    }
     let role = &status.role;
     line("role", &format!("{} for {}: {}", role.state, since(role.since_ms), role.reason));
     match &status.peer {
@@ -205,6 +223,7 @@ mod tests {
             pid: 4711,
             config: "/etc/sysconfig/ha/lvs.cf".into(),
             serial_no: 12,
+            reload: at(false, "lvs.cf:3:1: error: first\nlvs.cf:9:1: error: second", 3_600_000),
             router: "backup".into(),
             role: at(Role::Active, "no heartbeat on any path for 6000ms", 1_000),
             peer: Some(at(Peer::Dead, "no heartbeat on any path for 6000ms", 1_000)),
@@ -225,6 +244,9 @@ mod tests {
             render(&status, 3_661_000),
             "router    backup, pulse 0.1.0 (pid 4711)\n\
              config    /etc/sysconfig/ha/lvs.cf, serial_no 12\n\
+             reload    refused 1m 1s ago; what is in force stays\n\
+             \x20         lvs.cf:3:1: error: first\n\
+             \x20         lvs.cf:9:1: error: second\n\
              role      active for 1h 1m: no heartbeat on any path for 6000ms\n\
              peer      dead for 1h 1m: no heartbeat on any path for 6000ms\n\
              path      public   192.0.2.12 -> 192.0.2.11  silent for 1h 1m\n\

@@ -106,7 +106,10 @@ fn a_router_whose_switches_were_silent_gives_way_when_they_speak_again(lab: &Lab
         link.restore()?;
     }
     pulses[0].wait_for_line("giving the service back reason=\"the other router took over later", SOON)?;
-    pulses[1].wait_for_line("announcing the addresses again: the other router may have announced them too", SOON)?;
+    pulses[1].wait_for_line(
+        "announcing the addresses again: the other router may have announced them too",
+        SOON,
+    )?;
     pair.wait_for_role(1, Role::Backup)?;
     pair.wait_until_clean(1)?;
     pair.ensure_outage_within(lab, probe, restored, CALM.keepalive + GRACE)?;
@@ -323,7 +326,9 @@ fn a_reload_moves_addresses_and_refuses_a_broken_file(lab: &Lab) -> Result<()> {
 
     router.write_file(crate::pair::CONFIG, moved.replace("primary = 10.1.0.11", "primary = 10.1.0.13"))?;
     pulses[0].signal(Signal::SIGHUP)?;
-    pulses[0].wait_for_line("change only with a restart", SOON)?;
+    pulses[0].wait_for_line("lvs.cf: primary, primary_private change only with a restart", SOON)?;
+    let reload = pair.status(1)?.reload;
+    ensure!(!reload.state && reload.reason.contains("change only with a restart"), "{reload:?}");
     ensure!(pair.status(1)?.role.state == Role::Active);
     Ok(())
 }
