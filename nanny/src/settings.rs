@@ -79,6 +79,11 @@ impl Settings {
         }
         let interval = args.interval.unwrap_or(DEFAULT_INTERVAL);
         let mut warnings = Vec::new();
+        if args.program.is_none() && is_link_local(address) {
+            warnings.push(
+                "a link-local address cannot be reached without its interface, which cannot be given: use another",
+            );
+        }
         let check = check(args, server, port, interval, &mut warnings)?;
         let default_reentry = if args.failover { interval } else { DEFAULT_REENTRY };
         let reentry = args.reentry.filter(|time| !time.is_zero()).unwrap_or(default_reentry);
@@ -108,6 +113,11 @@ impl Settings {
             warnings,
         })
     }
+}
+
+/// Whether an address means something on one link only (fe80::/10), so that a connection has to name the link.
+fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
 }
 
 fn check(
@@ -299,6 +309,14 @@ mod tests {
         assert_eq!(check.words, ["check", "10.2.0.11", "80"]);
         assert_eq!(check.expect, Some(b"OK".to_vec()));
         assert!(resolve(&["-e", " "]).is_err());
+    }
+
+    #[test]
+    fn a_link_local_address_is_warned_of_unless_a_program_knows_the_link() {
+        let warned = |line: &[&str]| resolve(line).unwrap().warnings.len();
+        assert_eq!(warned(&["-h", "fe80::1"]), 1);
+        assert_eq!(warned(&["-h", "fe80::1", "-e", "check"]), 0);
+        assert_eq!(warned(&["-h", "2001:db8::1"]), 0);
     }
 
     #[test]
