@@ -506,7 +506,7 @@ const SERVICE: &[Key] = &[
         "send_program",
         Value::Text,
         "",
-        "Program that checks, instead of `send`. `%h` becomes the address and `%p` the port of the real server.",
+        "Program that checks, instead of `send`. A word `%h` becomes the address and a word `%p` the port of the real server.",
     ),
     key(
         Directive::Timeout,

@@ -32,7 +32,7 @@ How it is checked:
   -x, --expect_string, --expect_str TEXT
                                 the answer must begin with this; * means any answer
       --regex                   the expected text is a regular expression
-  -e, --send_program COMMAND    run this instead; %h is the server's address, %p its port
+  -e, --send_program COMMAND    run this instead; a word %h is the server's address, %p its port
   -T, --suppress                translate no backslashes
 
 When:
