@@ -138,8 +138,7 @@ impl Engine {
 
     /// One step; the actions come in the order in which they are to be carried out.
     pub fn step(&mut self, now: Mono, input: Input) -> Vec<Action> {
-        // Ticks and lines know best whether they change what is seen; a reading shows nothing new unless it has to
-        // be repaired, and the repair is seen.
+        // Ticks, lines and readings know best whether they change what is seen.
         self.unpublished |= !matches!(
             input,
             Input::Tick | Input::Line(..) | Input::OutputEnded(_) | Input::Table(_) | Input::Recorded(_)
@@ -168,7 +167,10 @@ impl Engine {
 
     fn table(&mut self, now: Mono, result: Result<Table, String>) -> Vec<Action> {
         let first = self.reconciler.believed().is_none();
+        let weights = self.weights_of_others();
         let mut actions = self.reconciler.table(now, result);
+        // What is not as wanted is repaired, and the repair is seen.
+        self.unpublished |= weights != self.weights_of_others();
         if first {
             actions.extend(self.adopt(now));
             actions.extend(self.reconciler.tell_leftovers());

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use daemonkit::clock::Mono;
+use ipvsadm::DestinationId;
 use lvs_config::model::{RealServer, VirtualServer};
 use lvs_ipc::status::{Child, Health, LvsStatus, RealServerStatus, Since, VirtualServerStatus};
 
@@ -48,6 +49,17 @@ impl Engine {
                 .map(|virtual_server| self.virtual_server_status(clock, virtual_server))
                 .collect(),
         }
+    }
+
+    /// What the snapshot shows of the table and is not our doing: rows that monitors of others keep.
+    pub(super) fn weights_of_others(&self) -> Vec<(DestinationId, u32)> {
+        let services =
+            self.reconciler.wanted().services.iter().filter(|wanted| !wanted.left_alone.is_empty());
+        services
+            .filter_map(|wanted| self.reconciler.believed()?.find(&wanted.service.id))
+            .flat_map(|entry| &entry.destinations)
+            .map(|row| (row.destination.id, row.destination.weight))
+            .collect()
     }
 
     fn virtual_server_status(&self, clock: WallClock, virtual_server: &VirtualServer) -> VirtualServerStatus {
