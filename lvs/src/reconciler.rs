@@ -149,6 +149,14 @@ impl Reconciler {
         self.settled
     }
 
+    /// Whether anything can be served: the table has one of the wanted services, or none is wanted.
+    #[must_use]
+    pub fn serves(&self) -> bool {
+        let Some(table) = &self.believed else { return false };
+        let wanted = &self.wanted.services;
+        wanted.is_empty() || wanted.iter().any(|wanted| table.find(&wanted.service.id).is_some())
+    }
+
     /// What keeps the table from being as wanted; `None` when it is.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {

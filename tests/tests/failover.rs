@@ -20,6 +20,7 @@ scenarios! {
     a_killed_pulse_leaves_nothing_behind: 60,
     a_killed_lvs_is_restarted_without_the_client_noticing: 60,
     a_router_whose_lvs_refuses_its_file_hands_over: 60,
+    a_router_whose_kernel_refuses_every_service_hands_over: 60,
     a_frozen_router_gives_way_when_it_wakes: 60,
     addresses_taken_away_are_put_back: 60,
     a_reload_moves_addresses_and_refuses_a_broken_file: 60,
@@ -262,6 +263,19 @@ fn a_router_whose_lvs_refuses_its_file_hands_over(lab: &Lab) -> Result<()> {
     pair.wait_until_clean(1)
 }
 
+fn a_router_whose_kernel_refuses_every_service_hands_over(lab: &Lab) -> Result<()> {
+    let pair = Pair::new(lab, CALM, "")?;
+    // The lab's kernel has no such scheduler.
+    let refused = config(CALM, "").replace("scheduler = rr", "scheduler = twos");
+    pair.router(1).write_file(crate::pair::CONFIG, refused)?;
+    let pulses = [pair.start(1)?, pair.start(2)?];
+    pulses[0].wait_for_line("taking the service", SOON)?;
+    pulses[0].wait_for_line("this router cannot serve reason=\"lvs is not ready after 10s\"", SOON * 2)?;
+    pulses[1].wait_for_line("taking the service reason=\"the other router", SOON)?;
+    pair.wait_until_serving(2)?;
+    pair.wait_until_clean(1)
+}
+
 fn a_frozen_router_gives_way_when_it_wakes(lab: &Lab) -> Result<()> {
     // Long enough for the addresses' lease of whole seconds to end before the other router takes over.
     let timers = Timers::millis(500, 3_000);
@@ -311,12 +325,16 @@ fn a_reload_moves_addresses_and_refuses_a_broken_file(lab: &Lab) -> Result<()> {
     router.write_file(crate::pair::CONFIG, &moved)?;
     pulses[0].signal(Signal::SIGHUP)?;
     pulses[0].wait_for_line("configuration read again serial_no=2", SOON)?;
+    pulses[0].wait_for_line("address added address=10.1.0.120/24", SOON)?;
     ensure!(router.has_address("10.1.0.120")? && !router.has_address("10.1.0.100")?);
     eventually(SOON, "the service to move too", || {
         let table = router.ipvs_table().map_err(|error| format!("{error:#}"))?;
         let names: Vec<_> = table.iter().map(|service| service.matches.to_string()).collect();
         if names == ["TCP 10.1.0.120:80"] { Ok(()) } else { Err(format!("{names:?}")) }
     })?;
+
+    let said = pulses[0].lines();
+    ensure!(!said.iter().any(|line| line.text.contains("taken away behind our back")), "a move is no loss");
 
     router.write_file(crate::pair::CONFIG, moved.replace("deadtime = ", "deadtme = "))?;
     pulses[0].signal(Signal::SIGHUP)?;

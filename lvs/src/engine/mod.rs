@@ -223,7 +223,8 @@ impl Engine {
             self.as_wanted.update(now, good, reason);
             self.unpublished = true;
         }
-        if !self.ready && self.reconciler.is_settled() {
+        // With every service refused this router serves nobody, and the other one may do better.
+        if !self.ready && self.reconciler.is_settled() && self.reconciler.serves() {
             self.ready = true;
             actions.insert(0, Action::Ready);
         }

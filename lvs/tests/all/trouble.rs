@@ -14,6 +14,17 @@ fn serving() -> Director {
 }
 
 #[test]
+fn a_director_is_ready_only_when_the_kernel_has_taken_a_service() {
+    let mut director = Director::new(&two_servers());
+    director.fake.refuse(0, Errno::ENOENT, None);
+    let refused = director.tick(0);
+    assert!(refused.iter().any(|line| line.contains("refused")), "{refused:?}");
+    assert!(!refused.iter().any(|line| line.ends_with("ready")), "{refused:?}");
+    let accepted = director.until(2000);
+    assert!(accepted.iter().any(|line| line.ends_with("ready")), "{accepted:?}");
+}
+
+#[test]
 fn a_flushed_table_is_rebuilt_within_a_second_and_logged() {
     let mut director = serving();
     let before = director.table();
