@@ -503,8 +503,11 @@ impl Shell {
         }
         if self.takeover.wanted() && after != before {
             self.programs.stop_announcing();
+            // What is missing now is new, not taken away.
+            self.announced = false;
             self.hold_addresses();
             self.programs.keep_announcing(&after);
+            self.announced = true;
         }
     }
 }
