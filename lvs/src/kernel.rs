@@ -1,7 +1,7 @@
 //! The kernel as the shell sees it: a table to read and requests to send, and a connection that is made anew after
 //! it broke.
 
-use ipvsadm::{Error, Ipvs, KernelError, Request, Table};
+use ipvsadm::{Error, Ipvs, KernelError, Request, Table, Transport};
 
 /// Who keeps the table.
 pub trait Kernel {
@@ -16,6 +16,17 @@ pub trait Kernel {
     /// # Errors
     /// Why the kernel could not be asked, in words; then any part may have been done.
     fn apply(&mut self, requests: &[Request]) -> Result<Vec<Result<(), KernelError>>, String>;
+}
+
+/// One connection; a broken one stays broken.
+impl<T: Transport> Kernel for Ipvs<T> {
+    fn table(&mut self) -> Result<Table, String> {
+        Self::table(self).map_err(|error| error.to_string())
+    }
+
+    fn apply(&mut self, requests: &[Request]) -> Result<Vec<Result<(), KernelError>>, String> {
+        Self::apply(self, requests).map_err(|error| error.to_string())
+    }
 }
 
 /// The kernel of this machine.
@@ -34,12 +45,12 @@ impl LinuxKernel {
     }
 
     /// Asks `question` over a connection, a new one if the last broke.
-    fn ask<A>(&mut self, question: impl FnOnce(&mut Ipvs) -> Result<A, Error>) -> Result<A, String> {
+    fn ask<A>(&mut self, question: impl FnOnce(&mut Ipvs) -> Result<A, String>) -> Result<A, String> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => Ipvs::open().map_err(|error| error.to_string())?,
         };
-        let answer = question(&mut connection).map_err(|error| error.to_string())?;
+        let answer = question(&mut connection)?;
         self.connection = Some(connection);
         Ok(answer)
     }
@@ -47,10 +58,10 @@ impl LinuxKernel {
 
 impl Kernel for LinuxKernel {
     fn table(&mut self) -> Result<Table, String> {
-        self.ask(Ipvs::table)
+        self.ask(Kernel::table)
     }
 
     fn apply(&mut self, requests: &[Request]) -> Result<Vec<Result<(), KernelError>>, String> {
-        self.ask(|connection| connection.apply(requests))
+        self.ask(|connection| Kernel::apply(connection, requests))
     }
 }

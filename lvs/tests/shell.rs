@@ -12,10 +12,9 @@ use std::time::{Duration, Instant};
 
 use daemonkit::clock::Mono;
 use daemonkit::status_socket::StatusSocket;
-use ipvsadm::fake::{FakeKernel, FakeTransport};
-use ipvsadm::{Ipvs, KernelError, Request, Table};
+use ipvsadm::fake::FakeKernel;
+use ipvsadm::{Ipvs, Table};
 use lvs::engine::{Engine, Settings};
-use lvs::kernel::Kernel;
 use lvs::nanny_args::MonitorSettings;
 use lvs::record::Record;
 use lvs::shell::Shell;
@@ -46,18 +45,6 @@ while :; do
     sleep 0.02
 done
 ";
-
-struct InMemory(Ipvs<FakeTransport>);
-
-impl Kernel for InMemory {
-    fn table(&mut self) -> Result<Table, String> {
-        self.0.table().map_err(|error| error.to_string())
-    }
-
-    fn apply(&mut self, requests: &[Request]) -> Result<Vec<Result<(), KernelError>>, String> {
-        self.0.apply(requests).map_err(|error| error.to_string())
-    }
-}
 
 /// Waits until `condition` holds.
 #[track_caller]
@@ -93,7 +80,7 @@ fn serve(kernel: &FakeKernel, folder: &Path, config_path: PathBuf, monitor: Path
     let settings = Settings { config_path: config_path.clone(), monitors };
     let engine = Engine::new(Mono::now(), settings, config, record.read().unwrap());
     let socket = StatusSocket::listen(&folder.join("lvs.sock"), 0o640).unwrap();
-    let kernel = InMemory(Ipvs::with_transport(kernel.connect()).unwrap());
+    let kernel = Ipvs::with_transport(kernel.connect()).unwrap();
     Shell::start(engine, kernel, record, socket, config_path).unwrap().run()
 }
 

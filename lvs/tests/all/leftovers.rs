@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use daemonkit::clock::Mono;
-use ipvsadm::fake::{FakeKernel, FakeTransport};
-use ipvsadm::{Errno, Family, Ipvs, KernelError, Protocol, Request, ServiceId, Table};
+use ipvsadm::fake::FakeKernel;
+use ipvsadm::{Errno, Family, Ipvs, Protocol, ServiceId, Table};
 use lvs::action::Input;
-use lvs::kernel::Kernel;
 use lvs::record::Record;
 use lvs::service_list::{BadLine, MAX_BYTES, parse, render};
 use lvs::withdraw::carry_out;
@@ -119,18 +118,6 @@ fn a_list_that_cannot_be_written_is_told_once_and_stops_nothing() {
     assert_eq!(director.record, BTreeSet::from([tcp("10.1.0.100:80")]));
 }
 
-struct InMemory(Ipvs<FakeTransport>);
-
-impl Kernel for InMemory {
-    fn table(&mut self) -> Result<Table, String> {
-        self.0.table().map_err(|error| error.to_string())
-    }
-
-    fn apply(&mut self, requests: &[Request]) -> Result<Vec<Result<(), KernelError>>, String> {
-        self.0.apply(requests).map_err(|error| error.to_string())
-    }
-}
-
 struct Folder(PathBuf);
 
 impl Folder {
@@ -154,7 +141,7 @@ impl Drop for Folder {
 
 /// What `lvs --withdraw` does to `fake` when `record` is what a killed director wrote.
 fn withdraw(fake: &FakeKernel, record: &Record) -> u8 {
-    let mut kernel = InMemory(Ipvs::with_transport(fake.connect()).unwrap());
+    let mut kernel = Ipvs::with_transport(fake.connect()).unwrap();
     carry_out(Withdrawal::new(Mono::now(), record.read().unwrap()), &mut kernel, record)
 }
 
