@@ -156,15 +156,21 @@ pub(crate) fn prefix_to_mask(length: u8) -> Ipv4Addr {
 /// The scheduler flags as `-b` takes them and listings show them, by the scheduler's own names where it has
 /// some: `sh-fallback,sh-port`. `None` if no flag is set.
 pub(crate) fn scheduler_flags_word(service: &Service) -> Option<String> {
-    let names = scheduler_flag_names(service.scheduler.as_str());
-    let flags = [ServiceFlags::SCHEDULER_1, ServiceFlags::SCHEDULER_2, ServiceFlags::SCHEDULER_3];
     let mut words = String::new();
-    for (name, _) in names.iter().zip(flags).filter(|(_, flag)| service.flags.contains(*flag)) {
+    for name in set_scheduler_flags(service) {
         let comma = if words.is_empty() { "" } else { "," };
         // Writing to a String cannot fail.
         let _ = write!(words, "{comma}{name}");
     }
     (!words.is_empty()).then_some(words)
+}
+
+/// The names of the scheduler flags that are set, lowest bit first.
+pub(crate) fn set_scheduler_flags(service: &Service) -> impl Iterator<Item = &'static str> {
+    let names = scheduler_flag_names(service.scheduler.as_str());
+    let flags = [ServiceFlags::SCHEDULER_1, ServiceFlags::SCHEDULER_2, ServiceFlags::SCHEDULER_3];
+    let set = service.flags;
+    names.into_iter().zip(flags).filter(move |(_, flag)| set.contains(*flag)).map(|(name, _)| name)
 }
 
 /// Names of the three scheduler flags, lowest bit first.

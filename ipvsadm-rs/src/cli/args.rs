@@ -39,6 +39,8 @@ pub struct List {
     pub what: Listed,
     /// Whether addresses and ports stay numbers.
     pub numeric: bool,
+    /// Whether it is written for programs; then there is but one way to write it.
+    pub json: bool,
 }
 
 /// What is to be listed.

@@ -1,4 +1,4 @@
-//! `/proc/net/ip_vs_conn` to the listing of connections.
+//! `/proc/net/ip_vs_conn` to the listing of connections, and to one by one for others.
 //!
 //! Generic netlink does not carry connections, so like the original this reads the kernel's text table:
 //!
@@ -17,17 +17,24 @@ use crate::request::Spelling;
 
 /// One connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Connection<'a> {
-    protocol: &'a str,
-    client: (IpAddr, u16),
-    service: (IpAddr, u16),
-    destination: (IpAddr, u16),
-    state: &'a str,
-    seconds: u32,
-    engine: Option<(&'a str, &'a str)>,
+pub(super) struct Connection<'a> {
+    pub(super) protocol: &'a str,
+    pub(super) client: (IpAddr, u16),
+    pub(super) service: (IpAddr, u16),
+    pub(super) destination: (IpAddr, u16),
+    pub(super) state: &'a str,
+    /// Until it is forgotten.
+    pub(super) seconds: u32,
+    /// Name and data of the persistence engine.
+    pub(super) engine: Option<(&'a str, &'a str)>,
 }
 
-/// The listing, from the content of the kernel's table. Lines that cannot be read are left out.
+/// The connections, from the content of the kernel's table. Lines that cannot be read are left out.
+pub(super) fn all(table: &str) -> impl Iterator<Item = Connection<'_>> {
+    table.lines().skip(1).filter_map(read)
+}
+
+/// The listing, from the content of the kernel's table.
 #[must_use]
 pub fn listing(table: &str, engines: bool, names: &dyn Names) -> String {
     let mut text = "IPVS connection entries\n".to_owned();
@@ -38,10 +45,8 @@ pub fn listing(table: &str, engines: bool, names: &dyn Names) -> String {
         true => writeln!(text, "{destination:<18} {:<16} pe_data", "pe name"),
         false => writeln!(text, "{destination}"),
     };
-    for line in table.lines().skip(1) {
-        if let Some(connection) = read(line) {
-            write_line(&mut text, &connection, engines, names);
-        }
+    for connection in all(table) {
+        write_line(&mut text, &connection, engines, names);
     }
     text
 }

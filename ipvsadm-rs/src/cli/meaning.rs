@@ -254,7 +254,7 @@ impl List {
                 Listed::Table { only, columns: columns(given), exact, sorted }
             }
         };
-        Ok(Self { what, numeric: given.has(Key::Numeric) })
+        Ok(Self { what, numeric: given.has(Key::Numeric), json: given.has(Key::Json) })
     }
 }
 

@@ -1,7 +1,7 @@
 //! The command line of `ipvsadm`: the original's grammar and output over this library.
 //!
 //! ```text
-//! words --options, args--> Command --run--> client calls --render, rules--> text
+//! words --options, args--> Command --run--> client calls --render, rules, json--> text
 //! ```
 //! Everything but [`run`] and [`names::System`] is pure: it sees neither kernel nor files.
 
@@ -10,6 +10,7 @@ pub mod args;
 pub mod connections;
 mod given;
 pub mod help;
+pub mod json;
 mod meaning;
 pub mod names;
 pub mod options;

@@ -57,6 +57,7 @@ pub enum Key {
     Daemon,
     Sort,
     Nosort,
+    Json,
     McastInterface,
     Syncid,
     SyncMaxlen,
@@ -232,6 +233,7 @@ pub const OPTIONS: &[Row] = &[
     row(Key::Daemon, &[], "daemon", No, "list sync daemons"),
     row(Key::Nosort, &[], "nosort", No, "list in the kernel's order"),
     row(Key::Sort, &[], "sort", No, "list sorted (default)"),
+    row(Key::Json, &[], "json", No, "list as JSON: complete, exact and numeric"),
 ];
 
 /// The options of `--start-daemon`.
@@ -315,6 +317,7 @@ pub fn fitting(command: Key) -> (&'static [Key], &'static [Key]) {
         K::Daemon,
         K::Sort,
         K::Nosort,
+        K::Json,
         K::Syncid,
     ];
     const NAMED: &[Key] = &[K::TcpService, K::Ipv6];

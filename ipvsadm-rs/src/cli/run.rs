@@ -5,10 +5,10 @@ use std::io::{self, BufRead, Write};
 use super::args::{ArgsError, Command, List, Listed};
 use super::names::{Names, Numeric};
 use super::render::{self, Style};
-use super::{connections, exit, help, rules};
+use super::{connections, exit, help, json, rules};
 use crate::client::Ipvs;
 use crate::error::Error;
-use crate::model::Table;
+use crate::model::{Info, ServiceId, Table};
 use crate::request::Request;
 use crate::transport::Transport;
 
@@ -62,8 +62,7 @@ impl<T: Transport> Session<'_, T> {
             Command::Change(request) => return self.change(&[(None, request.clone())]),
             Command::Restore => return self.restore(),
             Command::Save { numeric } => {
-                let table = self.ipvs.table();
-                let table = self.read(table)?;
+                let table = self.table(None)?;
                 let text = rules::save(&table, self.names_for(*numeric));
                 self.output.write_all(text.as_bytes())?;
             }
@@ -167,42 +166,55 @@ impl<T: Transport> Session<'_, T> {
         let text = match list.what {
             Listed::Timeouts => {
                 let timeouts = self.ipvs.timeouts();
-                render::timeouts(&self.read(timeouts)?)
+                let timeouts = self.read(timeouts)?;
+                if list.json { json::timeouts(&timeouts)? } else { render::timeouts(&timeouts) }
             }
             Listed::Daemons => {
                 let daemons = self.ipvs.daemons();
-                render::daemons(&self.read(daemons)?)
+                let daemons = self.read(daemons)?;
+                if list.json { json::daemons(&daemons)? } else { render::daemons(&daemons) }
             }
             Listed::Connections { engines } => {
                 let table = std::fs::read(CONNECTIONS).map_err(|error| {
                     self.fail(exit::NOT_LISTED, &format!("cannot read {CONNECTIONS}: {error}"))
                 })?;
                 let table = String::from_utf8_lossy(&table);
-                connections::listing(&table, engines, self.names_for(list.numeric))
+                match list.json {
+                    true => json::connections(&table)?,
+                    false => connections::listing(&table, engines, self.names_for(list.numeric)),
+                }
             }
             Listed::Table { only, columns, exact, sorted } => {
-                let (banner, table) = match only {
-                    None => {
-                        let info = self.ipvs.info();
-                        let banner = render::banner(&self.read(info)?);
-                        let table = self.ipvs.table();
-                        (banner, self.read(table)?)
-                    }
-                    Some(id) => {
-                        let entry = self.ipvs.service(&id);
-                        let entry = self.read(entry)?;
-                        let entry = entry.ok_or_else(|| {
-                            self.fail(exit::NOT_LISTED, &format!("there is no such service: {id}"))
-                        })?;
-                        (String::new(), Table { services: vec![entry] })
-                    }
-                };
-                let names = self.names_for(list.numeric);
-                banner + &render::table(&table, &Style { columns, exact, sorted, names })
+                let table = self.table(only)?;
+                if list.json {
+                    let info = self.info()?;
+                    json::table(&info, &table, sorted)?
+                } else {
+                    let banner = if only.is_none() { render::banner(&self.info()?) } else { String::new() };
+                    let names = self.names_for(list.numeric);
+                    banner + &render::table(&table, &Style { columns, exact, sorted, names })
+                }
             }
         };
         self.output.write_all(text.as_bytes())?;
         self.output.flush()?;
         Ok(exit::SUCCESS)
+    }
+
+    fn info(&mut self) -> Result<Info, Stop> {
+        let info = self.ipvs.info();
+        self.read(info)
+    }
+
+    /// The table, or of it the one service that is asked for.
+    fn table(&mut self, only: Option<ServiceId>) -> Result<Table, Stop> {
+        let Some(id) = only else {
+            let table = self.ipvs.table();
+            return self.read(table);
+        };
+        let entry = self.ipvs.service(&id);
+        let entry = self.read(entry)?;
+        let missing = || self.fail(exit::NOT_LISTED, &format!("there is no such service: {id}"));
+        Ok(Table { services: vec![entry.ok_or_else(missing)?] })
     }
 }

@@ -1,6 +1,8 @@
 //! The command line: what each is understood as, what is said about a wrong one, and what is listed.
 #![allow(clippy::unwrap_used)] // helpers of tests
 
+mod json;
+
 use std::ffi::OsString;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -116,8 +118,10 @@ fn listings_are_understood() {
         ("-L --daemon", false, Listed::Daemons),
     ];
     for (line, numeric, what) in cases {
-        assert_eq!(parse(line), Command::List(List { what, numeric }), "{line}");
+        assert_eq!(parse(line), Command::List(List { what, numeric, json: false }), "{line}");
     }
+    let what = table(Columns::Stats, false, true);
+    assert_eq!(parse("-L --stats --json"), Command::List(List { what, numeric: false, json: true }));
     assert_eq!(parse("-S -n"), Command::Save { numeric: true });
     assert_eq!(parse("--restore"), Command::Restore);
     assert_eq!(parse("-h"), Command::Help);
