@@ -17,12 +17,15 @@ use crate::wire::WireError;
 #[non_exhaustive]
 pub enum Error {
     /// The kernel knows no generic netlink family "IPVS".
-    #[error("the kernel has no IPVS: the module ip_vs is not loaded (try `modprobe ip_vs`)")]
+    #[error(
+        "the kernel has no IPVS: the module ip_vs is not loaded; `modprobe ip_vs` loads it, as root, and not from within \
+         a container but on its host"
+    )]
     NotAvailable,
     /// The caller may not administer IPVS.
     #[error(
-        "permission denied: IPVS needs CAP_NET_ADMIN in the initial user namespace \
-         (root in a container or user namespace of its own is not enough)"
+        "permission denied: IPVS needs CAP_NET_ADMIN in the initial user namespace: be root, and not that of a container \
+         with a user namespace of its own"
     )]
     Permission,
     /// A system call on the netlink socket failed.
@@ -126,11 +129,15 @@ impl KernelError {
 
 fn no_module(service: &Service) -> String {
     let scheduler = service.scheduler;
-    let engine = service.persistence.and_then(|persistence| persistence.engine);
-    let engine = engine.map_or(String::new(), |engine| {
-        format!(", or no persistence engine {engine} (module ip_vs_pe_{engine})")
-    });
-    format!("the kernel has no scheduler {scheduler} (module ip_vs_{scheduler}){engine}")
+    match service.persistence.and_then(|persistence| persistence.engine) {
+        None => {
+            format!("the kernel has no scheduler {scheduler} and could not load its module ip_vs_{scheduler}")
+        }
+        Some(engine) => format!(
+            "the kernel has no scheduler {scheduler} or no persistence engine {engine}, and could not load the module \
+             ip_vs_{scheduler} or ip_vs_pe_{engine}"
+        ),
+    }
 }
 
 fn invalid_service(service: &Service) -> String {

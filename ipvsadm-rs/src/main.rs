@@ -6,8 +6,11 @@ use std::process::{Command as Process, ExitCode, Stdio};
 use ipvsadm::cli::args::{self, Command};
 use ipvsadm::cli::names::System;
 use ipvsadm::cli::run::Session;
-use ipvsadm::cli::{exit, help};
+use ipvsadm::cli::{exit, help, printable};
 use ipvsadm::{Error, Ipvs};
+
+/// What loads a module of the kernel.
+const MODPROBE: &str = "/sbin/modprobe";
 
 fn main() -> ExitCode {
     let names = System::default();
@@ -16,7 +19,7 @@ fn main() -> ExitCode {
         Ok(Command::Version) => return show(&help::version()),
         Ok(command) => command,
         Err(error) => {
-            eprintln!("ipvsadm: {}", error.message);
+            eprintln!("ipvsadm: {}", printable(&error.message));
             return ExitCode::from(error.status);
         }
     };
@@ -45,17 +48,20 @@ fn show(text: &str) -> ExitCode {
     }
 }
 
-/// Opens IPVS; like the original, tries to load the module if it is not there.
-fn open() -> Result<Ipvs, Error> {
+/// Opens IPVS; like the original, tries to load the module if it is not there, and says how that went.
+fn open() -> Result<Ipvs, String> {
     match Ipvs::open() {
         Err(Error::NotAvailable) => {
-            let loaded = Process::new("/sbin/modprobe")
-                .args(["-q", "--", "ip_vs"])
-                .stdin(Stdio::null())
-                .status()
-                .is_ok_and(|status| status.success());
-            if loaded { Ipvs::open() } else { Err(Error::NotAvailable) }
+            let tried = Process::new(MODPROBE).args(["--", "ip_vs"]).stdin(Stdio::null()).output();
+            match tried {
+                Ok(outcome) if outcome.status.success() => Ipvs::open().map_err(|error| error.to_string()),
+                Ok(outcome) => {
+                    let said = String::from_utf8_lossy(&outcome.stderr);
+                    Err(format!("{}\n{MODPROBE} was tried: {}", Error::NotAvailable, said.trim()))
+                }
+                Err(error) => Err(format!("{}\n{MODPROBE} cannot be run: {error}", Error::NotAvailable)),
+            }
         }
-        other => other,
+        other => other.map_err(|error| error.to_string()),
     }
 }

@@ -139,7 +139,7 @@ fn each_refusal_is_said_in_an_operators_words() {
         endings,
         [
             "the service exists already (EEXIST)",
-            "the kernel has no scheduler mh (module ip_vs_mh) (ENOENT)",
+            "the kernel has no scheduler mh and could not load its module ip_vs_mh (ENOENT)",
             "an IPv6 persistence granularity is a prefix length from 1 to 128 (EINVAL)",
             "there is no such service (ESRCH)",
             "there is no such service (ESRCH)",

@@ -23,13 +23,16 @@ pub fn parse(text: &str, protocol: Protocol, names: &dyn Names) -> Result<Endpoi
         let (address, port) = rest
             .split_once("]:")
             .ok_or_else(|| format!("`{text}` has a `[` but no `]:port` (as in `[2001:db8::1]:80`)"))?;
-        let address: Ipv6Addr = address.parse().map_err(|_| format!("`{address}` is not an IPv6 address"))?;
+        let address: Ipv6Addr = address
+            .parse()
+            .map_err(|_| format!("`{address}` is not an IPv6 address, and brackets are for those"))?;
         return Ok(Endpoint { address: address.into(), port: Some(self::port(port, protocol, names)?) });
     }
     if let Ok(address) = text.parse::<Ipv6Addr>() {
         return Ok(Endpoint { address: address.into(), port: None });
     }
     let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if host.contains(':') => return Err(unbracketed(text, host, port)),
         Some((host, port)) => (host, Some(self::port(port, protocol, names)?)),
         None => (text, None),
     };
@@ -40,8 +43,20 @@ pub fn parse(text: &str, protocol: Protocol, names: &dyn Names) -> Result<Endpoi
         Err(_) if lone_number => None,
         Err(_) => names.address(host),
     };
-    let address = address.ok_or_else(|| format!("`{host}` is neither an address nor a known host"))?;
+    let address = address.ok_or_else(|| {
+        format!("`{host}` is neither an address nor the name of a host with an IPv4 address")
+    })?;
     Ok(Endpoint { address: address.into(), port })
+}
+
+/// More than one colon, and yet no IPv6 address.
+fn unbracketed(text: &str, host: &str, port: &str) -> String {
+    match host.parse::<Ipv6Addr>() {
+        Ok(address) => format!("an IPv6 address with a port is written with brackets: `[{address}]:{port}`"),
+        Err(_) => {
+            format!("`{text}` is not an IPv6 address; with a port one is written as in `[2001:db8::1]:80`")
+        }
+    }
 }
 
 fn port(text: &str, protocol: Protocol, names: &dyn Names) -> Result<u16, String> {
@@ -77,7 +92,9 @@ mod tests {
     #[test]
     fn a_wrong_part_is_named() {
         let says = |text| read(text).unwrap_err();
-        assert_eq!(says("80"), "`80` is neither an address nor a known host");
+        let nobody =
+            |host| format!("`{host}` is neither an address nor the name of a host with an IPv4 address");
+        assert_eq!(says("80"), nobody("80"));
         assert_eq!(
             says("10.0.0.1:99999"),
             "`99999` is neither a port from 0 to 65535 nor a known TCP service"
@@ -87,8 +104,25 @@ mod tests {
             says("[2001:db8::1]"),
             "`[2001:db8::1]` has a `[` but no `]:port` (as in `[2001:db8::1]:80`)"
         );
-        assert_eq!(says("[10.0.0.1]:80"), "`10.0.0.1` is not an IPv6 address");
-        assert_eq!(says("no.such.host:80"), "`no.such.host` is neither an address nor a known host");
-        assert_eq!(says(""), "`` is neither an address nor a known host");
+        assert_eq!(says("[10.0.0.1]:80"), "`10.0.0.1` is not an IPv6 address, and brackets are for those");
+        assert_eq!(says("no.such.host:80"), nobody("no.such.host"));
+        assert_eq!(says(""), nobody(""));
+    }
+
+    #[test]
+    fn an_ipv6_address_whose_port_lacks_brackets_gets_them() {
+        let says = |text| read(text).unwrap_err();
+        assert_eq!(
+            says("2001:db8:1:2:3:4:5:6:80"),
+            "an IPv6 address with a port is written with brackets: `[2001:db8:1:2:3:4:5:6]:80`"
+        );
+        assert_eq!(
+            says("fe80::1::80"),
+            "`fe80::1::80` is not an IPv6 address; with a port one is written as in `[2001:db8::1]:80`"
+        );
+        assert_eq!(
+            says("10.0.0.1:80:90"),
+            "`10.0.0.1:80:90` is not an IPv6 address; with a port one is written as in `[2001:db8::1]:80`"
+        );
     }
 }

@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 
 use super::args::{ArgsError, Parsed};
-use super::options::{self, Key, Value};
+use super::options::{self, Key, Row, Value};
+use super::suggest::did_you_mean;
 use super::values::number;
 
 /// A command with its options, not yet understood.
@@ -25,7 +26,8 @@ impl Given {
                 Some(lexopt::Arg::Value(value)) => {
                     if given.command.is_none() {
                         let text = value.to_string_lossy();
-                        return Err(ArgsError::no_command(format!("`{text}` is not a command; try --help")));
+                        let hint = hint(&text, None);
+                        return Err(ArgsError::no_command(format!("`{text}` is not a command{hint}")));
                     }
                     given.others.push(value.to_string_lossy().into_owned());
                     continue;
@@ -38,9 +40,10 @@ impl Given {
                 }
             };
             let Some(row) = row else {
+                let hint = hint(name.trim_start_matches('-'), given.command);
                 return Err(match given.command {
-                    None => ArgsError::no_command(format!("unknown command {name}; try --help")),
-                    Some(_) => ArgsError::unknown(format!("unknown option {name}; try --help")),
+                    None => ArgsError::no_command(format!("unknown command {name}{hint}")),
+                    Some(_) => ArgsError::unknown(format!("unknown option {name}{hint}")),
                 });
             };
             let value = value(&mut parser, row.value, &name)?;
@@ -89,7 +92,11 @@ impl Given {
         let (takes, needs) = options::fitting(command);
         for (key, _) in &self.options {
             if !key.is_command() && !takes.contains(&key.group()) {
-                return Err(ArgsError::wrong(format!("{} does not go with {word}", key.word())));
+                let others = commands_with(key.group());
+                return Err(ArgsError::wrong(format!(
+                    "{} does not go with {word}, but with {others}",
+                    key.word()
+                )));
             }
         }
         for key in needs {
@@ -103,7 +110,12 @@ impl Given {
         }
         let takes = if command == Key::Set { 3 } else { 0 };
         match self.others.get(takes) {
-            Some(word) => Err(ArgsError::wrong(format!("unexpected word `{word}`"))),
+            Some(other) if takes == 0 => Err(ArgsError::wrong(format!(
+                "unexpected word `{other}`: after {word} come options, each with its value"
+            ))),
+            Some(other) => {
+                Err(ArgsError::wrong(format!("unexpected word `{other}` after the three timeouts")))
+            }
             None => Ok(()),
         }
     }
@@ -121,6 +133,26 @@ impl Given {
     }
 }
 
+/// What a word may have been meant to be: a command, or an option that goes with the command.
+fn hint(word: &str, command: Option<Key>) -> String {
+    let takes = command.map(|command| options::fitting(command).0);
+    let fits = |row: &&Row| takes.map_or(row.key.is_command(), |takes| takes.contains(&row.key.group()));
+    match did_you_mean("--", word, options::all().filter(fits).map(|row| row.long)) {
+        none if none.is_empty() => "; try --help".to_owned(),
+        found => found,
+    }
+}
+
+/// The commands that an option goes with, such as `-a and -e`.
+fn commands_with(group: Key) -> String {
+    let fits = |row: &&Row| options::fitting(row.key).0.contains(&group);
+    let words: Vec<String> = options::COMMANDS.iter().filter(fits).map(|row| row.key.word()).collect();
+    match words.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+        _ => words.concat(),
+    }
+}
+
 /// The value of an option, if it takes one and has one.
 fn value(parser: &mut lexopt::Parser, kind: Value, name: &str) -> Parsed<Option<String>> {
     let text = |value: OsString| {
@@ -130,9 +162,9 @@ fn value(parser: &mut lexopt::Parser, kind: Value, name: &str) -> Parsed<Option<
     };
     match kind {
         Value::No | Value::Three(_) => Ok(None),
-        Value::Required(_) => match parser.value() {
+        Value::Required(what) => match parser.value() {
             Ok(value) => text(value).map(Some),
-            Err(_) => Err(ArgsError::unknown(format!("{name} needs a value; try --help"))),
+            Err(_) => Err(ArgsError::unknown(format!("{name} needs a value: {what}"))),
         },
         Value::Optional(_) => {
             if let Some(value) = parser.optional_value() {

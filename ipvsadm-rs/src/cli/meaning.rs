@@ -1,5 +1,6 @@
 //! What given options mean: services, real servers, timeouts, daemons, listings.
 
+use std::net::Ipv6Addr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -17,6 +18,9 @@ use crate::request::Request;
 
 /// Persistence timeout when `-p` has no value, in seconds.
 const DEFAULT_PERSISTENCE: u32 = 360;
+
+/// What is said of a service whose port is 0.
+const EVERY_PORT: &str = "a port of 0 (every port) is for persistent services only (-p)";
 
 impl Given {
     /// The command that was given; none at all lists the table.
@@ -79,9 +83,7 @@ impl Given {
         let persistence = self.persistence(id.family())?;
         if let ServiceId::Address { protocol, port, .. } = id {
             if port == 0 && persistence.is_none() {
-                return Err(ArgsError::wrong(
-                    "a port of 0 (every port) is for persistent services only: add -p",
-                ));
+                return Err(ArgsError::wrong(self.zero_port()));
             }
             if self.has(Key::Ops) && protocol != Protocol::Udp {
                 return Err(ArgsError::wrong(
@@ -97,6 +99,25 @@ impl Given {
             flags |= ServiceFlags::ONE_PACKET;
         }
         Ok(Service { id, scheduler, flags, persistence })
+    }
+
+    /// Why a service cannot be without a port; often it was meant to have one.
+    fn zero_port(&self) -> String {
+        let keys = [Key::TcpService, Key::UdpService, Key::SctpService];
+        let given = keys.into_iter().find_map(|key| Some((key, self.value(key)?)));
+        let Some((key, text)) = given else { return EVERY_PORT.to_owned() };
+        let word = key.word();
+        match text.parse::<Ipv6Addr>().is_ok().then(|| text.rsplit_once(':')).flatten() {
+            Some((address, port)) if address.parse::<Ipv6Addr>().is_ok() && port.parse::<u16>().is_ok() => {
+                format!(
+                    "{word} `{text}` is an IPv6 address without a port; if {port} is meant to be its port, write \
+                 [{address}]:{port}; {EVERY_PORT}"
+                )
+            }
+            Some(_) => format!("{word} `{text}` has no port, as in [{text}]:80; {EVERY_PORT}"),
+            None if text.contains(':') => format!("{word} `{text}`: {EVERY_PORT}"),
+            None => format!("{word} `{text}` has no port, as in {text}:80; {EVERY_PORT}"),
+        }
     }
 
     fn persistence(&self, family: Family) -> Parsed<Option<Persistence>> {

@@ -6,6 +6,7 @@
 //! Everything but [`run`] and [`names::System`] is pure: it sees neither kernel nor files.
 
 pub mod address;
+mod advice;
 pub mod args;
 pub mod connections;
 mod given;
@@ -18,7 +19,22 @@ pub mod order;
 pub mod render;
 pub mod rules;
 pub mod run;
+mod suggest;
 mod values;
+
+/// A message for a terminal: control characters of whoever wrote the rules are shown and not obeyed.
+#[must_use]
+pub fn printable(message: &str) -> String {
+    let mut text = String::with_capacity(message.len());
+    for letter in message.chars() {
+        match letter {
+            '\n' => text.push('\n'),
+            other if other.is_control() => text.extend(other.escape_debug()),
+            other => text.push(other),
+        }
+    }
+    text
+}
 
 /// Exit statuses, as the original has them.
 pub mod exit {

@@ -4,10 +4,11 @@ use std::io::{self, BufRead, Write};
 
 use super::args::{ArgsError, Command, List, Listed};
 use super::names::{Names, Numeric};
+use super::printable;
 use super::render::{self, Style};
-use super::{connections, exit, help, json, rules};
+use super::{advice, connections, exit, help, json, rules};
 use crate::client::Ipvs;
-use crate::error::Error;
+use crate::error::{Error, KernelError};
 use crate::model::{Info, ServiceId, Table};
 use crate::request::Request;
 use crate::transport::Transport;
@@ -82,7 +83,7 @@ impl<T: Transport> Session<'_, T> {
     }
 
     fn fail(&mut self, status: u8, message: &str) -> Stop {
-        match writeln!(self.errors, "ipvsadm: {message}") {
+        match writeln!(self.errors, "ipvsadm: {}", printable(message)) {
             Ok(()) => Stop::Failed(status),
             Err(error) => error.into(),
         }
@@ -99,13 +100,23 @@ impl<T: Transport> Session<'_, T> {
             status = exit::SUCCESS;
             if let Err(error) = outcome {
                 status = exit::REFUSED;
-                let place = number.map_or(String::new(), |number| format!("line {number}: "));
-                if let stop @ Stop::BrokenPipe = self.fail(status, &format!("{place}{error}")) {
+                let message = self.explained(*number, &error);
+                if let stop @ Stop::BrokenPipe = self.fail(status, &message) {
                     return Err(stop);
                 }
             }
         }
         Ok(status)
+    }
+
+    /// A refusal, where it was asked for and what can be done about it. Only for a single command the table is read:
+    /// among many rules others may have changed it since.
+    fn explained(&mut self, number: Option<usize>, error: &KernelError) -> String {
+        if let Some(number) = number {
+            return format!("line {number}: {error}{}", advice::to(error, None));
+        }
+        let table = advice::depends_on_table(error).then(|| self.ipvs.table().ok()).flatten();
+        format!("{error}{}", advice::to(error, table.as_ref()))
     }
 
     /// Reads rules. Changes are gathered and sent as one batch; what else a line may ask for ends a batch. As
@@ -122,17 +133,19 @@ impl<T: Transport> Session<'_, T> {
                 Ok(Some(Command::Restore)) => {
                     let message = "-R cannot be one of the rules that it reads".to_owned();
                     let error = ArgsError { message, status: exit::REFUSED, ends_restore: true };
-                    return self.wrong_line(number, &error, &batch);
+                    return self.wrong_line(number, &line, &error, &batch);
                 }
                 Ok(Some(other)) => {
                     self.change(&std::mem::take(&mut batch))?;
                     status = self.carry_out(&other)?;
                 }
-                Err(error) if error.ends_restore => return self.wrong_line(number, &error, &batch),
+                Err(error) if error.ends_restore => {
+                    return self.wrong_line(number, &line, &error, &batch);
+                }
                 Err(error) => {
                     self.change(&std::mem::take(&mut batch))?;
                     status = error.status;
-                    self.fail(status, &format!("line {number}: {}", error.message));
+                    self.fail(status, &format!("{}: {}", place(number, &line), error.message));
                 }
             }
         }
@@ -155,11 +168,13 @@ impl<T: Transport> Session<'_, T> {
     fn wrong_line(
         &mut self,
         number: usize,
+        line: &str,
         error: &ArgsError,
         batch: &[(Option<usize>, Request)],
     ) -> Result<u8, Stop> {
         self.change(batch)?;
-        Err(self.fail(error.status, &format!("line {number}: {}", error.message)))
+        let place = place(number, line);
+        Err(self.fail(error.status, &format!("{place}: {}; what comes after it was not read", error.message)))
     }
 
     fn list(&mut self, list: &List) -> Result<u8, Stop> {
@@ -214,7 +229,23 @@ impl<T: Transport> Session<'_, T> {
         };
         let entry = self.ipvs.service(&id);
         let entry = self.read(entry)?;
-        let missing = || self.fail(exit::NOT_LISTED, &format!("there is no such service: {id}"));
-        Ok(Table { services: vec![entry.ok_or_else(missing)?] })
+        match entry {
+            Some(entry) => Ok(Table { services: vec![entry] }),
+            None => {
+                let advice = self.ipvs.table().map_or(String::new(), |table| advice::services(&id, &table));
+                Err(self.fail(exit::NOT_LISTED, &format!("there is no such service: {id}{advice}")))
+            }
+        }
     }
+}
+
+/// Most characters of a line that are shown.
+const SHOWN: usize = 160;
+
+/// A line of rules with its number, for a message: cut to a length that can be read.
+fn place(number: usize, line: &str) -> String {
+    let line = line.trim();
+    let shown: String = line.chars().take(SHOWN).collect();
+    let rest = if line.chars().nth(SHOWN).is_some() { "..." } else { "" };
+    format!("line {number}: `{shown}{rest}`")
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // helpers of tests
 
 mod json;
+mod messages;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -133,15 +134,42 @@ fn a_wrong_command_line_is_explained() {
     let cases = [
         ("-A", "-A needs a virtual service (-t, -u, --sctp-service or -f)", 2),
         ("-a -t 10.0.0.1:80", "-a needs -r", 2),
-        ("-A -t 10.0.0.1:80 -w 3", "-w does not go with -A", 2),
+        ("-A -t 10.0.0.1:80 -w 3", "-w does not go with -A, but with -a and -e", 2),
         ("-A -t 10.0.0.1:80 -t 10.0.0.2:80", "-t is given twice", 2),
         ("-A -t 10.0.0.1:80 -u 10.0.0.2:80", "-t and -u exclude each other", 2),
         ("-a -t 10.0.0.1:80 -r 10.2.0.1 -m -g", "-m and -g exclude each other", 2),
-        ("-A -t 10.0.0.1:80 extra", "unexpected word `extra`", 2),
+        ("-A -t 10.0.0.1:80 extra", "unexpected word `extra`: after -A come options, each with its value", 2),
         ("-A -L", "two commands: -A and -L", 2),
-        ("-A -t 10.0.0.1", "a port of 0 (every port) is for persistent services only: add -p", 2),
+        (
+            "-A -t 10.0.0.1",
+            "-t `10.0.0.1` has no port, as in 10.0.0.1:80; a port of 0 (every port) is for persistent services only (-p)",
+            2,
+        ),
+        (
+            "-A -u 10.0.0.1:0",
+            "-u `10.0.0.1:0`: a port of 0 (every port) is for persistent services only (-p)",
+            2,
+        ),
+        (
+            "-A -t 2001:db8::1:80",
+            "-t `2001:db8::1:80` is an IPv6 address without a port; if 80 is meant to be its port, write [2001:db8::1]:80; \
+             a port of 0 (every port) is for persistent services only (-p)",
+            2,
+        ),
+        (
+            "-A -t 2001:db8::1",
+            "-t `2001:db8::1` has no port, as in [2001:db8::1]:80; a port of 0 (every port) is for persistent services \
+             only (-p)",
+            2,
+        ),
+        (
+            "-a -t [2001:db8::1]:80 -r 2001:db8:1:2:3:4:5:6:80",
+            "-r `2001:db8:1:2:3:4:5:6:80`: an IPv6 address with a port is written with brackets: \
+             `[2001:db8:1:2:3:4:5:6]:80`",
+            2,
+        ),
         ("-A -t 10.0.0.1:80 -o", "-o (one-packet scheduling) is for UDP services and firewall marks", 2),
-        ("-A -t 80", "-t `80`: `80` is neither an address nor a known host", 2),
+        ("-A -t 80", "-t `80`: `80` is neither an address nor the name of a host with an IPv4 address", 2),
         (
             "-A -t 10.0.0.1:x",
             "-t `10.0.0.1:x`: `x` is neither a port from 0 to 65535 nor a known TCP service",
@@ -203,7 +231,7 @@ fn a_wrong_command_line_is_explained() {
             2,
         ),
         ("--set 1 2", "--set needs three timeouts in seconds: tcp, tcpfin and udp", 2),
-        ("--set 1 2 3 4", "unexpected word `4`", 2),
+        ("--set 1 2 3 4", "unexpected word `4` after the three timeouts", 2),
         ("--set 1 2 2678401", "--set `2678401`: a whole number from 0 to 2678400 is needed", 2),
         ("--start-daemon foo", "--start-daemon `foo`: the states are master and backup", 2),
         (
@@ -231,9 +259,15 @@ fn a_wrong_command_line_is_explained() {
         ("-L --daemon --persistent-conn", "--daemon and --persistent-conn exclude each other", 2),
         ("-q", "unknown command -q; try --help", 255),
         ("-n -L", "a command must come before -n; try --help", 255),
-        ("list", "`list` is not a command; try --help", 255),
-        ("-A --tcp-serv 10.0.0.1:80", "unknown option --tcp-serv; try --help", 255),
-        ("-A -t", "-t needs a value; try --help", 255),
+        ("list", "`list` is not a command; did you mean --list?", 255),
+        ("--add -t 10.0.0.1:80", "unknown command --add; did you mean --add-service or --add-server?", 255),
+        // The original knows no abbreviations either.
+        ("-A --tcp-serv 10.0.0.1:80", "unknown option --tcp-serv; did you mean --tcp-service?", 255),
+        ("-A -t 10.0.0.1:80 --shceduler rr", "unknown option --shceduler; did you mean --scheduler?", 255),
+        ("-L --timeouts", "unknown option --timeouts; did you mean --timeout?", 255),
+        // What does not go with the command is not suggested.
+        ("-A -t 10.0.0.1:80 --weigth 3", "unknown option --weigth; try --help", 255),
+        ("-A -t", "-t needs a value: host[:port]", 255),
     ];
     for (line, message, status) in cases {
         assert_eq!(wrong(line), (message.to_owned(), status), "{line}");
@@ -347,7 +381,13 @@ UDP  [2001:db8::1]:53 rr ops
     let missing = run(&kernel(), "-L -n -t 10.0.0.1:80", "");
     assert_eq!(
         missing,
-        (1, String::new(), "ipvsadm: there is no such service: TCP 10.0.0.1:80\n".to_owned())
+        (
+            1,
+            String::new(),
+            "ipvsadm: there is no such service: TCP 10.0.0.1:80; \
+             there is FWM 7 IPv6, UDP [2001:db8::1]:53, TCP 10.1.0.100:80\n"
+                .to_owned()
+        )
     );
 }
 
@@ -432,23 +472,38 @@ fn restoring_goes_on_after_what_the_kernel_refuses_and_ends_at_a_wrong_line() {
     let (status, _, errors) = run(&kernel, "-R", rules);
     // As in the original the status is the last line's.
     assert_eq!(status, 0);
-    assert_eq!(errors, "ipvsadm: line 4: -A -t 10.5.0.1:80 -s rr: the service exists already (EEXIST)\n");
+    assert_eq!(
+        errors,
+        "ipvsadm: line 4: -A -t 10.5.0.1:80 -s rr: the service exists already (EEXIST); -E changes it\n"
+    );
     assert_eq!(kernel.table().services.len(), 2);
 
     let rules = "-A -t 10.5.0.3:80\n-A -t 10.5.0.4:80 -w 4\n-A -t 10.5.0.5:80\n";
     let (status, _, errors) = run(&kernel, "-R", rules);
-    assert_eq!((status, errors.as_str()), (2, "ipvsadm: line 2: -w does not go with -A\n"));
+    assert_eq!(
+        (status, errors.as_str()),
+        (
+            2,
+            "ipvsadm: line 2: `-A -t 10.5.0.4:80 -w 4`: -w does not go with -A, but with -a and -e; what comes after it was not read\n"
+        )
+    );
     assert_eq!(kernel.table().services.len(), 3);
 
     let rules = "-A -t 10.5.0.6:80\n-A --unknown\n-A -t 10.5.0.7:80\n";
     let (status, _, errors) = run(&kernel, "-R", rules);
-    assert_eq!((status, errors.as_str()), (0, "ipvsadm: line 2: unknown option --unknown; try --help\n"));
+    assert_eq!(
+        (status, errors.as_str()),
+        (0, "ipvsadm: line 2: `-A --unknown`: unknown option --unknown; try --help\n")
+    );
     assert_eq!(kernel.table().services.len(), 5);
 
     let (status, _, errors) = run(&kernel, "-R", "-R\n-A -t 10.5.0.8:80\n");
     assert_eq!(
         (status, errors.as_str()),
-        (255, "ipvsadm: line 1: -R cannot be one of the rules that it reads\n")
+        (
+            255,
+            "ipvsadm: line 1: `-R`: -R cannot be one of the rules that it reads; what comes after it was not read\n"
+        )
     );
     assert_eq!(kernel.table().services.len(), 5);
 }
