@@ -24,11 +24,6 @@ impl Given {
             let (row, name) = match word {
                 None => break,
                 Some(lexopt::Arg::Value(value)) => {
-                    if given.command.is_none() {
-                        let text = value.to_string_lossy();
-                        let hint = hint(&text, None);
-                        return Err(ArgsError::no_command(format!("`{text}` is not a command{hint}")));
-                    }
                     given.others.push(value.to_string_lossy().into_owned());
                     continue;
                 }
@@ -46,12 +41,20 @@ impl Given {
                     Some(_) => ArgsError::unknown(format!("unknown option {name}{hint}")),
                 });
             };
+            if given.command.is_none() && matches!(row.key, Key::Help | Key::Version) {
+                // Like the original, answer without a look at the rest.
+                return Ok(Self { command: Some(row.key), ..Self::default() });
+            }
             let value = value(&mut parser, row.value, &name)?;
             given.add(row.key, value)?;
         }
-        match given.command {
-            Some(_) => Ok(given),
-            None => Err(ArgsError::no_command("no command is given; try --help")),
+        match (given.command, given.others.first()) {
+            (Some(_), _) => Ok(given),
+            (None, Some(word)) => {
+                let hint = hint(word, None);
+                Err(ArgsError::no_command(format!("`{word}` is not a command{hint}")))
+            }
+            (None, None) => Err(ArgsError::no_command("no command is given; try --help")),
         }
     }
 
@@ -67,6 +70,8 @@ impl Given {
                 let word = key.word();
                 return Err(ArgsError::no_command(format!("a command must come before {word}; try --help")));
             }
+            // Without effect in the original, with every command.
+            (false, Some(_)) if key == Key::Sort => return Ok(()),
             (false, Some(_)) => {
                 if let Some((other, _)) = self.options.iter().find(|(other, _)| other.group() == key.group())
                 {

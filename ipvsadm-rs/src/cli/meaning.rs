@@ -43,7 +43,10 @@ impl Given {
             Key::Zero => Request::Zero(id),
             Key::Set => Request::SetTimeouts(self.timeouts()?),
             Key::StartDaemon => Request::StartDaemon(self.daemon()?),
-            Key::StopDaemon => Request::StopDaemon(self.role(Key::StopDaemon)?),
+            Key::StopDaemon => {
+                self.sync_id()?;
+                Request::StopDaemon(self.role(Key::StopDaemon)?)
+            }
             _ => return List::of(self, id).map(Command::List),
         };
         Ok(Command::Change(request))
@@ -76,8 +79,9 @@ impl Given {
     }
 
     fn service(&self, id: ServiceId) -> Parsed<Service> {
-        let scheduler = match self.value(Key::Scheduler) {
-            Some(name) => Scheduler::new(name).map_err(|error| ArgsError::wrong(format!("-s: {error}")))?,
+        // Like the original takes an empty name for none; that a name can be no scheduler's it learns from the kernel.
+        let scheduler = match self.value(Key::Scheduler).filter(|name| !name.is_empty()) {
+            Some(name) => Scheduler::new(name).map_err(|error| ArgsError::unknown(format!("-s: {error}")))?,
             None => Scheduler::WLC,
         };
         let persistence = self.persistence(id.family())?;
@@ -125,8 +129,9 @@ impl Given {
             Some(text) => netmask(text, family)?,
             None => family.bits(),
         };
-        let engine = self.value(Key::Engine).map(PersistenceEngine::new).transpose();
-        let engine = engine.map_err(|error| ArgsError::wrong(format!("--pe: {error}")))?;
+        let engine = self.value(Key::Engine).filter(|name| !name.is_empty());
+        let engine = engine.map(PersistenceEngine::new).transpose();
+        let engine = engine.map_err(|error| ArgsError::unknown(format!("--pe: {error}")))?;
         if !self.has(Key::Persistent) {
             return match engine {
                 Some(_) => Err(ArgsError::wrong("--pe has no effect without -p")),
@@ -228,12 +233,18 @@ impl Given {
         }
     }
 
+    /// Listings and `--stop-daemon` take it too, without effect.
+    fn sync_id(&self) -> Parsed<u8> {
+        let id = self.number(Key::Syncid, 0, 255)?.unwrap_or(0);
+        Ok(u8::try_from(id).unwrap_or(u8::MAX))
+    }
+
     fn daemon(&self) -> Parsed<SyncDaemon> {
-        let interface = self.value(Key::McastInterface).unwrap_or("eth0");
+        let interface = self.value(Key::McastInterface).filter(|name| !name.is_empty()).unwrap_or("eth0");
         // What Linux allows, but for the `#`, which begins a comment where lines are read.
         let is_odd = |letter: char| letter.is_whitespace() || matches!(letter, '/' | ':');
         if !(1..=15).contains(&interface.len()) || interface.starts_with('#') || interface.contains(is_odd) {
-            return Err(ArgsError::wrong(format!(
+            return Err(ArgsError::unknown(format!(
                 "--mcast-interface `{interface}`: a name has 1 to 15 bytes, without blanks, `/` and `:`, the first \
                  not a #"
             )));
@@ -243,7 +254,7 @@ impl Given {
         Ok(SyncDaemon {
             role: self.role(Key::StartDaemon)?,
             interface: interface.to_owned(),
-            sync_id: tiny(self.number(Key::Syncid, 0, 255)?.unwrap_or(0)),
+            sync_id: self.sync_id()?,
             max_len: self.number(Key::SyncMaxlen, 1, 65_507)?.map(small),
             group: self.value(Key::McastGroup).map(group).transpose()?,
             port: self.number(Key::McastPort, 1, 65_535)?.map(small),
@@ -254,6 +265,7 @@ impl Given {
 
 impl List {
     fn of(given: &Given, only: Option<ServiceId>) -> Parsed<Self> {
+        given.sync_id()?;
         let kinds = [Key::Connection, Key::Timeout, Key::Daemon];
         let kind = kinds.into_iter().find(|key| given.has(*key));
         let service = [Key::TcpService, Key::UdpService, Key::SctpService, Key::FwmarkService];

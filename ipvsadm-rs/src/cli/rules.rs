@@ -28,14 +28,15 @@ pub fn save(table: &Table, names: &dyn Names) -> String {
 
 /// Reads one line. `None` if there is nothing on it.
 ///
-/// Words are separated by white space, quotes have no meaning; a word that begins with `#` begins a comment; a
-/// leading `ipvsadm`, also with a path, is passed over.
+/// Words are separated by blanks and tabs, quotes have no meaning; a word that begins with `#` begins a comment; a
+/// leading `ipvsadm`, also with a path and however often, is passed over.
 ///
 /// # Errors
 /// As [`args::parse`].
 pub fn read(line: &str, names: &dyn Names) -> Result<Option<Command>, ArgsError> {
-    let mut words = line.split_whitespace().take_while(|word| !word.starts_with('#')).peekable();
-    words.next_if(|word| *word == "ipvsadm" || word.ends_with("/ipvsadm"));
+    let words = line.split([' ', '\t', '\r', '\n']).filter(|word| !word.is_empty());
+    let mut words = words.take_while(|word| !word.starts_with('#')).peekable();
+    while words.next_if(|word| *word == "ipvsadm" || word.ends_with("/ipvsadm")).is_some() {}
     if words.peek().is_none() {
         return Ok(None);
     }
@@ -56,9 +57,14 @@ mod tests {
             "-A -t 10.5.0.1:80 -s rr",
             "  ipvsadm -A -t 10.5.0.1:80\t-s rr  # web",
             "/sbin/ipvsadm -A -t 10.5.0.1:80 -s rr\r",
+            "ipvsadm ipvsadm -A -t 10.5.0.1:80 -s rr",
         ] {
             assert_eq!(read(line, &Numeric), add, "{line}");
         }
+        assert!(
+            read("-A -t 10.5.0.1:80\u{b}-s rr", &Numeric).is_err(),
+            "no other white space separates words"
+        );
         for line in ["", "   ", "# -A -t 10.5.0.1:80", "ipvsadm"] {
             assert_eq!(read(line, &Numeric), Ok(None), "{line}");
         }

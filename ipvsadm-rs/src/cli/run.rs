@@ -138,6 +138,9 @@ impl<T: Transport> Session<'_, T> {
                 Ok(Some(other)) => {
                     self.change(&std::mem::take(&mut batch))?;
                     status = self.carry_out(&other)?;
+                    if matches!(other, Command::Help | Command::Version) {
+                        return Ok(status);
+                    }
                 }
                 Err(error) if error.ends_restore => {
                     return self.wrong_line(number, &line, &error, &batch);

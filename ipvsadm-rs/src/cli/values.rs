@@ -17,8 +17,10 @@ pub(super) fn endpoint(key: Key, text: &str, protocol: Protocol, names: &dyn Nam
         .map_err(|message| ArgsError::wrong(format!("{} `{text}`: {message}", key.word())))
 }
 
+/// Like the original takes blanks and a sign before the digits.
 pub(super) fn number(name: &str, text: &str, least: u32, most: u32) -> Parsed<u32> {
-    text.parse().ok().filter(|number| (least..=most).contains(number)).ok_or_else(|| {
+    let number = text.trim_ascii_start().parse::<i64>().ok().and_then(|number| u32::try_from(number).ok());
+    number.filter(|number| (least..=most).contains(number)).ok_or_else(|| {
         ArgsError::wrong(format!("{name} `{text}`: a whole number from {least} to {most} is needed"))
     })
 }

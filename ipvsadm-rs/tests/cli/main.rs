@@ -194,17 +194,17 @@ fn a_wrong_command_line_is_explained() {
         (
             "-A -t 10.0.0.1:80 -s abcdefghijklmnop",
             "-s: `abcdefghijklmnop` is not a scheduler name: 1 to 15 printable ASCII characters without spaces are allowed, the first not a #",
-            2,
+            255,
         ),
         (
             "-A -t 10.0.0.1:80 -s #rr",
             "-s: `#rr` is not a scheduler name: 1 to 15 printable ASCII characters without spaces are allowed, the first not a #",
-            2,
+            255,
         ),
         (
             "-A -t 10.0.0.1:80 -p --pe #sip",
             "--pe: `#sip` is not a persistence engine name: 1 to 15 printable ASCII characters without spaces are allowed, the first not a #",
-            2,
+            255,
         ),
         (
             "-a -t 10.0.0.1:80 -r [::2]:80 -m",
@@ -242,17 +242,17 @@ fn a_wrong_command_line_is_explained() {
         (
             "--start-daemon master --mcast-interface abcdefghijklmnop",
             "--mcast-interface `abcdefghijklmnop`: a name has 1 to 15 bytes, without blanks, `/` and `:`, the first not a #",
-            2,
+            255,
         ),
         (
             "--start-daemon master --mcast-interface #eth0",
             "--mcast-interface `#eth0`: a name has 1 to 15 bytes, without blanks, `/` and `:`, the first not a #",
-            2,
+            255,
         ),
         (
             "--start-daemon master --mcast-interface eth0:1",
             "--mcast-interface `eth0:1`: a name has 1 to 15 bytes, without blanks, `/` and `:`, the first not a #",
-            2,
+            255,
         ),
         ("-L --timeout --daemon", "--timeout and --daemon exclude each other", 2),
         ("-L -c --stats", "-c and --stats exclude each other", 2),
@@ -268,10 +268,44 @@ fn a_wrong_command_line_is_explained() {
         // What does not go with the command is not suggested.
         ("-A -t 10.0.0.1:80 --weigth 3", "unknown option --weigth; try --help", 255),
         ("-A -t", "-t needs a value: host[:port]", 255),
+        ("list -L", "unexpected word `list`", 2),
+        ("-L --syncid 256", "--syncid `256`: a whole number from 0 to 255 is needed", 2),
+        ("--stop-daemon master --syncid x", "--syncid `x`: a whole number from 0 to 255 is needed", 2),
+        ("--sort -L", "a command must come before --sort; try --help", 255),
     ];
     for (line, message, status) in cases {
         assert_eq!(wrong(line), (message.to_owned(), status), "{line}");
     }
+}
+
+/// What ipvsadm 1.31 takes without a word.
+#[test]
+fn the_originals_leniency_is_kept() {
+    let change = |words: &[&str]| match args::parse(words.iter().map(OsString::from), &Numeric) {
+        Ok(Command::Change(request)) => request.to_string(),
+        other => panic!("{words:?}: {other:?}"),
+    };
+    let web = "-t 10.0.0.1:80";
+    assert_eq!(change(&["-A", "-t", "10.0.0.1:80", "-s", ""]), format!("-A {web} -s wlc"));
+    assert_eq!(
+        change(&["-A", "-t", "10.0.0.1:80", "-p", " +9", "--pe", ""]),
+        format!("-A {web} -s wlc -p 9")
+    );
+    assert_eq!(
+        change(&["-a", "-t", "10.0.0.1:80", "-r", "10.2.0.1", "-w", "-0"]),
+        format!("-a {web} -r 10.2.0.1:80 -g -w 0")
+    );
+    assert_eq!(change(&["-D", "--sort", "-t", "10.0.0.1:80", "--sort"]), format!("-D {web}"));
+    assert_eq!(
+        change(&["--start-daemon", "backup", "--mcast-interface", ""]),
+        "--start-daemon backup --mcast-interface eth0 --syncid 0"
+    );
+    assert_eq!(change(&["1", "--set", "2", "3"]), "--set 1 2 3");
+    for line in ["-h -n", "--help anything -A --unknown", "-h -x", "first -h"] {
+        assert_eq!(parse(line), Command::Help, "{line}");
+    }
+    assert_eq!(parse("-v --unknown"), Command::Version);
+    assert_eq!(parse("-L --nosort --sort"), parse("-L --nosort"));
 }
 
 #[test]
@@ -495,6 +529,14 @@ fn restoring_goes_on_after_what_the_kernel_refuses_and_ends_at_a_wrong_line() {
         (status, errors.as_str()),
         (0, "ipvsadm: line 2: `-A --unknown`: unknown option --unknown; try --help\n")
     );
+    assert_eq!(kernel.table().services.len(), 5);
+
+    let rules = "-A -t 10.5.0.8:80 -s abcdefghijklmnop\n-A -t 10.5.0.7:80\n";
+    assert_eq!(run(&kernel, "-R", rules).0, 255);
+    assert_eq!(kernel.table().services.len(), 5);
+
+    let (status, _, errors) = run(&kernel, "-R", "-h\n-A -t 10.5.0.8:80\n");
+    assert_eq!((status, errors.as_str()), (0, ""));
     assert_eq!(kernel.table().services.len(), 5);
 
     let (status, _, errors) = run(&kernel, "-R", "-R\n-A -t 10.5.0.8:80\n");
