@@ -15,6 +15,7 @@ use nix::{
     time::{ClockId, clock_getres},
     unistd::Pid,
 };
+use socket2::{Domain, Socket, Type};
 
 use crate::{
     capture::Capture,
@@ -283,9 +284,23 @@ impl Host {
         let stream = self
             .enter(|| TcpStream::connect_timeout(&to, within))?
             .with_context(|| format!("connect from {} to {to}", self.name()))?;
-        stream.set_read_timeout(Some(within))?;
-        stream.set_write_timeout(Some(within))?;
-        Ok(stream)
+        bounded(stream, within)
+    }
+
+    /// The same from an address of this host's, and a port (0: any).
+    ///
+    /// # Errors
+    /// When the address cannot be bound, and as [`Host::connect`].
+    pub fn connect_from(&self, from: SocketAddr, to: SocketAddr, within: Duration) -> Result<TcpStream> {
+        let stream = self
+            .enter(|| -> std::io::Result<TcpStream> {
+                let socket = Socket::new(Domain::for_address(from), Type::STREAM, None)?;
+                socket.bind(&from.into())?;
+                socket.connect_timeout(&to.into(), within)?;
+                Ok(socket.into())
+            })?
+            .with_context(|| format!("connect from {from} in {} to {to}", self.name()))?;
+        bounded(stream, within)
     }
 
     /// Starts a scripted real server on TCP and UDP ports; it answers with this host's name.
@@ -321,4 +336,11 @@ impl Host {
             }
         }
     }
+}
+
+/// Lets no read or write of a connection wait for ever.
+fn bounded(stream: TcpStream, within: Duration) -> Result<TcpStream> {
+    stream.set_read_timeout(Some(within))?;
+    stream.set_write_timeout(Some(within))?;
+    Ok(stream)
 }
