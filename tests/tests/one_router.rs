@@ -179,10 +179,12 @@ impl OneRouter {
 
     /// A connection that stays open, and who is at its other end.
     pub(crate) fn hold(&self, to: SocketAddr) -> Result<Held> {
-        let stream = BufReader::new(self.client.connect(to, SOON)?);
-        let mut held = Held { stream, server: String::new() };
-        held.server = held.ask()?;
-        Ok(held)
+        Held::on(self.client.connect(to, SOON)?)
+    }
+
+    /// The same from an address of the client's, and a port (0: any).
+    pub(crate) fn hold_from(&self, from: SocketAddr, to: SocketAddr) -> Result<Held> {
+        Held::on(self.client.connect_from(from, to, SOON)?)
     }
 
     /// A client of the first service, once it has been served a few times.
@@ -201,6 +203,12 @@ pub(crate) struct Held {
 }
 
 impl Held {
+    fn on(stream: TcpStream) -> Result<Self> {
+        let mut held = Self { stream: BufReader::new(stream), server: String::new() };
+        held.server = held.ask()?;
+        Ok(held)
+    }
+
     /// Asks again on the same connection.
     pub(crate) fn ask(&mut self) -> Result<String> {
         self.stream.get_mut().write_all(b"hello\n").context("send on an open connection")?;

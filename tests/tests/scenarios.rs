@@ -10,6 +10,7 @@ mod one_router;
 mod originals;
 mod pair;
 mod reload;
+mod schedulers;
 mod supervision;
 mod wiring;
 
@@ -28,6 +29,7 @@ fn all() -> Vec<Scenario> {
         health::all(),
         originals::all(),
         reload::all(),
+        schedulers::all(),
         supervision::all(),
         wiring::all(),
     ]

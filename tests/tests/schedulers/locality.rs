@@ -1,0 +1,58 @@
+//! `lblc` and `lblcr`: a destination address stays on its server, or servers, as long as they keep up.
+//!
+//! Both are for transparent caches: one service, here by mark, has many destination addresses. An address without a
+//! server gets the one that `wlc` would take, and keeps it. It is overloaded when it has more active connections than its
+//! weight while some server has less than half as many as its own weight: then `lblc` moves the address to the server of least
+//! load, while `lblcr` adds that one to the address's set of servers, and takes the least loaded of the set.
+
+use anyhow::Result;
+use lab::{Lab, scenarios};
+
+use super::service::{Service, clients, elsewhere};
+use crate::one_router::OneRouter;
+
+scenarios! {
+    locality_moves_a_destination_off_an_overloaded_server: 30,
+    locality_with_replication_adds_servers_to_a_destination: 30,
+}
+
+/// Three servers of weight 2, so that the fourth connection for one address finds its server overloaded: it has three,
+/// while another has none. Each connection comes from another client.
+fn service<'w>(world: &'w OneRouter, scheduler: &str) -> Result<Service<'w>> {
+    Service::on_a_network(world, scheduler, &[2, 2, 2])
+}
+
+/// Addresses 1 and 2 come to rs1 and rs2; address 1 fills rs1, then moves to rs3, the idle one. When rs3 is overloaded
+/// nobody is idle and it stays.
+fn locality_moves_a_destination_off_an_overloaded_server(lab: &Lab) -> Result<()> {
+    let world = OneRouter::nat(lab, 3)?;
+    let mut service = service(&world, "lblc")?;
+    let clients = clients(&world, 12)?;
+    assert_eq!(service.hold_between(&clients[..2], elsewhere(1))?, "11");
+    assert_eq!(service.hold_between(&clients[..1], elsewhere(2))?, "2");
+    assert_eq!(service.hold_between(&clients[2..8], elsewhere(1))?, "133333");
+    assert_eq!(service.hold_between(&clients[1..4], elsewhere(2))?, "222");
+    // rs1 is idle again. Address 1, whose server is overloaded, moves back to it at once; address 2, too, has a server with
+    // four, but after that nobody is idle any more.
+    service.release(1)?;
+    assert_eq!(service.hold_between(&clients[8..9], elsewhere(1))?, "1");
+    assert_eq!(service.hold_between(&clients[4..6], elsewhere(2))?, "22");
+    assert_eq!(service.hold_between(&clients[9..11], elsewhere(1))?, "11");
+    Ok(())
+}
+
+/// The same until each of the three servers has three connections for address 1. From there on `lblc` would stay with
+/// rs3; here all three are in the set, the last added first, and share.
+fn locality_with_replication_adds_servers_to_a_destination(lab: &Lab) -> Result<()> {
+    let world = OneRouter::nat(lab, 3)?;
+    let mut service = service(&world, "lblcr")?;
+    let clients = clients(&world, 16)?;
+    assert_eq!(service.hold_between(&clients[..9], elsewhere(1))?, "111222333");
+    assert_eq!(service.hold_between(&clients[9..15], elsewhere(1))?, "321321");
+    // Another address has no part in that set: of equals it gets the first of the list, and only that one.
+    assert_eq!(service.hold_between(&clients[..3], elsewhere(2))?, "111");
+    // A server of the set that is free again gets the next ones.
+    service.release(2)?;
+    assert_eq!(service.hold_between(&clients[..3], elsewhere(1))?, "222");
+    Ok(())
+}

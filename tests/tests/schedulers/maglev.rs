@@ -1,0 +1,94 @@
+//! `mh`: the client's address decides as in `sh`, and few notice when a server goes.
+
+use anyhow::{Result, ensure};
+use lab::{Lab, scenarios};
+
+use super::{
+    hashing::ports,
+    service::{Service, clients},
+};
+use crate::one_router::OneRouter;
+
+scenarios! {
+    maglev_hashing_moves_few_clients_when_a_server_leaves: 60,
+    maglev_hashing_may_count_the_port: 30,
+    maglev_hashing_may_fall_back_to_another_server: 30,
+}
+
+/// Clients whose server is not this one.
+fn others_than(server: char, servers: &str) -> usize {
+    servers.chars().filter(|other| *other != server).count()
+}
+
+/// Clients that had another server than this one and now have yet another.
+fn moved(server: char, before: &str, after: &str) -> usize {
+    before.chars().zip(after.chars()).filter(|(old, new)| *old != server && old != new).count()
+}
+
+/// Five servers and 240 clients. When rs1 leaves, its clients must go elsewhere.
+///
+/// Of the others `sh` moves three quarters: a place keeps its server if its number leaves the matching remainders
+/// divided by 5 and by 4, which among 20 places are 4 of the 16 that are not rs1's. Maglev's table of 4093 places is filled anew by
+/// each server in its own order of preference, so a place changes hands only where a gap that rs1 has left upset a
+/// later choice: simulated with 200 random sets of orders this was 0.7 % of the places on average and 3.5 % at most.
+fn maglev_hashing_moves_few_clients_when_a_server_leaves(lab: &Lab) -> Result<()> {
+    let world = OneRouter::nat(lab, 5)?;
+    let clients = clients(&world, 240)?;
+    let mut moves = Vec::new();
+    for (vip, scheduler) in [(0, "mh"), (1, "sh")] {
+        let service = Service::on(&world, vip, scheduler, &[1; 5])?;
+        let before = service.ask_from(&clients)?;
+        assert_eq!(service.ask_from(&clients)?, before, "{scheduler}: a client changed its server");
+        for server in "12345".chars() {
+            let share = clients.len() - others_than(server, &before);
+            // An even share is 48; four standard deviations of an even chance are 25.
+            ensure!((23..=73).contains(&share), "{scheduler}: rs{server} has {share} clients");
+        }
+        service.delete(1)?;
+        let after = service.ask_from(&clients)?;
+        assert_eq!(others_than('1', &after), clients.len(), "{scheduler}: rs1 was asked");
+        moves.push(moved('1', &before, &after) * 1000 / others_than('1', &before));
+        // It returns to the head of the list, where it was.
+        service.add(1, "-w 1")?;
+        assert_eq!(service.ask_from(&clients)?, before, "{scheduler}: rs1 is back");
+    }
+    lab.note(format!("moved without need, per thousand: mh {}, sh {}", moves[0], moves[1]));
+    ensure!(moves[0] <= 35, "mh moved {} per thousand", moves[0]);
+    ensure!(moves[1] >= 600, "sh moved {} per thousand", moves[1]);
+    Ok(())
+}
+
+/// With the port, one client is as many, each with a server of its own.
+fn maglev_hashing_may_count_the_port(lab: &Lab) -> Result<()> {
+    let world = OneRouter::nat(lab, 3)?;
+    let ports = ports(clients(&world, 1)?[0]);
+    let service = Service::of_datagrams(&world, "mh", &[1, 1, 1])?;
+    let without = service.ask_by_datagram(&ports)?;
+    assert_eq!(without, without[..1].repeat(ports.len()));
+    service.schedule("mh -b mh-port")?;
+    let with = service.ask_by_datagram(&ports)?;
+    ensure!("123".chars().all(|server| with.contains(server)), "the port does not count: {with}");
+    assert_eq!(service.ask_by_datagram(&ports)?, with);
+    Ok(())
+}
+
+/// A quiesced server keeps its places, so that not one client of the others moves. Its own are refused, or with the flag
+/// go to another one, always the same.
+fn maglev_hashing_may_fall_back_to_another_server(lab: &Lab) -> Result<()> {
+    let world = OneRouter::nat(lab, 3)?;
+    let service = Service::on(&world, 0, "mh", &[1, 1, 1])?;
+    let clients = clients(&world, 60)?;
+    let before = service.ask_from(&clients)?;
+    service.edit(1, "-w 0")?;
+    for (client, server) in clients.iter().zip(before.chars()) {
+        assert_eq!(service.refuses(*client)?, server == '1', "{client} of rs{server}");
+    }
+    service.schedule("mh -b mh-fallback")?;
+    let fallback = service.ask_from(&clients)?;
+    assert_eq!(others_than('1', &fallback), clients.len(), "the quiesced server was asked");
+    assert_eq!(moved('1', &before, &fallback), 0, "clients of other servers were moved");
+    assert_eq!(service.ask_from(&clients)?, fallback);
+    service.edit(1, "-w 1")?;
+    assert_eq!(service.ask_from(&clients)?, before);
+    Ok(())
+}
