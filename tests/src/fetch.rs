@@ -38,6 +38,8 @@ const TOOLS: [(&str, &str); 6] = [
 const STAMP: &str = "stamp.json";
 /// The folder of the scripts that run fetched tools, inside that of the tools.
 const WRAPPERS: &str = "wrappers";
+/// Environment: where the dynamic linker looks for libraries first.
+const LIBRARIES: &str = "LD_LIBRARY_PATH";
 
 /// The lab kernel, ready to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -246,12 +248,23 @@ fn write_wrapper(fresh: &Path, folder: &Path, program: &str) -> Result<()> {
     let at = folder.display();
     let architecture = apt::multiarch();
     let script = format!(
-        "#!/bin/sh\nLD_LIBRARY_PATH={at}/usr/lib/{architecture}:{at}/lib/{architecture}${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}\n\
-         export LD_LIBRARY_PATH\nexec {at}/{place}/{program} \"$@\"\n"
+        "#!/bin/sh\n{LIBRARIES}={at}/usr/lib/{architecture}:{at}/lib/{architecture}${{{LIBRARIES}:+:${LIBRARIES}}}\n\
+         export {LIBRARIES}\nexec {at}/{place}/{program} \"$@\"\n"
     );
     let path = fresh.join(WRAPPERS).join(program);
     fs::write(&path, script)?;
     Ok(fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?)
+}
+
+/// The program that a wrapper runs, and the environment variable by which that finds its libraries; nothing if `path` is
+/// not a wrapper. For who wants to start it without the script.
+pub(crate) fn behind_wrapper(path: &Path) -> Option<(PathBuf, (String, String))> {
+    let script =
+        fs::read_to_string(path).ok().filter(|_| path.parent().is_some_and(|f| f.ends_with(WRAPPERS)))?;
+    let program = script.lines().find_map(|line| line.strip_prefix("exec ")?.strip_suffix(" \"$@\""))?;
+    let libraries = script.lines().find_map(|line| line.strip_prefix(LIBRARIES)?.strip_prefix('='))?;
+    let libraries = libraries.split("${").next().unwrap_or(libraries);
+    Some((PathBuf::from(program), (LIBRARIES.to_owned(), libraries.to_owned())))
 }
 
 /// Removes nothing, fetches what is missing, and says what there is.
@@ -291,6 +304,25 @@ mod tests {
             .expect("filled");
         assert!(is_complete(&folder));
         assert_eq!(fs::read_to_string(folder.join("linux")).ok().as_deref(), Some("whole"));
+        fs::remove_dir_all(base).expect("clean up");
+    }
+
+    #[test]
+    fn the_program_behind_a_wrapper_is_found_with_its_libraries() {
+        let base = scratch("wrapper");
+        let program = base.join("usr/sbin/ipvsadm");
+        for folder in ["usr/sbin", WRAPPERS] {
+            fs::create_dir_all(base.join(folder)).expect("folder");
+        }
+        fs::write(&program, "").expect("program");
+        write_wrapper(&base, Path::new("/lab/tools"), "ipvsadm").expect("wrapper");
+        let (path, (variable, libraries)) =
+            behind_wrapper(&base.join(WRAPPERS).join("ipvsadm")).expect("found");
+        assert_eq!(path, Path::new("/lab/tools/usr/sbin/ipvsadm"));
+        let architecture = apt::multiarch();
+        let wanted = format!("/lab/tools/usr/lib/{architecture}:/lab/tools/lib/{architecture}");
+        assert_eq!((variable.as_str(), libraries), ("LD_LIBRARY_PATH", wanted));
+        assert_eq!(behind_wrapper(&program), None);
         fs::remove_dir_all(base).expect("clean up");
     }
 

@@ -4,7 +4,7 @@
 //! from the machine's network and mounts, under a hard time limit, and gives its results as files in a folder.
 
 use std::{
-    env, fs,
+    env, fmt, fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
@@ -78,6 +78,18 @@ pub enum Outcome {
     Panicked,
     /// The guest ended without a word about the command.
     Lost(String),
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited(code) => write!(f, "the command ended with status {code}"),
+            Self::TimeLimit => write!(f, "the guest was stopped at its time limit"),
+            Self::NeverBooted => write!(f, "the guest never booted"),
+            Self::Panicked => write!(f, "the guest's kernel panicked"),
+            Self::Lost(why) => write!(f, "the guest ended: {why}"),
+        }
+    }
 }
 
 impl Task {

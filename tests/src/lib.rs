@@ -60,9 +60,10 @@
 //! # How it runs
 //!
 //! [`kernel`] chooses the running kernel or User Mode Linux ([`fetch`] gets it), `guest` is the first process
-//! inside, [`suite`] is `cargo lab test`, [`story`] is `cargo lab demo`.
+//! inside, [`suite`] is `cargo lab test`, [`story`] is `cargo lab demo`, [`bench`] is `cargo lab bench`.
 
 mod apt;
+pub mod bench;
 mod capture;
 mod cargo;
 mod eventually;
@@ -122,6 +123,7 @@ pub fn run_inside(args: &[String]) -> anyhow::Result<()> {
             guest::become_native(spec.as_ref()).map(|never| match never {})
         }
         [command, what] if command == "inside" && what == "shell" => shell::inside(),
+        [command, what, name] if command == "inside" && what == "bench" => bench::inside(name),
         [command, what, plan] if command == "inside" && what == "demo" => {
             story::inside::inside(plan.as_ref())
         }

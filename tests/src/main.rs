@@ -2,10 +2,10 @@
 //!
 //! Reads the words, does what they say; the same executable is the first process inside a guest.
 
-use std::{env, path::PathBuf, process::ExitCode};
+use std::{env, ffi::OsString, path::PathBuf, process::ExitCode};
 
 use anyhow::{Result, bail};
-use lab::{fetch, kernel::Kernel, kill_guests_when_interrupted, run_inside, shell, story, suite};
+use lab::{bench, fetch, kernel::Kernel, kill_guests_when_interrupted, run_inside, shell, story, suite};
 use lexopt::Arg::{Long, Short, Value};
 
 const USAGE: &str = "\
@@ -19,25 +19,35 @@ usage: cargo lab COMMAND
       --keep            keeps the logs of scenarios that passed in target/lab/logs
   demo                  shows two routers at work, and what happens when something dies
       --config FILE     rehearses this lvs.cf (default: lvs.cf.example)
+  bench [NAME...]       measures the suite and its peers doing the same work; writes target/lab/bench/NAME.json
   shell                 an interactive cluster to play in
 
-options of demo, test and shell:
+options of demo, test, bench and shell:
   --kernel uml|native   forces the kernel (so does LVS_LAB_KERNEL); default: native for root with IPVS, else uml
+
+benchmarks:
 ";
+
+/// The usage, with all benchmarks.
+fn usage() -> String {
+    USAGE.to_owned() + &bench::list()
+}
 
 /// Exit status when all went well.
 const SUCCESS: u8 = 0;
-/// Exit status when a test failed.
+/// Exit status when a test failed or a benchmark missed its target.
 const FAILURE: u8 = 1;
 /// Exit status for a wrong command line.
 const USAGE_ERROR: u8 = 2;
 
 /// What the words ask for.
+#[derive(Debug, PartialEq)]
 enum Command {
     Help,
     Fetch,
     Demo(story::Options),
     Test(suite::Options),
+    Bench(bench::Options),
     Shell { kernel: Option<String> },
 }
 
@@ -48,10 +58,10 @@ fn main() -> ExitCode {
     let result = if inside {
         run_inside(&args).map(|()| SUCCESS)
     } else {
-        match parse() {
+        match parse(env::args_os().skip(1)) {
             Ok(command) => carry_out(command),
             Err(error) => {
-                eprintln!("cargo lab: {error}\n\n{USAGE}");
+                eprintln!("cargo lab: {error}\n\n{}", usage());
                 return ExitCode::from(USAGE_ERROR);
             }
         }
@@ -69,7 +79,7 @@ fn main() -> ExitCode {
 fn carry_out(command: Command) -> Result<u8> {
     match command {
         Command::Help => {
-            print!("{USAGE}");
+            print!("{}", usage());
             Ok(SUCCESS)
         }
         Command::Fetch => fetch::run().map(|()| SUCCESS),
@@ -81,12 +91,16 @@ fn carry_out(command: Command) -> Result<u8> {
             kill_guests_when_interrupted()?;
             suite::run(&options).map(|passed| if passed { SUCCESS } else { FAILURE })
         }
+        Command::Bench(options) => {
+            kill_guests_when_interrupted()?;
+            bench::run(&options).map(|good| if good { SUCCESS } else { FAILURE })
+        }
         Command::Shell { kernel } => shell::run(&Kernel::choose(kernel.as_deref())?).map(|()| SUCCESS),
     }
 }
 
-fn parse() -> Result<Command> {
-    let mut parser = lexopt::Parser::from_env();
+fn parse(args: impl Iterator<Item = OsString>) -> Result<Command> {
+    let mut parser = lexopt::Parser::from_args(args.collect::<Vec<_>>());
     let mut words = Vec::new();
     let mut options = suite::Options::default();
     let mut config = None;
@@ -123,7 +137,8 @@ fn parse() -> Result<Command> {
     if let (Some(word), true) = (&only_for_test, command.as_deref() != Some("test")) {
         bail!("{word} belongs to `test`");
     }
-    if let (Some(name), true) = (options.names.first(), command.as_deref() != Some("test")) {
+    let takes_names = matches!(command.as_deref(), Some("test" | "bench"));
+    if let (Some(name), false) = (options.names.first(), takes_names) {
         bail!("unexpected word `{name}`");
     }
     if config.is_some() && command.as_deref() != Some("demo") {
@@ -133,6 +148,11 @@ fn parse() -> Result<Command> {
         Some("demo") => Ok(Command::Demo(story::Options { config, kernel: options.kernel })),
         Some("fetch") => Ok(Command::Fetch),
         Some("test") => Ok(Command::Test(options)),
+        Some("bench") => {
+            let options = bench::Options { names: options.names, kernel: options.kernel };
+            options.benchmarks()?;
+            Ok(Command::Bench(options))
+        }
         Some("shell") => Ok(Command::Shell { kernel: options.kernel }),
         Some("help") => Ok(Command::Help),
         Some(other) => bail!("unknown command `{other}`"),
@@ -144,5 +164,57 @@ fn jobs(text: &str) -> Result<usize> {
     match text.parse() {
         Ok(jobs @ 1..=64) => Ok(jobs),
         _ => bail!("--jobs {text}: a number from 1 to 64"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(words: &str) -> Result<Command> {
+        parse(words.split_whitespace().map(OsString::from))
+    }
+
+    fn refusal(words: &str) -> String {
+        parsed(words).expect_err("a wrong command line").to_string()
+    }
+
+    #[test]
+    fn bench_takes_names_and_a_kernel() {
+        let bench = |names: &[&str], kernel: Option<&str>| {
+            let names = names.iter().map(|name| (*name).to_owned()).collect();
+            Command::Bench(bench::Options { names, kernel: kernel.map(str::to_owned) })
+        };
+        assert_eq!(parsed("bench").expect("right"), bench(&[], None));
+        assert_eq!(parsed("bench ipvs").expect("right"), bench(&["ipvs"], None));
+        assert_eq!(parsed("bench --kernel uml ipvs").expect("right"), bench(&["ipvs"], Some("uml")));
+    }
+
+    #[test]
+    fn an_unknown_benchmark_is_refused_before_anything_runs() {
+        assert_eq!(refusal("bench ipvs speed"), "there is no benchmark `speed`; there are: ipvs");
+    }
+
+    #[test]
+    fn options_of_one_command_are_refused_by_the_others() {
+        assert_eq!(refusal("bench --only lab"), "--only belongs to `test`");
+        assert_eq!(refusal("bench --jobs 2"), "--jobs belongs to `test`");
+        assert_eq!(refusal("bench --config lvs.cf"), "--config belongs to `demo`");
+        assert_eq!(refusal("shell ipvs"), "unexpected word `ipvs`");
+    }
+
+    #[test]
+    fn the_usage_is_shown_for_help_in_any_place() {
+        for words in ["--help", "bench --help", "bench -h ipvs", "help"] {
+            assert_eq!(parsed(words).expect("right"), Command::Help, "{words}");
+        }
+        assert!(usage().contains("\n  bench [NAME...] ") && usage().contains("\nbenchmarks:\n  ipvs "));
+    }
+
+    #[test]
+    fn test_takes_parts_of_names() {
+        let options =
+            suite::Options { names: vec!["failover".to_owned()], only_lab: true, ..Default::default() };
+        assert_eq!(parsed("test --only lab failover").expect("right"), Command::Test(options));
     }
 }

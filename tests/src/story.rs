@@ -42,11 +42,11 @@ pub(crate) mod inside;
 mod network;
 mod plan;
 mod playbill;
-mod screen;
+pub(crate) mod screen;
 mod script;
 mod spread;
 mod stage;
-mod text;
+pub(crate) mod text;
 mod view;
 
 use event::{Event, Listener, Look, Measurement};
@@ -286,12 +286,5 @@ impl Audience {
 
 fn broke_off(outcome: &Outcome, results: &Path) -> String {
     let report = fs::read_to_string(results.join("report")).unwrap_or_default();
-    match (outcome, report.lines().next()) {
-        (_, Some(why)) => why.to_owned(),
-        (Outcome::Exited(code), None) => format!("exit status {code} inside"),
-        (Outcome::TimeLimit, None) => "its time limit was reached".to_owned(),
-        (Outcome::NeverBooted, None) => "the guest never booted".to_owned(),
-        (Outcome::Panicked, None) => "the guest's kernel panicked".to_owned(),
-        (Outcome::Lost(why), None) => format!("the guest ended: {why}"),
-    }
+    report.lines().next().map_or_else(|| outcome.to_string(), str::to_owned)
 }

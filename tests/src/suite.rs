@@ -250,10 +250,7 @@ fn run_scenario(kernel: &Kernel, executable: &Path, scenario: &Listed, folder: &
     let why = match outcome {
         Outcome::Exited(TIME_LIMIT) => "the scenario reached its time limit".to_owned(),
         Outcome::Exited(code) => format!("the scenario failed (exit status {code})"),
-        Outcome::TimeLimit => "the guest was stopped at its time limit".to_owned(),
-        Outcome::NeverBooted => "the guest never booted".to_owned(),
-        Outcome::Panicked => "the guest's kernel panicked".to_owned(),
-        Outcome::Lost(why) => format!("the guest ended: {why}"),
+        other => other.to_string(),
     };
     let report = fs::read_to_string(folder.join("report"));
     Some(report.unwrap_or_else(|_| format!("{why}; end of the console:\n{}", console_tail(folder))))
