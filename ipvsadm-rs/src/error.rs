@@ -8,7 +8,7 @@ use std::io;
 
 use nix::errno::Errno;
 
-use crate::model::{Destination, Family, Forward, Service, ServiceId, SyncDaemon, Tunnel};
+use crate::model::{Destination, Family, Forward, Granularity, Service, ServiceId, SyncDaemon, Tunnel};
 use crate::request::Request;
 use crate::wire::WireError;
 
@@ -141,7 +141,9 @@ fn no_module(service: &Service) -> String {
 }
 
 fn invalid_service(service: &Service) -> String {
-    if service.id.family() == Family::V6 && service.persistence.is_some_and(|it| it.granularity == 0) {
+    if service.id.family() == Family::V6
+        && service.persistence.is_some_and(|it| it.granularity == Granularity::prefix(0))
+    {
         return "an IPv6 persistence granularity is a prefix length from 1 to 128".into();
     }
     "the kernel allows no such combination of address, scheduler and flags".into()

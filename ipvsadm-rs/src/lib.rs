@@ -46,9 +46,9 @@ pub mod wire;
 pub use client::Ipvs;
 pub use error::{Error, KernelError};
 pub use model::{
-    BadName, Destination, DestinationEntry, DestinationId, Family, Forward, Info, Persistence,
+    BadName, Destination, DestinationEntry, DestinationId, Family, Forward, Granularity, Info, Persistence,
     PersistenceEngine, Protocol, Rates, Scheduler, Service, ServiceEntry, ServiceFlags, ServiceId, Stats,
-    SyncDaemon, SyncRole, Table, Timeouts, Tunnel, TunnelChecksum,
+    SyncDaemon, SyncRole, Table, Timeouts, Tunnel, TunnelChecksum, UnknownAttributes,
 };
 pub use nix::errno::Errno;
 pub use request::Request;

@@ -1,10 +1,10 @@
 //! One change asked of the kernel, and its spelling as a line of ipvsadm.
 
 use std::fmt::{self, Write as _};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use crate::model::{
-    Destination, DestinationId, Family, Forward, Persistence, Protocol, Service, ServiceFlags, ServiceId,
+    Destination, DestinationId, Family, Forward, Granularity, Protocol, Service, ServiceFlags, ServiceId,
     SyncDaemon, SyncRole, Timeouts, Tunnel, TunnelChecksum,
 };
 
@@ -123,8 +123,8 @@ fn service_words(service: &Service) -> String {
     };
     if let Some(persistence) = &service.persistence {
         add("-p", &persistence.timeout.as_secs());
-        if persistence.granularity != family.bits() {
-            add("-M", &granularity_word(persistence, family));
+        if persistence.granularity != Granularity::single_client(family) {
+            add("-M", &persistence.granularity.word(family));
         }
         if let Some(engine) = &persistence.engine {
             add("--pe", engine);
@@ -137,20 +137,6 @@ fn service_words(service: &Service) -> String {
         let _ = write!(words, " -b {flags}");
     }
     words
-}
-
-/// The persistence granularity as `-M` takes it: a mask for IPv4, a prefix length for IPv6.
-pub(crate) fn granularity_word(persistence: &Persistence, family: Family) -> String {
-    match family {
-        Family::V4 => prefix_to_mask(persistence.granularity).to_string(),
-        Family::V6 => persistence.granularity.to_string(),
-    }
-}
-
-/// The IPv4 mask of a prefix length; lengths above 32 count as 32.
-pub(crate) fn prefix_to_mask(length: u8) -> Ipv4Addr {
-    let host_bits = 32 - u32::from(length.min(32));
-    Ipv4Addr::from_bits(u32::MAX.checked_shl(host_bits).unwrap_or(0))
 }
 
 /// The scheduler flags as `-b` takes them and listings show them, by the scheduler's own names where it has
@@ -204,7 +190,7 @@ fn forward_option(forward: &Forward) -> &'static str {
     match forward {
         Forward::Masquerade => "-m",
         Forward::Tunnel(_) => "-i",
-        Forward::DirectRoute | Forward::Local | Forward::Bypass => "-g",
+        Forward::DirectRoute | Forward::Local | Forward::Bypass | Forward::Other(_) => "-g",
     }
 }
 
@@ -218,6 +204,9 @@ fn tunnel_words(tunnel: &Tunnel) -> String {
         Tunnel::Ipip => " --tun-type ipip".to_owned(),
         Tunnel::Gue { port, checksum: it } => format!(" --tun-type gue --tun-port {port} {}", checksum(it)),
         Tunnel::Gre { checksum: it } => format!(" --tun-type gre {}", checksum(it)),
+        Tunnel::Other { kind, port, flags } => {
+            format!(" --tun-type {kind} --tun-port {port} --tun-flags {flags}")
+        }
     }
 }
 
@@ -249,21 +238,25 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::model::{PersistenceEngine, Scheduler};
+    use crate::model::{Persistence, PersistenceEngine, Scheduler};
 
     #[test]
     fn every_request_is_displayed_as_the_line_that_asks_for_it() {
         let web = ServiceId::tcp("10.1.0.100:80".parse().unwrap());
         let mark = ServiceId::FwMark { mark: NonZeroU32::new(7).unwrap(), family: Family::V6 };
         let sip = PersistenceEngine::new("sip").ok();
-        let kept = Persistence { timeout: Duration::from_secs(60), granularity: 24, engine: sip };
+        let kept = Persistence {
+            timeout: Duration::from_secs(60),
+            granularity: Granularity::prefix(24),
+            engine: sip,
+        };
         let service = Service {
             flags: ServiceFlags::SCHEDULER_1 | ServiceFlags::SCHEDULER_2 | ServiceFlags::ONE_PACKET,
             persistence: Some(kept),
             ..Service::new(web, Scheduler::SH)
         };
         let six = Service {
-            persistence: Some(Persistence { granularity: 64, engine: None, ..kept }),
+            persistence: Some(Persistence { granularity: Granularity::prefix(64), engine: None, ..kept }),
             ..Service::new(mark, Scheduler::RR)
         };
         let id = |text: &str| DestinationId::from(text.parse::<SocketAddr>().unwrap());
@@ -287,7 +280,10 @@ mod tests {
             ),
             (Request::EditService(six), "-E -f 7 -6 -s rr -p 60 -M 64"),
             (Request::DeleteService(mark), "-D -f 7 -6"),
-            (Request::AddDestination(web, full), "-a -t 10.1.0.100:80 -r 10.2.0.11:80 -m -w 5 -x 100 -y 50"),
+            (
+                Request::AddDestination(web, full.clone()),
+                "-a -t 10.1.0.100:80 -r 10.2.0.11:80 -m -w 5 -x 100 -y 50",
+            ),
             (
                 Request::EditDestination(web, tunnel(Tunnel::Ipip)),
                 "-e -t 10.1.0.100:80 -r [2001:db8::1]:80 -i -w 1 --tun-type ipip",

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use ipvsadm::fake::{FakeKernel, FakeTransport};
 use ipvsadm::{
-    Destination, Errno, Error, Forward, Ipvs, Persistence, Request, Scheduler, Service, ServiceId,
-    SyncDaemon, SyncRole, Timeouts, Transport, Tunnel, TunnelChecksum,
+    Destination, Errno, Error, Forward, Granularity, Ipvs, Persistence, Request, Scheduler, Service,
+    ServiceId, SyncDaemon, SyncRole, Timeouts, Transport, Tunnel, TunnelChecksum,
 };
 
 fn web() -> ServiceId {
@@ -104,7 +104,8 @@ fn each_refusal_is_said_in_an_operators_words() {
     let six = ServiceId::tcp("[2001:db8::80]:80".parse().unwrap());
     let heavy = Destination { weight: 1 << 31, ..server("10.2.0.11:80") };
     let gue = Tunnel::Gue { port: 0, checksum: TunnelChecksum::None };
-    let persistence = Persistence { timeout: Duration::from_secs(9), granularity: 0, engine: None };
+    let persistence =
+        Persistence { timeout: Duration::from_secs(9), granularity: Granularity::prefix(0), engine: None };
     let group = SyncDaemon {
         group: Some("10.0.0.1".parse().unwrap()),
         ..SyncDaemon::new(SyncRole::Master, "eth0", 1)

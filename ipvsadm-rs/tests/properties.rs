@@ -2,7 +2,7 @@
 //! either of them panic.
 #![allow(clippy::unwrap_used)] // helpers of tests
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ use ipvsadm::fake::FakeKernel;
 use ipvsadm::wire::ack::{self, Body};
 use ipvsadm::wire::{Message, daemon, destination, service, stats};
 use ipvsadm::{
-    Destination, DestinationId, Family, Forward, Persistence, PersistenceEngine, Protocol, Rates, Request,
-    Scheduler, Service, ServiceFlags, ServiceId, Stats, SyncDaemon, SyncRole, Timeouts, Transport, Tunnel,
-    TunnelChecksum,
+    Destination, DestinationId, Family, Forward, Granularity, Persistence, PersistenceEngine, Protocol,
+    Rates, Request, Scheduler, Service, ServiceFlags, ServiceId, Stats, SyncDaemon, SyncRole, Timeouts,
+    Transport, Tunnel, TunnelChecksum, UnknownAttributes,
 };
 use proptest::prelude::*;
 
@@ -43,19 +43,25 @@ prop_compose! {
         scheduler in "[!\"$-~][!-~]{0,14}",
         flags in any::<u32>(),
         seconds in prop::option::of(any::<u32>()),
-        granularity in any::<prop::sample::Index>(),
+        length in any::<prop::sample::Index>(),
+        mask in prop::option::of(any::<Ipv4Addr>()),
         engine in prop::option::of("[!\"$-~][!-~]{0,14}"),
+        // Numbers above those of today's kernels.
+        unknown in unknown_attributes(13),
     ) -> Service {
         let lengths = usize::from(id.family().bits()) + 1;
+        let prefix = Granularity::prefix(u8::try_from(length.index(lengths)).unwrap());
+        let mask = mask.filter(|_| id.family() == Family::V4).map(Granularity::mask);
         Service {
             id,
             scheduler: Scheduler::new(&scheduler).unwrap(),
             flags: ServiceFlags::from_bits(flags),
             persistence: seconds.map(|seconds| Persistence {
                 timeout: Duration::from_secs(seconds.into()),
-                granularity: u8::try_from(granularity.index(lengths)).unwrap(),
+                granularity: mask.unwrap_or(prefix),
                 engine: engine.map(|name| PersistenceEngine::new(&name).unwrap()),
             }),
+            unknown,
         }
     }
 }
@@ -72,7 +78,23 @@ fn forward() -> impl Strategy<Value = Forward> {
         (any::<u16>(), checksum.clone())
             .prop_map(|(port, checksum)| Forward::Tunnel(Tunnel::Gue { port, checksum })),
         checksum.prop_map(|checksum| Forward::Tunnel(Tunnel::Gre { checksum })),
+        (5..=7u8).prop_map(Forward::Other),
+        // A type, or switches, of a newer kernel.
+        (3u8.., any::<u16>(), any::<u16>()).prop_map(|(kind, port, flags)| other_tunnel(kind, port, flags)),
+        (0..=2u8, any::<u16>(), 4u16..).prop_map(|(kind, port, flags)| other_tunnel(kind, port, flags)),
     ]
+}
+
+fn other_tunnel(kind: u8, port: u16, flags: u16) -> Forward {
+    Forward::Tunnel(Tunnel::Other { kind, port, flags })
+}
+
+/// Attributes with numbers from `first` on, some of them marked as nests.
+fn unknown_attributes(first: u16) -> impl Strategy<Value = UnknownAttributes> {
+    let number =
+        (first..200, any::<bool>()).prop_map(|(number, nest)| if nest { number | 0x8000 } else { number });
+    let attribute = (number, prop::collection::vec(any::<u8>(), 0..9));
+    prop::collection::vec(attribute, 0..3).prop_map(UnknownAttributes::new)
 }
 
 prop_compose! {
@@ -81,8 +103,10 @@ prop_compose! {
         port in any::<u16>(),
         forward in forward(),
         (weight, upper_threshold, lower_threshold) in any::<(u32, u32, u32)>(),
+        unknown in unknown_attributes(16),
     ) -> Destination {
-        Destination { id: DestinationId::new(address, port), forward, weight, upper_threshold, lower_threshold }
+        let id = DestinationId::new(address, port);
+        Destination { id, forward, weight, upper_threshold, lower_threshold, unknown }
     }
 }
 

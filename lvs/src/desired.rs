@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use ipvsadm::{Destination, DestinationId, Family, Persistence, Scheduler, Service, ServiceFlags, ServiceId};
+use ipvsadm::{Destination, DestinationId, Family, Granularity, Persistence, Scheduler, Service, ServiceId};
 use lvs_config::model::{self, Config, VirtualServer};
 
 use crate::health::Standing;
@@ -101,16 +101,12 @@ impl WantedService {
 
 fn service(virtual_server: &VirtualServer) -> Service {
     let id = service_id(virtual_server);
-    Service {
-        id,
-        scheduler: scheduler(virtual_server.scheduler),
-        flags: ServiceFlags::NONE,
-        persistence: virtual_server.persistence.map(|persistence| Persistence {
-            timeout: persistence.timeout,
-            granularity: persistence.granularity.min(Family::bits(id.family())),
-            engine: None,
-        }),
-    }
+    let persistence = virtual_server.persistence.map(|persistence| Persistence {
+        timeout: persistence.timeout,
+        granularity: Granularity::prefix(persistence.granularity.min(Family::bits(id.family()))),
+        engine: None,
+    });
+    Service { persistence, ..Service::new(id, scheduler(virtual_server.scheduler)) }
 }
 
 /// The kernel's name of a scheduler.

@@ -38,14 +38,14 @@ pub fn plan(wanted: &Wanted, actual: &Table, owned: &BTreeSet<ServiceId>) -> Vec
 
 fn create(wanted: &WantedService, requests: &mut Vec<Request>) {
     let id = wanted.service.id;
-    requests.push(Request::AddService(wanted.service));
-    requests.extend(wanted.destinations.iter().map(|to| Request::AddDestination(id, *to)));
+    requests.push(Request::AddService(wanted.service.clone()));
+    requests.extend(wanted.destinations.iter().map(|to| Request::AddDestination(id, to.clone())));
 }
 
 fn change(wanted: &WantedService, entry: &ServiceEntry, requests: &mut Vec<Request>) {
     let id = wanted.service.id;
     if !same_service(&wanted.service, &entry.service) {
-        requests.push(Request::EditService(wanted.service));
+        requests.push(Request::EditService(wanted.service.clone()));
     }
     let existing: HashMap<DestinationId, &Destination> =
         entry.destinations.iter().map(|entry| (entry.destination.id, &entry.destination)).collect();
@@ -53,9 +53,9 @@ fn change(wanted: &WantedService, entry: &ServiceEntry, requests: &mut Vec<Reque
         wanted.destinations.iter().partition(|to| to.weight > 0);
     for to in serving.into_iter().chain(quiet) {
         match existing.get(&to.id) {
-            None => requests.push(Request::AddDestination(id, *to)),
+            None => requests.push(Request::AddDestination(id, to.clone())),
             Some(is) if same_destination(to, is) => {}
-            Some(_) => requests.push(Request::EditDestination(id, *to)),
+            Some(_) => requests.push(Request::EditDestination(id, to.clone())),
         }
     }
     let kept: BTreeSet<DestinationId> =
@@ -78,7 +78,9 @@ fn same_service(wanted: &Service, actual: &Service) -> bool {
 /// forwarding method was asked for.
 fn same_destination(wanted: &Destination, actual: &Destination) -> bool {
     let forward = if actual.forward == Forward::Local { actual.forward } else { wanted.forward };
-    *actual == Destination { forward, ..*wanted }
+    (actual.forward, actual.weight) == (forward, wanted.weight)
+        && actual.upper_threshold == wanted.upper_threshold
+        && actual.lower_threshold == wanted.lower_threshold
 }
 
 /// What `table` looks like once the kernel has accepted `request`. Requests about other things than services and
@@ -87,15 +89,18 @@ pub fn accept(table: &mut Table, request: &Request) {
     let (id, change) = match request {
         Request::AddService(service) => {
             if table.find(&service.id).is_none() {
-                let entry =
-                    ServiceEntry { service: *service, stats: Stats::default(), destinations: Vec::new() };
+                let entry = ServiceEntry {
+                    service: service.clone(),
+                    stats: Stats::default(),
+                    destinations: Vec::new(),
+                };
                 table.services.push(entry);
             }
             return;
         }
         Request::DeleteService(id) => return table.services.retain(|entry| entry.service.id != *id),
-        Request::EditService(service) => (service.id, Change::Service(*service)),
-        Request::AddDestination(id, to) | Request::EditDestination(id, to) => (*id, Change::Put(*to)),
+        Request::EditService(service) => (service.id, Change::Service(service.clone())),
+        Request::AddDestination(id, to) | Request::EditDestination(id, to) => (*id, Change::Put(to.clone())),
         Request::DeleteDestination(id, to) => (*id, Change::Remove(*to)),
         _ => return,
     };

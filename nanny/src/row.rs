@@ -65,7 +65,7 @@ impl Row {
     /// The change that comes next, or `None` when the row is as it should be.
     #[must_use]
     pub fn next_request(&self) -> Option<Request> {
-        let with = |weight| Destination { weight, ..self.duty.destination };
+        let with = |weight| Destination { weight, ..self.duty.destination.clone() };
         let service = self.duty.service;
         match (self.wanted, self.listed) {
             (Some(weight), Listed::No) => Some(Request::AddDestination(service, with(weight))),

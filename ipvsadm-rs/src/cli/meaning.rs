@@ -11,8 +11,8 @@ use super::names::Names;
 use super::options::Key;
 use super::values::{LONGEST_TIMEOUT, endpoint, group, netmask, number, scheduler_flags};
 use crate::model::{
-    Destination, DestinationId, Family, Forward, Persistence, PersistenceEngine, Protocol, Scheduler,
-    Service, ServiceFlags, ServiceId, SyncDaemon, SyncRole, Timeouts, Tunnel, TunnelChecksum,
+    Destination, DestinationId, Family, Forward, Granularity, Persistence, PersistenceEngine, Protocol,
+    Scheduler, Service, ServiceFlags, ServiceId, SyncDaemon, SyncRole, Timeouts, Tunnel, TunnelChecksum,
 };
 use crate::request::Request;
 
@@ -102,7 +102,7 @@ impl Given {
         if self.has(Key::Ops) {
             flags |= ServiceFlags::ONE_PACKET;
         }
-        Ok(Service { id, scheduler, flags, persistence })
+        Ok(Service { flags, persistence, ..Service::new(id, scheduler) })
     }
 
     /// Why a service cannot be without a port; often it was meant to have one.
@@ -127,7 +127,7 @@ impl Given {
     fn persistence(&self, family: Family) -> Parsed<Option<Persistence>> {
         let granularity = match self.value(Key::Netmask) {
             Some(text) => netmask(text, family)?,
-            None => family.bits(),
+            None => Granularity::single_client(family),
         };
         let engine = self.value(Key::Engine).filter(|name| !name.is_empty());
         let engine = engine.map(PersistenceEngine::new).transpose();
@@ -167,11 +167,10 @@ impl Given {
             id.port = service.port();
         }
         Ok(Destination {
-            id,
-            forward,
             weight: self.number(Key::Weight, 0, MOST)?.unwrap_or(1),
             upper_threshold: self.number(Key::UThreshold, 0, MOST)?.unwrap_or(0),
             lower_threshold: self.number(Key::LThreshold, 0, MOST)?.unwrap_or(0),
+            ..Destination::new(id, forward)
         })
     }
 

@@ -7,10 +7,10 @@ use super::args::Columns;
 use super::names::Names;
 use super::order;
 use crate::model::{
-    DestinationEntry, Family, Forward, Info, Protocol, Rates, Service, ServiceEntry, ServiceFlags, ServiceId,
-    Stats, SyncDaemon, Table, Timeouts, Tunnel, TunnelChecksum,
+    DestinationEntry, Family, Forward, Granularity, Info, Protocol, Rates, Service, ServiceEntry,
+    ServiceFlags, ServiceId, Stats, SyncDaemon, Table, Timeouts, Tunnel, TunnelChecksum,
 };
-use crate::request::{Spelling, granularity_word, protocol_of, scheduler_flags_word};
+use crate::request::{Spelling, protocol_of, scheduler_flags_word};
 
 /// Addresses and ports by name where they have one.
 #[derive(Clone, Copy)]
@@ -146,8 +146,8 @@ fn service_traits(service: &Service) -> String {
     if let Some(persistence) = &service.persistence {
         let family = service.id.family();
         let _ = write!(text, " persistent {}", persistence.timeout.as_secs());
-        if persistence.granularity != family.bits() {
-            let _ = write!(text, " mask {}", granularity_word(persistence, family));
+        if persistence.granularity != Granularity::single_client(family) {
+            let _ = write!(text, " mask {}", persistence.granularity.word(family));
         }
         if let Some(engine) = &persistence.engine {
             let _ = write!(text, " pe {engine}");
@@ -202,6 +202,7 @@ fn forward_name(forward: &Forward) -> &'static str {
         Forward::Tunnel(_) => "Tunnel",
         Forward::DirectRoute => "Route",
         Forward::Bypass => "Bypass",
+        Forward::Other(_) => "Unknown",
     }
 }
 
@@ -215,6 +216,7 @@ fn tunnel_name(forward: &Forward) -> String {
         Forward::Tunnel(Tunnel::Ipip) => "ipip".to_owned(),
         Forward::Tunnel(Tunnel::Gue { port, checksum: it }) => format!("gue:{port}:{}", checksum(it)),
         Forward::Tunnel(Tunnel::Gre { checksum: it }) => format!("gre:{}", checksum(it)),
+        Forward::Tunnel(Tunnel::Other { kind, .. }) => format!("type {kind}"),
         _ => "n/a".to_owned(),
     }
 }

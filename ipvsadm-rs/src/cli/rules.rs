@@ -18,9 +18,9 @@ pub fn save(table: &Table, names: &dyn Names) -> String {
         text.push('\n');
     };
     for entry in order::services(&table.services) {
-        add(&Request::AddService(entry.service));
+        add(&Request::AddService(entry.service.clone()));
         for it in order::destinations(&entry.destinations) {
-            add(&Request::AddDestination(entry.service.id, it.destination));
+            add(&Request::AddDestination(entry.service.id, it.destination.clone()));
         }
     }
     text

@@ -1,12 +1,12 @@
 //! Single values of options: numbers, masks, flags, addresses; each with what is allowed when it is wrong.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use super::address::{self, Endpoint};
 use super::args::{ArgsError, Parsed};
 use super::names::Names;
 use super::options::Key;
-use crate::model::{Family, Protocol, Scheduler, ServiceFlags};
+use crate::model::{Family, Granularity, Protocol, Scheduler, ServiceFlags};
 use crate::request::scheduler_flag_names;
 
 /// Longest timeout that the original takes, in seconds: 31 days.
@@ -26,23 +26,20 @@ pub(super) fn number(name: &str, text: &str, least: u32, most: u32) -> Parsed<u3
 }
 
 /// A mask, or a prefix length, which the original has for IPv6 only.
-pub(super) fn netmask(text: &str, family: Family) -> Parsed<u8> {
+pub(super) fn netmask(text: &str, family: Family) -> Parsed<Granularity> {
     let length = text.parse::<u8>().ok();
     match (family, length) {
-        (Family::V4, Some(length @ 0..=32)) | (Family::V6, Some(length @ 1..=128)) => Ok(length),
+        (Family::V4, Some(length @ 0..=32)) | (Family::V6, Some(length @ 1..=128)) => {
+            Ok(Granularity::prefix(length))
+        }
         (Family::V6, _) => {
             Err(ArgsError::wrong(format!("-M `{text}`: for IPv6 a prefix length from 1 to 128 is needed")))
         }
-        (Family::V4, _) => {
-            let mask = text.parse::<Ipv4Addr>().map(Ipv4Addr::to_bits).ok();
-            let contiguous = mask.filter(|mask| mask.leading_ones() == mask.count_ones());
-            let length = contiguous.and_then(|mask| u8::try_from(mask.count_ones()).ok());
-            length.ok_or_else(|| {
-                ArgsError::wrong(format!(
-                    "-M `{text}`: a mask without holes, such as 255.255.255.0, or a prefix length from 0 to 32 is needed"
-                ))
-            })
-        }
+        (Family::V4, _) => text.parse().map(Granularity::mask).map_err(|_| {
+            ArgsError::wrong(format!(
+                "-M `{text}`: a mask, such as 255.255.255.0, or a prefix length from 0 to 32 is needed"
+            ))
+        }),
     }
 }
 

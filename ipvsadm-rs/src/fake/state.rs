@@ -49,7 +49,7 @@ impl State {
                 let daemons = !self.daemons.is_empty();
                 let entry = self.entry(id)?;
                 check_destination(id, to, daemons)?;
-                destination(entry, &to.id)?.destination = *to;
+                destination(entry, &to.id)?.destination = to.clone();
                 Ok(())
             }
             Request::DeleteDestination(id, to) => {
@@ -86,7 +86,7 @@ impl State {
             return Err(Errno::EEXIST);
         }
         self.check_service(service)?;
-        let (service, stats) = (*service, Stats::default());
+        let (service, stats) = (service.clone(), Stats::default());
         self.table.services.push(ServiceEntry { service, stats, destinations: Vec::new() });
         Ok(())
     }
@@ -95,7 +95,7 @@ impl State {
         let index = self.index(&service.id)?;
         self.check_service(service)?;
         if let Some(entry) = self.table.services.get_mut(index) {
-            entry.service = *service;
+            entry.service = service.clone();
         }
         Ok(())
     }
@@ -106,9 +106,10 @@ impl State {
             return Err(Errno::ENOENT);
         }
         match service.persistence {
-            Some(it) if service.id.family() == Family::V6 && !(1..=128).contains(&it.granularity) => {
-                Err(Errno::EINVAL)
-            }
+            Some(it) if service.id.family() == Family::V6 => match it.granularity.prefix_length() {
+                Some(1..=128) => Ok(()),
+                _ => Err(Errno::EINVAL),
+            },
             _ => Ok(()),
         }
     }
@@ -122,7 +123,7 @@ impl State {
         }
         check_address(to.id.address)?;
         entry.destinations.push(DestinationEntry {
-            destination: *to,
+            destination: to.clone(),
             active_connections: 0,
             inactive_connections: 0,
             persistent_connections: 0,

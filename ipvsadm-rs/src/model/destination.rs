@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use super::UnknownAttributes;
+
 /// What identifies a destination within its service. Displayed as `10.2.0.11:80`, `[2001:db8::1]:80`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DestinationId {
@@ -46,6 +48,8 @@ pub enum Forward {
     DirectRoute,
     /// Transparent cache bypass; the kernel's own, not for destinations.
     Bypass,
+    /// A method of a newer kernel, by its number.
+    Other(u8),
 }
 
 /// Encapsulation of [`Forward::Tunnel`].
@@ -65,6 +69,15 @@ pub enum Tunnel {
         /// Checksum of the outer header; GRE has no remote offload.
         checksum: TunnelChecksum,
     },
+    /// An encapsulation of a newer kernel, or a known one with switches of a newer kernel, by its numbers.
+    Other {
+        /// Type, `IP_VS_CONN_F_TUNNEL_TYPE_*`.
+        kind: u8,
+        /// UDP destination port.
+        port: u16,
+        /// Switches, `IP_VS_TUNNEL_ENCAP_FLAG_*`.
+        flags: u16,
+    },
 }
 
 /// Checksum of a tunnel's outer header.
@@ -80,7 +93,7 @@ pub enum TunnelChecksum {
 }
 
 /// A destination as it is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Destination {
     /// Identity within its service; the rest can be changed with [`crate::Request::EditDestination`].
     pub id: DestinationId,
@@ -92,13 +105,22 @@ pub struct Destination {
     pub upper_threshold: u32,
     /// New connections again below this many; 0 means three quarters of the upper one.
     pub lower_threshold: u32,
+    /// What a newer kernel said beyond that.
+    pub unknown: UnknownAttributes,
 }
 
 impl Destination {
     /// A destination of weight 1 without thresholds.
     #[must_use]
     pub fn new(id: DestinationId, forward: Forward) -> Self {
-        Self { id, forward, weight: 1, upper_threshold: 0, lower_threshold: 0 }
+        Self {
+            id,
+            forward,
+            weight: 1,
+            upper_threshold: 0,
+            lower_threshold: 0,
+            unknown: UnknownAttributes::default(),
+        }
     }
 }
 

@@ -5,14 +5,18 @@
 
 mod daemon;
 mod destination;
+mod granularity;
 mod scheduler;
 mod service;
 mod stats;
 mod table;
+mod unknown;
 
 pub use daemon::{SyncDaemon, SyncRole};
 pub use destination::{Destination, DestinationId, Forward, Tunnel, TunnelChecksum};
+pub use granularity::Granularity;
 pub use scheduler::{BadName, PersistenceEngine, Scheduler};
 pub use service::{Family, Persistence, Protocol, Service, ServiceFlags, ServiceId};
 pub use stats::{Rates, Stats};
 pub use table::{DestinationEntry, Info, ServiceEntry, Table, Timeouts};
+pub use unknown::UnknownAttributes;

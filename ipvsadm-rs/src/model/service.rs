@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::ops::{BitOr, BitOrAssign};
 use std::time::Duration;
 
-use super::{PersistenceEngine, Scheduler};
+use super::{Granularity, PersistenceEngine, Scheduler, UnknownAttributes};
 
 /// Address family of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -188,9 +188,8 @@ impl BitOrAssign for ServiceFlags {
 pub struct Persistence {
     /// How long after its last connection a client is remembered; whole seconds, the rest is cut off.
     pub timeout: Duration,
-    /// Prefix length within which clients count as one: 0 to 32 for IPv4, 1 to 128 for IPv6. A shorter
-    /// prefix groups whole networks; [`Family::bits`] means each client by itself.
-    pub granularity: u8,
+    /// Which clients count as one.
+    pub granularity: Granularity,
     /// Persistence engine, if the key is more than the client's address.
     pub engine: Option<PersistenceEngine>,
 }
@@ -199,12 +198,12 @@ impl Persistence {
     /// Persistence for each client address by itself.
     #[must_use]
     pub fn per_client(timeout: Duration, family: Family) -> Self {
-        Self { timeout, granularity: family.bits(), engine: None }
+        Self { timeout, granularity: Granularity::single_client(family), engine: None }
     }
 }
 
 /// A virtual service as it is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Service {
     /// Identity; the rest can be changed with [`crate::Request::EditService`].
     pub id: ServiceId,
@@ -214,13 +213,21 @@ pub struct Service {
     pub flags: ServiceFlags,
     /// Persistence, if wanted.
     pub persistence: Option<Persistence>,
+    /// What a newer kernel said beyond that.
+    pub unknown: UnknownAttributes,
 }
 
 impl Service {
     /// A service without flags and without persistence.
     #[must_use]
     pub fn new(id: ServiceId, scheduler: Scheduler) -> Self {
-        Self { id, scheduler, flags: ServiceFlags::NONE, persistence: None }
+        Self {
+            id,
+            scheduler,
+            flags: ServiceFlags::NONE,
+            persistence: None,
+            unknown: UnknownAttributes::default(),
+        }
     }
 }
 

@@ -42,7 +42,7 @@ impl ServiceEntry {
 }
 
 /// A destination that exists, and what it carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DestinationEntry {
     /// The destination.
     pub destination: Destination,

@@ -7,16 +7,17 @@
 //! ```
 //! `ADDR_FAMILY` is absent in kernels before 3.18; then the address is of the service's family.
 
-use netlink_packet_core::NlasIterator;
+use netlink_packet_core::{NlaBuffer, NlasIterator};
 
 use super::consts::{dest, fwd, tun};
 use super::value::{
     Value, address_bytes, address_of_bytes, be16_of, bytes_of_address, family_of_number, nla_by_value,
-    number_of_family, u8_of, u16_of, u32_of,
+    number_and_flags, number_of_family, u8_of, u16_of, u32_of,
 };
 use super::{WireError, stats};
 use crate::model::{
     Destination, DestinationEntry, DestinationId, Family, Forward, Stats, Tunnel, TunnelChecksum,
+    UnknownAttributes,
 };
 
 /// One attribute of the destination nest.
@@ -98,7 +99,8 @@ impl DestinationAttribute {
         }
     }
 
-    fn parse(number: u16, value: &[u8]) -> Result<Self, WireError> {
+    fn parse(nla: &NlaBuffer<&[u8]>) -> Result<Self, WireError> {
+        let (number, value) = (nla.kind(), nla.value());
         const FAMILY: &str = "IPVS_DEST_ATTR_ADDR_FAMILY";
         Ok(match number {
             dest::ADDR => Self::Address(address_bytes("IPVS_DEST_ATTR_ADDR", value)?),
@@ -116,7 +118,7 @@ impl DestinationAttribute {
             dest::TUN_TYPE => Self::TunnelType(u8_of("IPVS_DEST_ATTR_TUN_TYPE", value)?),
             dest::TUN_PORT => Self::TunnelPort(be16_of("IPVS_DEST_ATTR_TUN_PORT", value)?),
             dest::TUN_FLAGS => Self::TunnelFlags(u16_of("IPVS_DEST_ATTR_TUN_FLAGS", value)?),
-            other => Self::Other(other, value.to_vec()),
+            _ => Self::Other(number_and_flags(nla), value.to_vec()),
         })
     }
 }
@@ -128,13 +130,15 @@ nla_by_value!(DestinationAttribute);
 /// # Errors
 /// [`WireError`] if the nest is malformed or a known attribute's value is.
 pub fn parse(nest: &[u8]) -> Result<Vec<DestinationAttribute>, WireError> {
-    // Room for all that the kernel sends: a table has tens of thousands of these.
-    let mut attributes = Vec::with_capacity(15);
-    for nla in NlasIterator::new(nest) {
+    attributes_of(nest).collect()
+}
+
+/// The attributes of a nest, one after the other: a table has too many for a list of each.
+fn attributes_of(nest: &[u8]) -> impl Iterator<Item = Result<DestinationAttribute, WireError>> {
+    NlasIterator::new(nest).map(|nla| {
         let nla = nla?;
-        attributes.push(DestinationAttribute::parse(nla.kind(), nla.value())?);
-    }
-    Ok(attributes)
+        DestinationAttribute::parse(&nla)
+    })
 }
 
 /// The attributes that identify a destination.
@@ -165,6 +169,8 @@ pub fn attributes(destination: &Destination) -> Vec<DestinationAttribute> {
         DestinationAttribute::TunnelPort(port),
         DestinationAttribute::TunnelFlags(flags),
     ]);
+    let unknown = destination.unknown.iter();
+    all.extend(unknown.map(|(number, bytes)| DestinationAttribute::Other(number, bytes.to_vec())));
     all
 }
 
@@ -200,31 +206,34 @@ struct Fields {
     tunnel_type: u8,
     tunnel_port: u16,
     tunnel_flags: u16,
+    unknown: Vec<(u16, Vec<u8>)>,
 }
 
 impl Fields {
+    fn add(&mut self, attribute: DestinationAttribute) {
+        match attribute {
+            DestinationAttribute::Address(it) => self.address = Some(it),
+            DestinationAttribute::Port(it) => self.port = Some(it),
+            DestinationAttribute::Forward(it) => self.forward = Some(it),
+            DestinationAttribute::Weight(it) => self.weight = Some(it),
+            DestinationAttribute::UpperThreshold(it) => self.upper = Some(it),
+            DestinationAttribute::LowerThreshold(it) => self.lower = Some(it),
+            DestinationAttribute::Active(it) => self.active = it,
+            DestinationAttribute::Inactive(it) => self.inactive = it,
+            DestinationAttribute::Persistent(it) => self.persistent = it,
+            DestinationAttribute::Stats(it) => self.stats = Some(it),
+            DestinationAttribute::Family(it) => self.family = Some(it),
+            DestinationAttribute::Stats64(it) => self.stats64 = Some(it),
+            DestinationAttribute::TunnelType(it) => self.tunnel_type = it,
+            DestinationAttribute::TunnelPort(it) => self.tunnel_port = it,
+            DestinationAttribute::TunnelFlags(it) => self.tunnel_flags = it,
+            DestinationAttribute::Other(number, bytes) => self.unknown.push((number, bytes)),
+        }
+    }
+
     fn collect(attributes: &[DestinationAttribute]) -> Self {
         let mut fields = Self::default();
-        for attribute in attributes {
-            match attribute {
-                DestinationAttribute::Address(it) => fields.address = Some(*it),
-                DestinationAttribute::Port(it) => fields.port = Some(*it),
-                DestinationAttribute::Forward(it) => fields.forward = Some(*it),
-                DestinationAttribute::Weight(it) => fields.weight = Some(*it),
-                DestinationAttribute::UpperThreshold(it) => fields.upper = Some(*it),
-                DestinationAttribute::LowerThreshold(it) => fields.lower = Some(*it),
-                DestinationAttribute::Active(it) => fields.active = *it,
-                DestinationAttribute::Inactive(it) => fields.inactive = *it,
-                DestinationAttribute::Persistent(it) => fields.persistent = *it,
-                DestinationAttribute::Stats(it) => fields.stats = Some(*it),
-                DestinationAttribute::Family(it) => fields.family = Some(*it),
-                DestinationAttribute::Stats64(it) => fields.stats64 = Some(*it),
-                DestinationAttribute::TunnelType(it) => fields.tunnel_type = *it,
-                DestinationAttribute::TunnelPort(it) => fields.tunnel_port = *it,
-                DestinationAttribute::TunnelFlags(it) => fields.tunnel_flags = *it,
-                DestinationAttribute::Other(..) => {}
-            }
-        }
+        attributes.iter().cloned().for_each(|attribute| fields.add(attribute));
         fields
     }
 
@@ -241,28 +250,45 @@ impl Fields {
         Ok(match method & fwd::MASK {
             fwd::MASQ => Forward::Masquerade,
             fwd::LOCALNODE => Forward::Local,
-            fwd::TUNNEL => Forward::Tunnel(self.tunnel()?),
+            fwd::TUNNEL => Forward::Tunnel(self.tunnel()),
             fwd::DROUTE => Forward::DirectRoute,
             fwd::BYPASS => Forward::Bypass,
-            other => {
-                let value = other.to_string();
-                return Err(WireError::Value { attribute: "IPVS_DEST_ATTR_FWD_METHOD", value });
-            }
+            other => Forward::Other(u8::try_from(other).unwrap_or(u8::MAX)),
         })
     }
 
-    fn tunnel(&self) -> Result<Tunnel, WireError> {
-        let checksum = match self.tunnel_flags {
-            flags if flags & tun::FLAG_REMCSUM != 0 => TunnelChecksum::Remote,
-            flags if flags & tun::FLAG_CSUM != 0 => TunnelChecksum::Checksum,
-            _ => TunnelChecksum::None,
+    fn tunnel(&self) -> Tunnel {
+        let (kind, port, flags) = (self.tunnel_type, self.tunnel_port, self.tunnel_flags);
+        let checksum = match flags {
+            0 => Some(TunnelChecksum::None),
+            tun::FLAG_CSUM => Some(TunnelChecksum::Checksum),
+            tun::FLAG_REMCSUM => Some(TunnelChecksum::Remote),
+            _ => None,
         };
-        match self.tunnel_type {
-            tun::IPIP => Ok(Tunnel::Ipip),
-            tun::GUE => Ok(Tunnel::Gue { port: self.tunnel_port, checksum }),
-            tun::GRE => Ok(Tunnel::Gre { checksum }),
-            other => Err(WireError::Value { attribute: "IPVS_DEST_ATTR_TUN_TYPE", value: other.to_string() }),
+        match (kind, checksum) {
+            (tun::IPIP, Some(TunnelChecksum::None)) => Tunnel::Ipip,
+            (tun::GUE, Some(checksum)) => Tunnel::Gue { port, checksum },
+            (tun::GRE, Some(checksum)) => Tunnel::Gre { checksum },
+            _ => Tunnel::Other { kind, port, flags },
         }
+    }
+
+    fn entry(self, service: Family) -> Result<DestinationEntry, WireError> {
+        let destination = Destination {
+            id: self.id(service)?,
+            forward: self.forward()?,
+            weight: self.weight.ok_or(WireError::Missing("IPVS_DEST_ATTR_WEIGHT"))?,
+            upper_threshold: self.upper.ok_or(WireError::Missing("IPVS_DEST_ATTR_U_THRESH"))?,
+            lower_threshold: self.lower.ok_or(WireError::Missing("IPVS_DEST_ATTR_L_THRESH"))?,
+            unknown: UnknownAttributes::new(self.unknown),
+        };
+        Ok(DestinationEntry {
+            destination,
+            active_connections: self.active,
+            inactive_connections: self.inactive,
+            persistent_connections: self.persistent,
+            stats: self.stats64.or(self.stats).unwrap_or_default(),
+        })
     }
 }
 
@@ -278,24 +304,21 @@ pub fn id(attributes: &[DestinationAttribute], service: Family) -> Result<Destin
 /// family. The 64-bit counters win.
 ///
 /// # Errors
-/// [`WireError::Missing`] if an attribute is absent that a request needs, [`WireError::Value`] if forwarding
-/// method or encapsulation are unknown.
+/// [`WireError::Missing`] if an attribute is absent that a request needs.
 pub fn entry(attributes: &[DestinationAttribute], service: Family) -> Result<DestinationEntry, WireError> {
-    let fields = Fields::collect(attributes);
-    let destination = Destination {
-        id: fields.id(service)?,
-        forward: fields.forward()?,
-        weight: fields.weight.ok_or(WireError::Missing("IPVS_DEST_ATTR_WEIGHT"))?,
-        upper_threshold: fields.upper.ok_or(WireError::Missing("IPVS_DEST_ATTR_U_THRESH"))?,
-        lower_threshold: fields.lower.ok_or(WireError::Missing("IPVS_DEST_ATTR_L_THRESH"))?,
-    };
-    Ok(DestinationEntry {
-        destination,
-        active_connections: fields.active,
-        inactive_connections: fields.inactive,
-        persistent_connections: fields.persistent,
-        stats: fields.stats64.or(fields.stats).unwrap_or_default(),
-    })
+    Fields::collect(attributes).entry(service)
+}
+
+/// What a nest holds: [`parse`] and [`entry`] in one, without a list in between.
+///
+/// # Errors
+/// Those of both.
+pub fn read(nest: &[u8], service: Family) -> Result<DestinationEntry, WireError> {
+    let mut fields = Fields::default();
+    for attribute in attributes_of(nest) {
+        fields.add(attribute?);
+    }
+    fields.entry(service)
 }
 
 /// Method, and type, port and flags of the tunnel.
@@ -305,6 +328,7 @@ fn numbers_of_forward(forward: &Forward) -> (u32, (u8, u16, u16)) {
         Forward::Local => (fwd::LOCALNODE, (0, 0, 0)),
         Forward::DirectRoute => (fwd::DROUTE, (0, 0, 0)),
         Forward::Bypass => (fwd::BYPASS, (0, 0, 0)),
+        Forward::Other(method) => (u32::from(*method), (0, 0, 0)),
         Forward::Tunnel(tunnel) => (fwd::TUNNEL, numbers_of_tunnel(tunnel)),
     }
 }
@@ -319,5 +343,6 @@ fn numbers_of_tunnel(tunnel: &Tunnel) -> (u8, u16, u16) {
         Tunnel::Ipip => (tun::IPIP, 0, 0),
         Tunnel::Gue { port, checksum } => (tun::GUE, *port, flags(checksum)),
         Tunnel::Gre { checksum } => (tun::GRE, 0, flags(checksum)),
+        Tunnel::Other { kind, port, flags } => (*kind, *port, *flags),
     }
 }

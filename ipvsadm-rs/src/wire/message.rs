@@ -8,7 +8,9 @@
 
 use std::time::Duration;
 
-use netlink_packet_core::{DecodeError, Emitable, NLA_F_NESTED, Nla, NlasIterator, ParseableParametrized};
+use netlink_packet_core::{
+    DecodeError, Emitable, NLA_F_NESTED, Nla, NlaBuffer, NlasIterator, ParseableParametrized,
+};
 use netlink_packet_generic::{GenlFamily, GenlHeader};
 
 use super::WireError;
@@ -16,7 +18,7 @@ use super::consts::{FAMILY, VERSION, attr, cmd, info};
 use super::daemon::{self, DaemonAttribute};
 use super::destination::{self, DestinationAttribute};
 use super::service::{self, ServiceAttribute};
-use super::value::{Value, u32_of};
+use super::value::{Value, number_and_flags, u32_of};
 use crate::model::{Destination, Info, ServiceId, Timeouts};
 use crate::request::Request;
 
@@ -78,13 +80,14 @@ impl Attribute {
     }
 
     /// `command` decides what a number means: the information reply has numbers of its own.
-    fn parse(command: u8, number: u16, value: &[u8]) -> Result<Self, WireError> {
+    fn parse(command: u8, nla: &NlaBuffer<&[u8]>) -> Result<Self, WireError> {
+        let (number, value) = (nla.kind(), nla.value());
         Ok(match (command, number) {
             (cmd::SET_INFO, info::VERSION) => Self::InfoVersion(u32_of("IPVS_INFO_ATTR_VERSION", value)?),
             (cmd::SET_INFO, info::CONN_TAB_SIZE) => {
                 Self::InfoTableSize(u32_of("IPVS_INFO_ATTR_CONN_TAB_SIZE", value)?)
             }
-            (cmd::SET_INFO, _) => Self::Other(number, value.to_vec()),
+            (cmd::SET_INFO, _) => Self::Other(number_and_flags(nla), value.to_vec()),
             (_, attr::SERVICE) => Self::Service(service::parse(value)?),
             (_, attr::DEST) => Self::Destination(destination::parse(value)?),
             (_, attr::DAEMON) => Self::Daemon(daemon::parse(value)?),
@@ -93,7 +96,7 @@ impl Attribute {
                 Self::TimeoutTcpFin(u32_of("IPVS_CMD_ATTR_TIMEOUT_TCP_FIN", value)?)
             }
             (_, attr::TIMEOUT_UDP) => Self::TimeoutUdp(u32_of("IPVS_CMD_ATTR_TIMEOUT_UDP", value)?),
-            _ => Self::Other(number, value.to_vec()),
+            _ => Self::Other(number_and_flags(nla), value.to_vec()),
         })
     }
 }
@@ -213,7 +216,7 @@ impl Message {
         let attributes = NlasIterator::new(bytes)
             .map(|nla| {
                 let nla = nla?;
-                Attribute::parse(command, nla.kind(), nla.value())
+                Attribute::parse(command, &nla)
             })
             .collect::<Result<_, WireError>>()?;
         Ok(Self { command, attributes })

@@ -5,23 +5,23 @@
 //!           SCHED_NAME, FLAGS, TIMEOUT, NETMASK [, PE_NAME],             the rest of a request
 //!           STATS, STATS64 }                                             replies only
 //! ```
-//! Unknown attributes are kept by the codec ([`ServiceAttribute::Other`]) and play no part in [`Service`].
+//! Unknown attributes are kept ([`Service::unknown`]) and sent back with a change.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use netlink_packet_core::NlasIterator;
+use netlink_packet_core::{NlaBuffer, NlasIterator};
 
 use super::consts::{SVC_F_HASHED, SVC_F_PERSISTENT, svc};
 use super::value::{
     Value, address_bytes, address_of_bytes, array, be16_of, bytes_of_address, family_of_number, nla_by_value,
-    number_of_family, text_of, u16_of, u32_of,
+    number_and_flags, number_of_family, text_of, u16_of, u32_of,
 };
 use super::{WireError, stats};
 use crate::model::{
-    Family, Persistence, PersistenceEngine, Protocol, Scheduler, Service, ServiceFlags, ServiceId, Stats,
+    Family, Granularity, Persistence, PersistenceEngine, Protocol, Scheduler, Service, ServiceFlags,
+    ServiceId, Stats, UnknownAttributes,
 };
-use crate::request::prefix_to_mask;
 
 /// One attribute of the service nest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +93,8 @@ impl ServiceAttribute {
         }
     }
 
-    fn parse(number: u16, value: &[u8]) -> Result<Self, WireError> {
+    fn parse(nla: &NlaBuffer<&[u8]>) -> Result<Self, WireError> {
+        let (number, value) = (nla.kind(), nla.value());
         let name = |text: &'static str| {
             move |_| WireError::Value { attribute: text, value: value.escape_ascii().to_string() }
         };
@@ -121,7 +122,7 @@ impl ServiceAttribute {
             }
             svc::STATS => Self::Stats(stats::parse(value)?),
             svc::STATS64 => Self::Stats64(stats::parse(value)?),
-            other => Self::Other(other, value.to_vec()),
+            _ => Self::Other(number_and_flags(nla), value.to_vec()),
         })
     }
 }
@@ -133,13 +134,15 @@ nla_by_value!(ServiceAttribute);
 /// # Errors
 /// [`WireError`] if the nest is malformed or a known attribute's value is.
 pub fn parse(nest: &[u8]) -> Result<Vec<ServiceAttribute>, WireError> {
-    // Room for all that the kernel sends: a table has tens of thousands of these.
-    let mut attributes = Vec::with_capacity(12);
-    for nla in NlasIterator::new(nest) {
+    attributes_of(nest).collect()
+}
+
+/// The attributes of a nest, one after the other: a table has too many for a list of each.
+fn attributes_of(nest: &[u8]) -> impl Iterator<Item = Result<ServiceAttribute, WireError>> {
+    NlasIterator::new(nest).map(|nla| {
         let nla = nla?;
-        attributes.push(ServiceAttribute::parse(nla.kind(), nla.value())?);
-    }
-    Ok(attributes)
+        ServiceAttribute::parse(&nla)
+    })
 }
 
 /// The attributes that identify a service.
@@ -165,11 +168,11 @@ pub fn attributes(service: &Service) -> Vec<ServiceAttribute> {
     let persistent = if service.persistence.is_some() { SVC_F_PERSISTENT } else { 0 };
     let (seconds, granularity) = match &service.persistence {
         Some(persistence) => (persistence.timeout.as_secs(), persistence.granularity),
-        None => (0, family.bits()),
+        None => (0, Granularity::single_client(family)),
     };
-    let netmask = match family {
-        Family::V4 => prefix_to_mask(granularity).octets(),
-        Family::V6 => u32::from(granularity).to_ne_bytes(),
+    let netmask = match (family, granularity.prefix_length()) {
+        (Family::V6, Some(length)) => u32::from(length).to_ne_bytes(),
+        _ => granularity.to_mask().octets(),
     };
     all.extend([
         ServiceAttribute::Scheduler(service.scheduler),
@@ -178,6 +181,7 @@ pub fn attributes(service: &Service) -> Vec<ServiceAttribute> {
         ServiceAttribute::Netmask(netmask),
     ]);
     all.extend(service.persistence.and_then(|it| it.engine).map(ServiceAttribute::Engine));
+    all.extend(service.unknown.iter().map(|(number, bytes)| ServiceAttribute::Other(number, bytes.to_vec())));
     all
 }
 
@@ -210,28 +214,31 @@ struct Fields {
     engine: Option<PersistenceEngine>,
     stats: Option<Stats>,
     stats64: Option<Stats>,
+    unknown: Vec<(u16, Vec<u8>)>,
 }
 
 impl Fields {
+    fn add(&mut self, attribute: ServiceAttribute) {
+        match attribute {
+            ServiceAttribute::Family(it) => self.family = Some(it),
+            ServiceAttribute::Protocol(it) => self.protocol = Some(it),
+            ServiceAttribute::Address(it) => self.address = Some(it),
+            ServiceAttribute::Port(it) => self.port = Some(it),
+            ServiceAttribute::FwMark(it) => self.mark = Some(it),
+            ServiceAttribute::Scheduler(it) => self.scheduler = Some(it),
+            ServiceAttribute::Flags(flags, mask) => self.flags = flags & mask,
+            ServiceAttribute::Timeout(it) => self.timeout = it,
+            ServiceAttribute::Netmask(it) => self.netmask = Some(it),
+            ServiceAttribute::Engine(it) => self.engine = Some(it),
+            ServiceAttribute::Stats(it) => self.stats = Some(it),
+            ServiceAttribute::Stats64(it) => self.stats64 = Some(it),
+            ServiceAttribute::Other(number, bytes) => self.unknown.push((number, bytes)),
+        }
+    }
+
     fn collect(attributes: &[ServiceAttribute]) -> Self {
         let mut fields = Self::default();
-        for attribute in attributes {
-            match attribute {
-                ServiceAttribute::Family(it) => fields.family = Some(*it),
-                ServiceAttribute::Protocol(it) => fields.protocol = Some(*it),
-                ServiceAttribute::Address(it) => fields.address = Some(*it),
-                ServiceAttribute::Port(it) => fields.port = Some(*it),
-                ServiceAttribute::FwMark(it) => fields.mark = Some(*it),
-                ServiceAttribute::Scheduler(it) => fields.scheduler = Some(*it),
-                ServiceAttribute::Flags(flags, mask) => fields.flags = flags & mask,
-                ServiceAttribute::Timeout(it) => fields.timeout = *it,
-                ServiceAttribute::Netmask(it) => fields.netmask = Some(*it),
-                ServiceAttribute::Engine(it) => fields.engine = Some(*it),
-                ServiceAttribute::Stats(it) => fields.stats = Some(*it),
-                ServiceAttribute::Stats64(it) => fields.stats64 = Some(*it),
-                ServiceAttribute::Other(..) => {}
-            }
-        }
+        attributes.iter().cloned().for_each(|attribute| fields.add(attribute));
         fields
     }
 
@@ -254,12 +261,12 @@ impl Fields {
             return Ok(None);
         }
         let granularity = match (family, self.netmask) {
-            (family, None) => family.bits(),
-            // A mask with holes cannot be a prefix; its leading ones come closest.
-            (Family::V4, Some(mask)) => u32::from_be_bytes(mask).leading_ones().try_into().unwrap_or(32),
+            (family, None) => Granularity::single_client(family),
+            (Family::V4, Some(mask)) => Granularity::mask(mask.into()),
             (Family::V6, Some(prefix)) => {
                 let prefix = u32::from_ne_bytes(prefix);
-                u8::try_from(prefix).ok().filter(|it| *it <= 128).ok_or_else(|| WireError::Value {
+                let length = u8::try_from(prefix).ok().filter(|it| *it <= 128);
+                length.map(Granularity::prefix).ok_or_else(|| WireError::Value {
                     attribute: "IPVS_SVC_ATTR_NETMASK",
                     value: prefix.to_string(),
                 })?
@@ -267,6 +274,18 @@ impl Fields {
         };
         let timeout = Duration::from_secs(self.timeout.into());
         Ok(Some(Persistence { timeout, granularity, engine: self.engine }))
+    }
+
+    fn service(self) -> Result<(Service, Stats), WireError> {
+        let id = self.id()?;
+        let service = Service {
+            id,
+            scheduler: self.scheduler.ok_or(WireError::Missing("IPVS_SVC_ATTR_SCHED_NAME"))?,
+            flags: ServiceFlags::from_bits(self.flags),
+            persistence: self.persistence(id.family())?,
+            unknown: UnknownAttributes::new(self.unknown),
+        };
+        Ok((service, self.stats64.or(self.stats).unwrap_or_default()))
     }
 }
 
@@ -284,15 +303,19 @@ pub fn id(attributes: &[ServiceAttribute]) -> Result<ServiceId, WireError> {
 /// [`WireError::Missing`] if the identity or the scheduler is absent, [`WireError::Value`] if an IPv6
 /// granularity is above 128.
 pub fn service(attributes: &[ServiceAttribute]) -> Result<(Service, Stats), WireError> {
-    let fields = Fields::collect(attributes);
-    let id = fields.id()?;
-    let service = Service {
-        id,
-        scheduler: fields.scheduler.ok_or(WireError::Missing("IPVS_SVC_ATTR_SCHED_NAME"))?,
-        flags: ServiceFlags::from_bits(fields.flags),
-        persistence: fields.persistence(id.family())?,
-    };
-    Ok((service, fields.stats64.or(fields.stats).unwrap_or_default()))
+    Fields::collect(attributes).service()
+}
+
+/// The service and its counters that a nest holds: [`parse`] and [`service`] in one, without a list in between.
+///
+/// # Errors
+/// Those of both.
+pub fn read(nest: &[u8]) -> Result<(Service, Stats), WireError> {
+    let mut fields = Fields::default();
+    for attribute in attributes_of(nest) {
+        fields.add(attribute?);
+    }
+    fields.service()
 }
 
 /// IP protocol numbers (IANA).

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use netlink_packet_core::{NLA_F_NESTED, NLA_F_NET_BYTEORDER, NlaBuffer};
+
 use super::WireError;
 use super::consts::af;
 use crate::model::Family;
@@ -60,6 +62,14 @@ macro_rules! nla_by_value {
     };
 }
 pub(super) use nla_by_value;
+
+/// The number of an attribute that is kept as it came, with the bits that say nest or byte order.
+pub(super) fn number_and_flags(nla: &NlaBuffer<&[u8]>) -> u16 {
+    let flag = |is_set, flag| if is_set { flag } else { 0 };
+    nla.kind()
+        | flag(nla.nested_flag(), NLA_F_NESTED)
+        | flag(nla.network_byte_order_flag(), NLA_F_NET_BYTEORDER)
+}
 
 /// Exactly `N` bytes.
 pub(super) fn array<const N: usize>(name: &'static str, value: &[u8]) -> Result<[u8; N], WireError> {

@@ -14,8 +14,8 @@ use ipvsadm::wire::ack::{self, Body, Refusal};
 use ipvsadm::wire::consts::cmd;
 use ipvsadm::wire::{Message, daemon, destination, service};
 use ipvsadm::{
-    Destination, DestinationEntry, Errno, Family, Forward, Info, Persistence, PersistenceEngine, Rates,
-    Scheduler, Service, ServiceFlags, ServiceId, Stats, SyncDaemon, SyncRole, Timeouts, Tunnel,
+    Destination, DestinationEntry, Errno, Family, Forward, Granularity, Info, Persistence, PersistenceEngine,
+    Rates, Scheduler, Service, ServiceFlags, ServiceId, Stats, SyncDaemon, SyncRole, Timeouts, Tunnel,
     TunnelChecksum,
 };
 use netlink_packet_core::{Emitable, Nla};
@@ -34,10 +34,13 @@ fn address(text: &str) -> SocketAddr {
 fn a_service_with_traffic_is_read_with_its_64_bit_counters() {
     let attributes = service::parse(bytes::SERVICE_WITH_TRAFFIC).unwrap();
     let expected = Service {
-        id: ServiceId::tcp(address("10.1.0.100:80")),
-        scheduler: Scheduler::SH,
         flags: ServiceFlags::SCHEDULER_1 | ServiceFlags::SCHEDULER_2,
-        persistence: Some(Persistence { timeout: Duration::from_secs(360), granularity: 24, engine: None }),
+        persistence: Some(Persistence {
+            timeout: Duration::from_secs(360),
+            granularity: Granularity::prefix(24),
+            engine: None,
+        }),
+        ..Service::new(ServiceId::tcp(address("10.1.0.100:80")), Scheduler::SH)
     };
     let rates = Rates { cps: 2, pps_in: 12, pps_out: 11, bps_in: 787, bps_out: 950 };
     let stats =
@@ -51,14 +54,13 @@ fn a_service_with_a_persistence_engine_is_read_and_written() {
     let attributes = service::parse(bytes::SERVICE_WITH_ENGINE).unwrap();
     let engine = PersistenceEngine::new("sip").unwrap();
     let expected = Service {
-        id: ServiceId::udp(address("10.0.0.7:5060")),
-        scheduler: Scheduler::RR,
         flags: ServiceFlags::ONE_PACKET,
         persistence: Some(Persistence {
             timeout: Duration::from_secs(60),
-            granularity: 32,
+            granularity: Granularity::prefix(32),
             engine: Some(engine),
         }),
+        ..Service::new(ServiceId::udp(address("10.0.0.7:5060")), Scheduler::RR)
     };
     assert_eq!(service::service(&attributes).unwrap(), (expected, Stats::default()));
     assert_eq!(written(&attributes), bytes::SERVICE_WITH_ENGINE);
@@ -68,7 +70,8 @@ fn a_service_with_a_persistence_engine_is_read_and_written() {
 fn an_ipv6_mark_has_its_granularity_as_a_number_in_host_order() {
     let attributes = service::parse(bytes::SERVICE_BY_MARK).unwrap();
     let id = ServiceId::FwMark { mark: NonZeroU32::new(7).unwrap(), family: Family::V6 };
-    let persistence = Persistence { timeout: Duration::from_secs(30), granularity: 64, engine: None };
+    let persistence =
+        Persistence { timeout: Duration::from_secs(30), granularity: Granularity::prefix(64), engine: None };
     let expected = Service { persistence: Some(persistence), ..Service::new(id, Scheduler::RR) };
     assert_eq!(service::service(&attributes).unwrap().0, expected);
     assert_eq!(written(&attributes), bytes::SERVICE_BY_MARK);
@@ -79,11 +82,10 @@ fn a_destination_with_traffic_is_read_with_its_connections() {
     let attributes = destination::parse(bytes::DESTINATION_WITH_TRAFFIC).unwrap();
     let expected = DestinationEntry {
         destination: Destination {
-            id: address("10.2.0.11:80").into(),
-            forward: Forward::Masquerade,
             weight: 5,
             upper_threshold: 100,
             lower_threshold: 50,
+            ..Destination::new(address("10.2.0.11:80").into(), Forward::Masquerade)
         },
         active_connections: 1,
         inactive_connections: 8,
@@ -179,14 +181,25 @@ fn a_reply_without_family_counters_and_tunnel_is_read_as_older_kernels_send_it()
 }
 
 #[test]
-fn attributes_of_a_newer_kernel_are_kept_and_change_nothing() {
+fn attributes_of_a_newer_kernel_are_kept_and_sent_back() {
     let mut newer = bytes::SERVICE_BY_MARK.to_vec();
     newer.extend([0x06, 0x00, 0x63, 0x00, 0xab, 0xcd, 0x00, 0x00]);
     let attributes = service::parse(&newer).unwrap();
     assert_eq!(attributes.last(), Some(&service::ServiceAttribute::Other(0x63, vec![0xab, 0xcd])));
     assert_eq!(written(&attributes), newer);
-    let without = service::parse(bytes::SERVICE_BY_MARK).unwrap();
-    assert_eq!(service::service(&attributes), service::service(&without));
+    let (read, _) = service::service(&attributes).unwrap();
+    let (without, _) = service::read(bytes::SERVICE_BY_MARK).unwrap();
+    assert_eq!(read.unknown.iter().collect::<Vec<_>>(), [(0x63, &[0xab, 0xcd][..])]);
+    assert_eq!(Service { unknown: without.unknown.clone(), ..read.clone() }, without);
+    assert_eq!(service::attributes(&read).last(), attributes.last());
+
+    // A nest stays marked as one.
+    let mut newer = bytes::DESTINATION_WITH_TRAFFIC.to_vec();
+    newer.extend([0x08, 0x00, 0x63, 0x80, 0x04, 0x00, 0x01, 0x00]);
+    let read = destination::read(&newer, Family::V4).unwrap().destination;
+    assert_eq!(read.unknown.iter().collect::<Vec<_>>(), [(0x8063, &[0x04, 0x00, 0x01, 0x00][..])]);
+    let bytes = written(&destination::attributes(&read));
+    assert_eq!(bytes[bytes.len() - 8..], newer[newer.len() - 8..]);
 }
 
 #[test]

@@ -15,9 +15,9 @@ use ipvsadm::cli::names::Numeric;
 use ipvsadm::cli::run::Session;
 use ipvsadm::fake::{FakeKernel, FakeTransport};
 use ipvsadm::{
-    Destination, DestinationEntry, Errno, Forward, Ipvs, Persistence, PersistenceEngine, Rates, Request,
-    Scheduler, Service, ServiceEntry, ServiceFlags, ServiceId, Stats, SyncDaemon, SyncRole, Table, Tunnel,
-    TunnelChecksum,
+    Destination, DestinationEntry, Errno, Forward, Granularity, Ipvs, Persistence, PersistenceEngine, Rates,
+    Request, Scheduler, Service, ServiceEntry, ServiceFlags, ServiceId, Stats, SyncDaemon, SyncRole, Table,
+    Tunnel, TunnelChecksum,
 };
 
 fn words(line: &str) -> Vec<OsString> {
@@ -56,6 +56,7 @@ fn every_way_to_say_a_thing_is_understood() {
         ("-A -t 10.0.0.1:80 -p=70", "-A -t 10.0.0.1:80 -s wlc -p 70"),
         ("-A -t 10.0.0.1:80 --persistent=80 --pe sip", "-A -t 10.0.0.1:80 -s wlc -p 80 --pe sip"),
         ("-A -t 10.0.0.1:80 -p 9 -M 255.255.0.0", "-A -t 10.0.0.1:80 -s wlc -p 9 -M 255.255.0.0"),
+        ("-A -t 10.0.0.1:80 -p 9 -M 255.0.255.0", "-A -t 10.0.0.1:80 -s wlc -p 9 -M 255.0.255.0"),
         ("-A -p 9 -M 16 -t 10.0.0.1:80", "-A -t 10.0.0.1:80 -s wlc -p 9 -M 255.255.0.0"),
         ("-A -t [2001:db8::1]:80 -p 9 -M 64", "-A -t [2001:db8::1]:80 -s wlc -p 9 -M 64"),
         ("-E -f 7 -6 -s mh -b mh-port,mh-fallback,flag-3", "-E -f 7 -6 -s mh -b mh-fallback,mh-port,flag-3"),
@@ -180,8 +181,8 @@ fn a_wrong_command_line_is_explained() {
         ("-A -t 10.0.0.1:80 -p 0", "-p `0`: a whole number from 1 to 2678400 is needed", 2),
         ("-A -t 10.0.0.1:80 --pe sip", "--pe has no effect without -p", 2),
         (
-            "-A -t 10.0.0.1:80 -p -M 255.0.255.0",
-            "-M `255.0.255.0`: a mask without holes, such as 255.255.255.0, or a prefix length from 0 to 32 is needed",
+            "-A -t 10.0.0.1:80 -p -M 255.0.255",
+            "-M `255.0.255`: a mask, such as 255.255.255.0, or a prefix length from 0 to 32 is needed",
             2,
         ),
         ("-A -t [::1]:80 -p -M 0", "-M `0`: for IPv6 a prefix length from 1 to 128 is needed", 2),
@@ -366,7 +367,7 @@ fn kernel() -> FakeKernel {
     let tunnel = Destination::new(at("[2001:db8::9]:80").into(), Forward::Tunnel(gue));
     let web = Service {
         flags: ServiceFlags::SCHEDULER_1 | ServiceFlags::SCHEDULER_2,
-        persistence: Some(persistence(24)),
+        persistence: Some(persistence(Granularity::prefix(24))),
         ..Service::new(ServiceId::tcp(at("10.1.0.100:80")), Scheduler::SH)
     };
     let dns = Service {

@@ -19,8 +19,9 @@ fn lines(config: &Config, standing: impl Fn(u8) -> Standing) -> Vec<String> {
     let wanted = wanted(config, |key| standing(last_octet(key.server.address)));
     let lines = wanted.services.iter().flat_map(|service| {
         let id = service.service.id;
-        let rows = service.destinations.iter().map(move |to| Request::AddDestination(id, *to).to_string());
-        std::iter::once(Request::AddService(service.service).to_string()).chain(rows)
+        let rows =
+            service.destinations.iter().map(move |to| Request::AddDestination(id, to.clone()).to_string());
+        std::iter::once(Request::AddService(service.service.clone()).to_string()).chain(rows)
     });
     lines.collect()
 }

@@ -47,9 +47,9 @@ fn services(numbers: std::ops::Range<u8>) -> impl Strategy<Value = Wanted> {
 fn table_of(wanted: &Wanted) -> Table {
     let mut table = Table::default();
     for service in &wanted.services {
-        accept(&mut table, &Request::AddService(service.service));
+        accept(&mut table, &Request::AddService(service.service.clone()));
         for to in &service.destinations {
-            accept(&mut table, &Request::AddDestination(service.service.id, *to));
+            accept(&mut table, &Request::AddDestination(service.service.id, to.clone()));
         }
     }
     table
@@ -60,8 +60,11 @@ fn content(table: &Table, keep: impl Fn(&ServiceId) -> bool) -> BTreeSet<String>
     let kept = table.services.iter().filter(|entry| keep(&entry.service.id));
     kept.flat_map(|entry| {
         let id = entry.service.id;
-        let rows = entry.destinations.iter().map(move |row| Request::AddDestination(id, row.destination));
-        std::iter::once(Request::AddService(entry.service)).chain(rows).map(|request| request.to_string())
+        let rows =
+            entry.destinations.iter().map(move |row| Request::AddDestination(id, row.destination.clone()));
+        std::iter::once(Request::AddService(entry.service.clone()))
+            .chain(rows)
+            .map(|request| request.to_string())
     })
     .collect()
 }

@@ -123,7 +123,7 @@ fn happen(
 /// Somebody adds a row, changes a weight or removes a row of whatever services there are, but for the foreign one.
 fn meddled(mut table: Table, number: usize) -> Table {
     for entry in table.services.iter_mut().filter(|entry| entry.service.id != foreign().id) {
-        let Some(mut row) = entry.destinations.first().copied() else { continue };
+        let Some(mut row) = entry.destinations.first().cloned() else { continue };
         match number % 3 {
             0 => {
                 row.destination.id.port = 9999;

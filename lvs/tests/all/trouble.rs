@@ -51,7 +51,7 @@ fn changed_rows_are_put_right_and_foreign_rows_in_our_service_are_removed() {
     let service = &mut table.services[0];
     service.service.scheduler = Scheduler::WLC;
     service.destinations[0].destination.weight = 9;
-    let mut stranger = service.destinations[1];
+    let mut stranger = service.destinations[1].clone();
     stranger.destination.id.port = 8080;
     service.destinations.push(stranger);
     director.fake.set_table(table);

@@ -154,8 +154,11 @@ impl Director {
         let table = self.fake.table();
         let lines = table.services.iter().flat_map(|entry| {
             let id = entry.service.id;
-            let service = Request::AddService(entry.service).to_string();
-            let rows = entry.destinations.iter().map(move |row| Request::AddDestination(id, row.destination));
+            let service = Request::AddService(entry.service.clone()).to_string();
+            let rows = entry
+                .destinations
+                .iter()
+                .map(move |row| Request::AddDestination(id, row.destination.clone()));
             std::iter::once(service).chain(rows.map(|row| row.to_string()))
         });
         lines.collect()
