@@ -8,7 +8,7 @@
 //! Pure: a snapshot comes in, text goes out.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use serde::Serialize;
 
@@ -124,7 +124,8 @@ struct ServiceObject<'a> {
 #[derive(Serialize)]
 struct PersistenceObject<'a> {
     timeout: u64,
-    prefix_length: u8,
+    prefix_length: Option<u8>,
+    mask: Option<Ipv4Addr>,
     engine: Option<&'a str>,
 }
 
@@ -202,7 +203,8 @@ fn service(entry: &ServiceEntry, sorted: bool) -> ServiceObject<'_> {
     };
     let persistence = service.persistence.as_ref().map(|it| PersistenceObject {
         timeout: it.timeout.as_secs(),
-        prefix_length: it.granularity,
+        prefix_length: it.granularity.prefix_length(),
+        mask: (service.id.family() == Family::V4).then(|| it.granularity.to_mask()),
         engine: it.engine.as_ref().map(PersistenceEngine::as_str),
     });
     let of = &entry.destinations;
@@ -232,6 +234,7 @@ fn destination(entry: &DestinationEntry) -> DestinationObject {
         Forward::Tunnel(it) => ("tunnel", Some(tunnel(it))),
         Forward::DirectRoute => ("direct_route", None),
         Forward::Bypass => ("bypass", None),
+        Forward::Other(_) => ("unknown", None),
     };
     DestinationObject {
         address: destination.id.address,
@@ -262,6 +265,7 @@ fn tunnel(tunnel: Tunnel) -> TunnelObject {
             TunnelObject { kind: "gue", port: Some(port), checksum: word(checksum) }
         }
         Tunnel::Gre { checksum } => TunnelObject { kind: "gre", port: None, checksum: word(checksum) },
+        Tunnel::Other { port, .. } => TunnelObject { kind: "unknown", port: Some(port), checksum: "unknown" },
     }
 }
 

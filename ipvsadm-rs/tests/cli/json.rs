@@ -28,7 +28,7 @@ fn the_table_is_one_line_with_settings_counters_rates_and_connections() {
         r#"{"schema":1,"ipvs":{"version":"1.2.1","connection_buckets":4096},"services":["#,
         r#"{"protocol":"tcp","address":"10.1.0.100","port":80,"fwmark":null,"family":"ipv4","#,
         r#""scheduler":"sh","scheduler_flags":["sh-fallback","sh-port"],"one_packet":false,"flags":24,"#,
-        r#""persistence":{"timeout":360,"prefix_length":24,"engine":"sip"},"#,
+        r#""persistence":{"timeout":360,"prefix_length":24,"mask":"255.255.255.0","engine":"sip"},"#,
         r#""stats":{"connections":18,"packets_in":97,"packets_out":90,"bytes_in":123456789,"bytes_out":7604},"#,
         r#""rates":{"connections":2,"packets_in":12,"packets_out":11,"bytes_in":787,"bytes_out":950},"#,
         r#""destinations":["#,

@@ -123,8 +123,7 @@ fn a_refused_service_is_tried_again_later_and_the_others_are_served() {
     let mut director = Director::new(&config(&body));
     director.fake.set_schedulers(&[Scheduler::RR]);
     let lines = director.tick(0);
-    let refused =
-        "ipvsadm -A -t 10.1.0.99:80 -s mh: the kernel has no scheduler mh and could not load its module ip_vs_mh (ENOENT)";
+    let refused = "ipvsadm -A -t 10.1.0.99:80 -s mh: the kernel has no scheduler mh and could not load its module ip_vs_mh (ENOENT)";
     assert_lines(
         &lines[..6],
         &[
