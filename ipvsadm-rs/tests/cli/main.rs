@@ -269,7 +269,7 @@ fn a_wrong_command_line_is_explained() {
         // What does not go with the command is not suggested.
         ("-A -t 10.0.0.1:80 --weigth 3", "unknown option --weigth; try --help", 255),
         ("-A -t", "-t needs a value: host[:port]", 255),
-        ("list -L", "unexpected word `list`", 2),
+        ("list -L", "unexpected word `list`: after -L come options, each with its value", 2),
         ("-L --syncid 256", "--syncid `256`: a whole number from 0 to 255 is needed", 2),
         ("--stop-daemon master --syncid x", "--syncid `x`: a whole number from 0 to 255 is needed", 2),
         ("--sort -L", "a command must come before --sort; try --help", 255),
