@@ -1,20 +1,25 @@
 //! The program `ipvsadm`: parse, open, run, exit status.
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::{Command as Process, ExitCode, Stdio};
 
 use ipvsadm::cli::args::{self, Command};
 use ipvsadm::cli::names::System;
 use ipvsadm::cli::run::Session;
-use ipvsadm::cli::{exit, help, printable};
-use ipvsadm::{Error, Ipvs};
+use ipvsadm::cli::{complete, exit, help, printable};
+use ipvsadm::{Error, Ipvs, Table};
 
 /// What loads a module of the kernel.
 const MODPROBE: &str = "/sbin/modprobe";
 
 fn main() -> ExitCode {
     let names = System::default();
-    let command = match args::parse(std::env::args_os().skip(1), &names) {
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if let Some(words) = complete::asked(&words) {
+        return show(&complete::candidates(&words, &Here));
+    }
+    let command = match args::parse(words, &names) {
         Ok(Command::Help) => return show(&help::help()),
         Ok(Command::Version) => return show(&help::version()),
         Ok(command) => command,
@@ -38,6 +43,20 @@ fn main() -> ExitCode {
         errors: &mut io::stderr().lock(),
     };
     ExitCode::from(session.run(&command))
+}
+
+/// What completion may refer to. It must not disturb: what cannot be read is not offered.
+struct Here;
+
+impl complete::Around for Here {
+    fn table(&self) -> Table {
+        Ipvs::open().and_then(|mut ipvs| ipvs.table()).unwrap_or_default()
+    }
+
+    fn interfaces(&self) -> Vec<String> {
+        let entries = std::fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+    }
 }
 
 /// Help needs no kernel. A reader that has seen enough is no error.

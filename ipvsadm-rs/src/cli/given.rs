@@ -21,18 +21,15 @@ impl Given {
         let mut parser = lexopt::Parser::from_args(words);
         loop {
             let word = parser.next().map_err(|error| ArgsError::unknown(error.to_string()))?;
-            let (row, name) = match word {
-                None => break,
-                Some(lexopt::Arg::Value(value)) => {
+            let Some(word) = word else { break };
+            let row = row_of(&word);
+            let name = match word {
+                lexopt::Arg::Value(value) => {
                     given.others.push(value.to_string_lossy().into_owned());
                     continue;
                 }
-                Some(lexopt::Arg::Short(short)) => {
-                    (options::all().find(|row| row.short.contains(&short)), format!("-{short}"))
-                }
-                Some(lexopt::Arg::Long(long)) => {
-                    (options::all().find(|row| row.long == long), format!("--{long}"))
-                }
+                lexopt::Arg::Short(short) => format!("-{short}"),
+                lexopt::Arg::Long(long) => format!("--{long}"),
             };
             let Some(row) = row else {
                 let hint = hint(name.trim_start_matches('-'), given.command);
@@ -116,7 +113,7 @@ impl Given {
         let takes = if command == Key::Set { 3 } else { 0 };
         match self.others.get(takes) {
             Some(other) if takes == 0 => Err(ArgsError::wrong(format!(
-                "unexpected word `{other}`: after {word} come options, each with its value"
+                "unexpected word `{other}`: {word} takes options only, each with its value"
             ))),
             Some(other) => {
                 Err(ArgsError::wrong(format!("unexpected word `{other}` after the three timeouts")))
@@ -158,8 +155,17 @@ fn commands_with(group: Key) -> String {
     }
 }
 
+/// The row of a command or an option, if there is one.
+pub(super) fn row_of(word: &lexopt::Arg<'_>) -> Option<&'static Row> {
+    match word {
+        lexopt::Arg::Short(short) => options::all().find(|row| row.short.contains(short)),
+        lexopt::Arg::Long(long) => options::all().find(|row| row.long == *long),
+        lexopt::Arg::Value(_) => None,
+    }
+}
+
 /// The value of an option, if it takes one and has one.
-fn value(parser: &mut lexopt::Parser, kind: Value, name: &str) -> Parsed<Option<String>> {
+pub(super) fn value(parser: &mut lexopt::Parser, kind: Value, name: &str) -> Parsed<Option<String>> {
     let text = |value: OsString| {
         value
             .into_string()

@@ -52,7 +52,7 @@ impl Given {
         Ok(Command::Change(request))
     }
 
-    fn service_id(&self, names: &dyn Names) -> Parsed<Option<ServiceId>> {
+    pub(super) fn service_id(&self, names: &dyn Names) -> Parsed<Option<ServiceId>> {
         let six = self.has(Key::Ipv6);
         if let Some(text) = self.value(Key::FwmarkService) {
             let mark = text.parse::<NonZeroU32>().map_err(|_| {

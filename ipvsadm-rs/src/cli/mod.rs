@@ -8,6 +8,7 @@
 pub mod address;
 mod advice;
 pub mod args;
+pub mod complete;
 pub mod connections;
 mod given;
 pub mod help;

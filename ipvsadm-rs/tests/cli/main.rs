@@ -1,6 +1,7 @@
 //! The command line: what each is understood as, what is said about a wrong one, and what is listed.
 #![allow(clippy::unwrap_used)] // helpers of tests
 
+mod completion;
 mod json;
 mod messages;
 
@@ -139,7 +140,7 @@ fn a_wrong_command_line_is_explained() {
         ("-A -t 10.0.0.1:80 -t 10.0.0.2:80", "-t is given twice", 2),
         ("-A -t 10.0.0.1:80 -u 10.0.0.2:80", "-t and -u exclude each other", 2),
         ("-a -t 10.0.0.1:80 -r 10.2.0.1 -m -g", "-m and -g exclude each other", 2),
-        ("-A -t 10.0.0.1:80 extra", "unexpected word `extra`: after -A come options, each with its value", 2),
+        ("-A -t 10.0.0.1:80 extra", "unexpected word `extra`: -A takes options only, each with its value", 2),
         ("-A -L", "two commands: -A and -L", 2),
         (
             "-A -t 10.0.0.1",
@@ -269,7 +270,7 @@ fn a_wrong_command_line_is_explained() {
         // What does not go with the command is not suggested.
         ("-A -t 10.0.0.1:80 --weigth 3", "unknown option --weigth; try --help", 255),
         ("-A -t", "-t needs a value: host[:port]", 255),
-        ("list -L", "unexpected word `list`: after -L come options, each with its value", 2),
+        ("list -L", "unexpected word `list`: -L takes options only, each with its value", 2),
         ("-L --syncid 256", "--syncid `256`: a whole number from 0 to 255 is needed", 2),
         ("--stop-daemon master --syncid x", "--syncid `x`: a whole number from 0 to 255 is needed", 2),
         ("--sort -L", "a command must come before --sort; try --help", 255),
