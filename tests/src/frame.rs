@@ -1,11 +1,14 @@
 //! Ethernet frames seen on a wire, and what of them the scenarios assert on: ARP, UDP, IPv6 neighbour
-//! advertisements. Reading only; a frame that is cut short or of another kind is simply not one of these.
+//! advertisements; any other IP packet is a [`Packet`]. Reading only; a frame that is cut short or of another kind is
+//! simply not one of these.
 
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     time::Duration,
 };
+
+use crate::packet::Packet;
 
 /// A hardware address.
 pub type Mac = [u8; 6];
@@ -104,15 +107,6 @@ fn number(bytes: &[u8], from: usize) -> Option<u16> {
     field(bytes, from).map(u16::from_be_bytes)
 }
 
-/// What IPv4 and IPv6 have in common for us.
-struct Packet<'a> {
-    from: IpAddr,
-    to: IpAddr,
-    protocol: u8,
-    ttl: u8,
-    payload: &'a [u8],
-}
-
 impl Frame {
     /// Destination hardware address.
     pub fn destination(&self) -> Option<Mac> {
@@ -144,10 +138,10 @@ impl Frame {
     /// The UDP datagram in it.
     pub fn udp(&self) -> Option<Udp> {
         let packet = self.packet().filter(|packet| packet.protocol == PROTOCOL_UDP)?;
-        let length = usize::from(number(packet.payload, 4)?);
+        let length = usize::from(number(&packet.payload, 4)?);
         Some(Udp {
-            from: SocketAddr::new(packet.from, number(packet.payload, 0)?),
-            to: SocketAddr::new(packet.to, number(packet.payload, 2)?),
+            from: SocketAddr::new(packet.from, number(&packet.payload, 0)?),
+            to: SocketAddr::new(packet.to, number(&packet.payload, 2)?),
             ttl: packet.ttl,
             payload: packet.payload.get(8..length)?.to_vec(),
         })
@@ -157,7 +151,7 @@ impl Frame {
     pub fn neighbour_advertisement(&self) -> Option<NeighbourAdvertisement> {
         let packet = self.packet().filter(|packet| packet.protocol == PROTOCOL_ICMPV6)?;
         let (IpAddr::V6(from), IpAddr::V6(to)) = (packet.from, packet.to) else { return None };
-        let message = packet.payload;
+        let message = &packet.payload;
         if field(message, 0)? != [NEIGHBOUR_ADVERTISEMENT, 0] {
             return None;
         }
@@ -177,36 +171,9 @@ impl Frame {
         (number(&self.bytes, 12)? == ethertype).then(|| self.bytes.get(14..))?
     }
 
-    fn packet(&self) -> Option<Packet<'_>> {
-        self.ipv4().or_else(|| self.ipv6())
-    }
-
-    fn ipv4(&self) -> Option<Packet<'_>> {
-        let body = self.body(ETHERTYPE_IPV4)?;
-        let header = usize::from(body.first()? & 0x0f) * 4;
-        // Fragments but the first have no header to read; a first one would be cut.
-        if number(body, 6)? & 0x3fff != 0 {
-            return None;
-        }
-        Some(Packet {
-            from: IpAddr::from(field::<4>(body, 12)?),
-            to: IpAddr::from(field::<4>(body, 16)?),
-            protocol: *body.get(9)?,
-            ttl: *body.get(8)?,
-            payload: body.get(header..usize::from(number(body, 2)?))?,
-        })
-    }
-
-    fn ipv6(&self) -> Option<Packet<'_>> {
-        let body = self.body(ETHERTYPE_IPV6)?;
-        let length = usize::from(number(body, 4)?);
-        Some(Packet {
-            from: IpAddr::from(field::<16>(body, 8)?),
-            to: IpAddr::from(field::<16>(body, 24)?),
-            protocol: *body.get(6)?,
-            ttl: *body.get(7)?,
-            payload: body.get(40..40 + length)?,
-        })
+    /// The IP packet in it.
+    pub fn packet(&self) -> Option<Packet> {
+        Packet::read(self.body(ETHERTYPE_IPV4).or_else(|| self.body(ETHERTYPE_IPV6))?)
     }
 }
 

@@ -50,7 +50,8 @@
 //! - [`Link`]: `cut`, `silence`, `silence_sending`, `silence_receiving`, `impair`, `restore`.
 //! - [`Program`]: `wait_for_line` (a regular expression), `signal`, `kill9`, `wait_exit`, `lines`, `children`.
 //! - [`RealServer`]: scripted by [`Behaviour`], with [`Counts`]. [`Probe`]: the client, with its [`ProbeReport`].
-//! - [`Capture`]: frames on a bridge ([`Cluster::capture`]) or an interface ([`Host::capture`]).
+//! - [`Capture`]: frames on a bridge ([`Cluster::capture`]) or an interface ([`Host::capture`]), down to the [`Packet`] in
+//!   a [`Tunnel`].
 //! - [`eventually()`]: waiting for anything else; never sleep. Times are times since the lab started ([`Lab::now`]).
 //!
 //! Programs run until the lab ends, so that a failure report shows them alive; everything else ends when dropped.
@@ -80,6 +81,7 @@ mod lab;
 mod link;
 mod modules;
 mod namespace;
+mod packet;
 pub mod paths;
 mod pcap;
 mod probe;
@@ -105,6 +107,7 @@ pub use journal::{Entry, Journal};
 pub use lab::Lab;
 pub use link::{Impairment, Link};
 pub use nix::sys::signal::Signal;
+pub use packet::{GUE_PORT, Packet, TooBig, Tunnel};
 pub use probe::{Failure, Outage, Probe, ProbeBuilder, Report as ProbeReport, Request};
 pub use program::{Finished, Launch, Program, children, programs_folder, suite_binary};
 pub use realserver::{Behaviour, Counts, RealServer, Recital};
