@@ -5,6 +5,7 @@ mod balancing;
 mod cf;
 mod config_errors;
 mod failover;
+mod forwarding;
 mod health;
 mod one_router;
 mod originals;
@@ -26,6 +27,7 @@ fn all() -> Vec<Scenario> {
         balancing::all(),
         config_errors::all(),
         failover::all(),
+        forwarding::all(),
         health::all(),
         originals::all(),
         reload::all(),

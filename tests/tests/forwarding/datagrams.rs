@@ -1,0 +1,89 @@
+//! Datagrams: scheduled together as a connection, or each for itself (one-packet scheduling).
+
+use std::net::{SocketAddr, UdpSocket};
+
+use anyhow::Result;
+use lab::{Lab, Match, at, scenarios, standard};
+
+use super::{
+    witness::{Transport, ask},
+    world::{FAMILIES, Family, World},
+};
+
+scenarios! {
+    one_packet_scheduling_sends_each_datagram_anew_and_remembers_none: 30,
+    one_packet_scheduling_does_not_translate_the_answers_of_nat: 30,
+}
+
+/// Who answers so many datagrams of a socket, all seen to come from it and answered by the VIP.
+fn ask_times(socket: &UdpSocket, to: SocketAddr, count: usize) -> Result<Vec<String>> {
+    let mut servers = Vec::new();
+    for _ in 0..count {
+        let (answer, from) = ask(socket, to)?;
+        assert_eq!((answer.client, answer.reached, from), (socket.local_addr()?, to, to));
+        servers.push(answer.server);
+    }
+    Ok(servers)
+}
+
+/// A socket's connections as our `ipvsadm` lists them: protocol, client, VIP, real server.
+fn connections(world: &World, socket: &UdpSocket) -> Result<Vec<[String; 4]>> {
+    let listing = world.ipvsadm("-L -n -c")?;
+    let own = socket.local_addr()?.to_string();
+    let mut found = Vec::new();
+    // Two lines of headings.
+    for line in listing.lines().skip(2) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [protocol, _, _, client, vip, server] = words[..] else { anyhow::bail!("line {line:?}") };
+        found.extend((client == own).then(|| [protocol, client, vip, server].map(str::to_owned)));
+    }
+    Ok(found)
+}
+
+/// The same datagrams from the same port, with and without the flag.
+fn one_packet_scheduling_sends_each_datagram_anew_and_remembers_none(lab: &Lab) -> Result<()> {
+    let mut world = World::on(lab.cluster().routers(1).real_servers(2).direct_routing().build()?)?;
+    for family in FAMILIES {
+        let to = at(family.vip(), 53);
+        world.rules(&[format!("-A -u {to} -s rr -o")])?;
+        for n in 1..=2 {
+            let server = world.server(n)?;
+            world.witness(&server, Transport::Udp, to)?;
+            world.rules(&[format!("-a -u {to} -r {} -g", at(family.neighbour(n), 53))])?;
+        }
+        let socket = world.client.udp(&at(family.client(), 0).to_string())?;
+        let answered = ask_times(&socket, to, 6)?;
+        assert_ne!(answered[0], answered[1]);
+        assert_eq!(answered[2..], answered[..4], "not in turn");
+        assert_eq!(connections(&world, &socket)?, Vec::<[String; 4]>::new());
+
+        world.rules(&[format!("-E -u {to} -s rr")])?;
+        let answered = ask_times(&socket, to, 6)?;
+        assert_eq!(answered, vec![answered[0].clone(); 6]);
+        let row = if answered[0] == "rs1" { family.neighbour(1) } else { family.neighbour(2) };
+        let ends = [socket.local_addr()?, to, at(row, 53)].map(|address| address.to_string());
+        let [client, vip, server] = ends;
+        assert_eq!(connections(&world, &socket)?, [["UDP".to_owned(), client, vip, server]]);
+    }
+    Ok(())
+}
+
+/// Nothing is remembered, so nothing tells an answer's source to become the VIP: it needs a rule of the firewall's.
+fn one_packet_scheduling_does_not_translate_the_answers_of_nat(lab: &Lab) -> Result<()> {
+    let mut world = World::on(lab.cluster().routers(1).real_servers(1).build()?)?;
+    world.router.add_address("eth1", standard::NAT_ROUTER)?;
+    let (to, behind) = (at(Family::V4.vip(), 53), at(Family::V4.server(1), 53));
+    let server = world.server(1)?;
+    world.witness(&server, Transport::Udp, behind)?;
+    world.rules(&[format!("-A -u {to} -s rr -o"), format!("-a -u {to} -r {behind} -m")])?;
+    let service = world.router.ipvs_table()?.into_iter().find(|service| service.matches == Match::Udp(to));
+    assert_eq!(service.map(|service| service.one_packet), Some(true));
+
+    let socket = world.client.udp(&at(Family::V4.client(), 0).to_string())?;
+    let (answer, from) = ask(&socket, to)?;
+    assert_eq!((answer.client, answer.reached), (socket.local_addr()?, behind));
+    assert_eq!(from, behind);
+    world.rules(&[format!("-E -u {to} -s rr")])?;
+    assert_eq!(ask(&socket, to)?.1, to);
+    Ok(())
+}

@@ -1,0 +1,44 @@
+//! NAT: the router rewrites the destination, and the source of the answers on their way back.
+
+use anyhow::{Result, ensure};
+use lab::{Forwarding, Lab, Match, at, scenarios, standard};
+
+use super::{
+    witness::Transport,
+    world::{FAMILIES, Served, World},
+};
+
+scenarios! {
+    destinations_and_ports_are_rewritten_and_clients_are_not: 30,
+}
+
+/// The router's way: VIP port 80 is port 8080 of the real server, in both families.
+fn destinations_and_ports_are_rewritten_and_clients_are_not(lab: &Lab) -> Result<()> {
+    let mut world = World::on(lab.cluster().routers(1).real_servers(1).build()?)?;
+    for gateway in [standard::NAT_ROUTER, standard::NAT_ROUTER6] {
+        world.router.add_address("eth1", gateway)?;
+    }
+    let server = world.server(1)?;
+    let mut served = Vec::new();
+    for family in FAMILIES {
+        let (vip, behind) = (at(family.vip(), 80), at(family.server(1), 8080));
+        world.witness(&server, Transport::Tcp, behind)?;
+        world.rules(&[format!("-A -t {vip} -s rr"), format!("-a -t {vip} -r {behind} -m")])?;
+        assert_eq!(world.row(Match::Tcp(vip), behind)?.forwarding, Forwarding::Masq);
+
+        let answer = world.ask(Transport::Tcp, vip, 0)?;
+        assert_eq!((answer.server.as_str(), answer.reached), ("rs1", behind));
+
+        for (frame, packet) in world.forwarded(&world.inside, vip, answer.client)? {
+            assert_eq!(frame.destination(), Some(server.link("eth0")?.mac()));
+            assert_eq!(packet.ends(), Some((answer.client, behind)));
+            assert_eq!(packet.ttl, 63, "one hop less than the client sent");
+        }
+        for (_, packet) in world.public.pick(|frame| frame.packet().filter(|p| p.ends().is_some())) {
+            let shows = packet.from == behind.ip() || packet.to == behind.ip();
+            ensure!(!shows, "the client's wire shows the real server: {packet:?}");
+        }
+        served.push(Served { vip, row: behind, client: answer.client });
+    }
+    world.counters_agree(&served)
+}
