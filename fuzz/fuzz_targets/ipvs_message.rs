@@ -15,7 +15,8 @@ const FAMILY: u16 = 0x1e;
 fuzz_target!(|bytes: &[u8]| {
     for raw in ack::split(bytes).map_while(Result::ok) {
         if let Ok(incoming) = ack::parse(&raw, FAMILY)
-            && let Body::Answer(message) = incoming.body
+            && let Body::Answer(answer) = incoming.body
+            && let Ok(message) = answer.message()
         {
             message_survives(&message);
         }
@@ -68,7 +69,7 @@ fn rewritten(message: &Message) -> Message {
     let raw = messages.next().expect("one message was written").expect("it is well-formed");
     assert!(messages.next().is_none());
     match ack::parse(&raw, FAMILY).expect("it can be read").body {
-        Body::Answer(message) => message,
+        Body::Answer(answer) => answer.message().expect("its attributes can be read"),
         other => panic!("{other:?}"),
     }
 }

@@ -13,7 +13,8 @@ use crate::error::{Error, KernelError};
 use crate::model::{DestinationEntry, Family, Info, ServiceEntry, ServiceId, SyncDaemon, Table, Timeouts};
 use crate::request::Request;
 use crate::transport::{Netlink, Transport};
-use crate::wire::consts::cmd;
+use crate::wire::ack::Answer;
+use crate::wire::consts::{attr, cmd};
 use crate::wire::{Attribute, Message, WireError, daemon, destination, service};
 
 /// A connection to the kernel's IPVS, in the network namespace in which it was opened.
@@ -73,8 +74,8 @@ impl<T: Transport> Ipvs<T> {
     /// # Errors
     /// An [`Error`] if the conversation broke or the table never stood still for long enough.
     pub fn table(&mut self) -> Result<Table, Error> {
-        let listed = self.ask("the list of services", cmd::GET_SERVICE, Vec::new(), Mode::Dump)?;
-        let services: Vec<_> = listed.iter().map(service_of).collect::<Result<_, _>>()?;
+        let services =
+            self.ask("the list of services", cmd::GET_SERVICE, Vec::new(), Mode::Dump, service_of)?;
         let mut services = first_of_each(services, |entry| entry.service.id);
         for entry in &mut services {
             entry.destinations = self.destinations(&entry.service.id)?;
@@ -88,11 +89,11 @@ impl<T: Transport> Ipvs<T> {
     /// An [`Error`] if the conversation broke.
     pub fn service(&mut self, id: &ServiceId) -> Result<Option<ServiceEntry>, Error> {
         let attributes = vec![Attribute::Service(service::identity(id))];
-        let answers = match self.ask("a service", cmd::GET_SERVICE, attributes, Mode::One) {
+        let answers = match self.ask("a service", cmd::GET_SERVICE, attributes, Mode::One, service_of) {
             Err(Error::Refused { errno: Errno::ESRCH, .. }) => return Ok(None),
             other => other?,
         };
-        let mut entry = service_of(answers.first().ok_or(Error::Unexpected("a service"))?)?;
+        let mut entry = answers.into_iter().next().ok_or(Error::Unexpected("a service"))?;
         entry.destinations = self.destinations(id)?;
         Ok(Some(entry))
     }
@@ -103,10 +104,10 @@ impl<T: Transport> Ipvs<T> {
     /// An [`Error`] if the conversation broke.
     pub fn destinations(&mut self, id: &ServiceId) -> Result<Vec<DestinationEntry>, Error> {
         let attributes = vec![Attribute::Service(service::identity(id))];
-        let answers = self.ask("the destinations of a service", cmd::GET_DEST, attributes, Mode::Dump)?;
         let family = id.family();
-        let entries: Vec<_> =
-            answers.iter().map(|answer| destination_of(answer, family)).collect::<Result<_, _>>()?;
+        let read = |answer: &Answer<'_>| destination_of(answer, family);
+        let entries =
+            self.ask("the destinations of a service", cmd::GET_DEST, attributes, Mode::Dump, read)?;
         Ok(first_of_each(entries, |entry| entry.destination.id))
     }
 
@@ -115,8 +116,9 @@ impl<T: Transport> Ipvs<T> {
     /// # Errors
     /// An [`Error`] if the conversation broke.
     pub fn timeouts(&mut self) -> Result<Timeouts, Error> {
-        let answers = self.ask("the timeouts", cmd::GET_CONFIG, Vec::new(), Mode::One)?;
-        answers.first().map(Message::timeouts).ok_or(Error::Unexpected("the timeouts"))
+        let read = |answer: &Answer<'_>| Ok(answer.message()?.timeouts());
+        let answers = self.ask("the timeouts", cmd::GET_CONFIG, Vec::new(), Mode::One, read)?;
+        answers.into_iter().next().ok_or(Error::Unexpected("the timeouts"))
     }
 
     /// Reads version and table size.
@@ -124,8 +126,9 @@ impl<T: Transport> Ipvs<T> {
     /// # Errors
     /// An [`Error`] if the conversation broke.
     pub fn info(&mut self) -> Result<Info, Error> {
-        let answers = self.ask("version and table size", cmd::GET_INFO, Vec::new(), Mode::One)?;
-        Ok(answers.first().ok_or(Error::Unexpected("version and table size"))?.info()?)
+        let read = |answer: &Answer<'_>| answer.message()?.info();
+        let answers = self.ask("version and table size", cmd::GET_INFO, Vec::new(), Mode::One, read)?;
+        answers.into_iter().next().ok_or(Error::Unexpected("version and table size"))
     }
 
     /// Reads the sync daemons that run: none, one or both.
@@ -133,24 +136,21 @@ impl<T: Transport> Ipvs<T> {
     /// # Errors
     /// An [`Error`] if the conversation broke.
     pub fn daemons(&mut self) -> Result<Vec<SyncDaemon>, Error> {
-        let answers = self.ask("the sync daemons", cmd::GET_DAEMON, Vec::new(), Mode::Dump)?;
-        answers
-            .iter()
-            .map(|answer| {
-                let nest = answer.daemon().ok_or(WireError::Missing("IPVS_CMD_ATTR_DAEMON"))?;
-                Ok(daemon::daemon(nest)?)
-            })
-            .collect()
+        self.ask("the sync daemons", cmd::GET_DAEMON, Vec::new(), Mode::Dump, |answer| {
+            let nest = answer.nest(attr::DAEMON, "IPVS_CMD_ATTR_DAEMON", daemon::parse)?;
+            daemon::daemon(&nest)
+        })
     }
 
-    fn ask(
+    fn ask<A>(
         &mut self,
         question: &'static str,
         command: u8,
         attributes: Vec<Attribute>,
         mode: Mode,
-    ) -> Result<Vec<Message>, Error> {
-        self.conversation.ask(question, &Message::new(command, attributes), mode)
+        read: impl Fn(&Answer<'_>) -> Result<A, WireError>,
+    ) -> Result<Vec<A>, Error> {
+        self.conversation.ask(question, &Message::new(command, attributes), mode, read)
     }
 }
 
@@ -161,13 +161,11 @@ fn first_of_each<E, I: Eq + Hash>(mut entries: Vec<E>, id: impl Fn(&E) -> I) -> 
     entries
 }
 
-fn service_of(answer: &Message) -> Result<ServiceEntry, WireError> {
-    let nest = answer.service().ok_or(WireError::Missing("IPVS_CMD_ATTR_SERVICE"))?;
-    let (service, stats) = service::service(nest)?;
+fn service_of(answer: &Answer<'_>) -> Result<ServiceEntry, WireError> {
+    let (service, stats) = answer.nest(attr::SERVICE, "IPVS_CMD_ATTR_SERVICE", service::read)?;
     Ok(ServiceEntry { service, stats, destinations: Vec::new() })
 }
 
-fn destination_of(answer: &Message, family: Family) -> Result<DestinationEntry, WireError> {
-    let nest = answer.destination().ok_or(WireError::Missing("IPVS_CMD_ATTR_DEST"))?;
-    destination::entry(nest, family)
+fn destination_of(answer: &Answer<'_>, family: Family) -> Result<DestinationEntry, WireError> {
+    answer.nest(attr::DEST, "IPVS_CMD_ATTR_DEST", |nest| destination::read(nest, family))
 }

@@ -17,7 +17,7 @@ use nix::errno::Errno;
 
 use crate::error::Error;
 use crate::transport::Transport;
-use crate::wire::ack::{self, Body, Incoming, Refusal};
+use crate::wire::ack::{self, Answer, Body, Refusal};
 use crate::wire::consts::FAMILY;
 use crate::wire::{Message, WireError};
 
@@ -37,14 +37,24 @@ pub(crate) enum Mode {
     Dump,
 }
 
+/// Whether what was read last was an answer to something else than what was asked.
+#[derive(Debug, Clone, Copy)]
+enum Distracted {
+    No,
+    /// Perhaps: one read has not been looked at yet, or was. Nearly every exchange ends here, and a look at the clock
+    /// can cost as much as the exchange.
+    Once,
+    Since(Instant),
+}
+
 /// The state of an exchange with the kernel.
 #[derive(Debug)]
 pub(crate) struct Conversation<T> {
     transport: T,
     family: u16,
     sequence: u32,
-    /// Since when nothing has come but answers to something else; `None` if not so.
-    distracted: Option<Instant>,
+    /// Whether answers to something else are coming in.
+    distracted: Distracted,
     outgoing: Vec<u8>,
     incoming: Vec<u8>,
 }
@@ -53,7 +63,8 @@ impl<T: Transport> Conversation<T> {
     /// Asks the kernel under which number the family answers.
     pub(crate) fn begin(transport: T) -> Result<Self, Error> {
         let (outgoing, incoming) = (Vec::new(), Vec::new());
-        let mut it = Self { transport, family: 0, sequence: 0, distracted: None, outgoing, incoming };
+        let mut it =
+            Self { transport, family: 0, sequence: 0, distracted: Distracted::No, outgoing, incoming };
         it.family = it.resolve()?;
         Ok(it)
     }
@@ -88,14 +99,16 @@ impl<T: Transport> Conversation<T> {
         let mut slots: Vec<Option<Option<Refusal>>> = vec![None; count];
         let mut missing = count;
         while missing > 0 {
-            for answer in self.receive()? {
+            self.read()?;
+            for message in ack::split(&self.incoming) {
+                let answer = ack::parse(&message?, self.family)?;
                 let index = usize::try_from(answer.sequence.wrapping_sub(first)).unwrap_or(usize::MAX);
                 match (answer.body, slots.get_mut(index)) {
                     (Body::Overrun, _) => return Err(overrun(&mut self.transport)),
                     (Body::Ack(refusal), Some(slot @ None)) => {
                         *slot = Some(refusal);
                         missing -= 1;
-                        self.distracted = None;
+                        self.distracted = Distracted::No;
                     }
                     _ => {}
                 }
@@ -104,15 +117,17 @@ impl<T: Transport> Conversation<T> {
         Ok(slots.into_iter().flatten().collect())
     }
 
-    /// Asks one question, a disturbed dump as often as it takes within reason.
-    pub(crate) fn ask(
+    /// Asks one question, a disturbed dump as often as it takes within reason, and returns what `read` makes of each
+    /// answer.
+    pub(crate) fn ask<A>(
         &mut self,
         question: &'static str,
         message: &Message,
         mode: Mode,
-    ) -> Result<Vec<Message>, Error> {
+        read: impl Fn(&Answer<'_>) -> Result<A, WireError>,
+    ) -> Result<Vec<A>, Error> {
         for _ in 0..DUMP_ATTEMPTS {
-            if let Some(answers) = self.ask_once(question, message, mode)? {
+            if let Some(answers) = self.ask_once(question, message, mode, &read)? {
                 return Ok(answers);
             }
         }
@@ -120,12 +135,13 @@ impl<T: Transport> Conversation<T> {
     }
 
     /// `None` means that a dump was disturbed.
-    fn ask_once(
+    fn ask_once<A>(
         &mut self,
         question: &'static str,
         message: &Message,
         mode: Mode,
-    ) -> Result<Option<Vec<Message>>, Error> {
+        read: &impl Fn(&Answer<'_>) -> Result<A, WireError>,
+    ) -> Result<Option<Vec<A>>, Error> {
         self.sequence = self.sequence.wrapping_add(1);
         let flags = match mode {
             // The acknowledgement marks the end, so that nothing of this answer is left for the next question.
@@ -138,12 +154,16 @@ impl<T: Transport> Conversation<T> {
         let mut answers = Vec::new();
         let mut disturbed = false;
         loop {
-            let sequence = self.sequence;
-            for answer in self.receive()?.into_iter().filter(|it| it.sequence == sequence) {
-                self.distracted = None;
+            self.read()?;
+            for message in ack::split(&self.incoming) {
+                let answer = ack::parse(&message?, self.family)?;
+                if answer.sequence != self.sequence {
+                    continue;
+                }
+                self.distracted = Distracted::No;
                 disturbed |= answer.interrupted;
                 match answer.body {
-                    Body::Answer(message) => answers.push(message),
+                    Body::Answer(answer) => answers.push(read(&answer)?),
                     Body::Overrun => return Err(overrun(&mut self.transport)),
                     Body::Nothing => {}
                     Body::Ack(None) | Body::Done(None) => return Ok((!disturbed).then_some(answers)),
@@ -156,25 +176,21 @@ impl<T: Transport> Conversation<T> {
     }
 
     fn send(&mut self) -> Result<(), Error> {
-        self.distracted = None;
+        self.distracted = Distracted::No;
         self.transport.send(&self.outgoing).map_err(|source| Error::Socket { doing: "sending to", source })
-    }
-
-    fn receive(&mut self) -> Result<Vec<Incoming>, Error> {
-        self.read()?;
-        ack::split(&self.incoming).map(|message| Ok(ack::parse(&message?, self.family)?)).collect()
     }
 
     /// Reads what comes next. It counts as an answer to something else until it is found to belong to the request,
     /// and of those no more are read once the time limit is over.
     fn read(&mut self) -> Result<(), Error> {
         let limit = self.transport.time_limit();
-        if self.distracted.is_some_and(|since| since.elapsed() >= limit) {
-            return Err(Error::Timeout(limit));
-        }
-        receive_into(&mut self.transport, &mut self.incoming)?;
-        self.distracted.get_or_insert_with(Instant::now);
-        Ok(())
+        self.distracted = match self.distracted {
+            Distracted::No => Distracted::Once,
+            Distracted::Once => Distracted::Since(Instant::now()),
+            Distracted::Since(start) if start.elapsed() >= limit => return Err(Error::Timeout(limit)),
+            since @ Distracted::Since(_) => since,
+        };
+        receive_into(&mut self.transport, &mut self.incoming)
     }
 
     /// Asks the controller of generic netlink for the family's number.
@@ -200,7 +216,7 @@ impl<T: Transport> Conversation<T> {
                 if message.sequence_number() != self.sequence {
                     continue;
                 }
-                self.distracted = None;
+                self.distracted = Distracted::No;
                 if message.message_type() == GENL_ID_CTRL {
                     family = family.or(family_number(message.payload())?);
                     continue;

@@ -54,7 +54,10 @@ const ANSWER_COST: usize = 2048;
 const DATAGRAM: usize = 32 << 10;
 /// Most datagrams that one system call reads. An acknowledgement is a datagram of its own, and a system call
 /// costs more than the kernel's work on most requests.
-const DATAGRAMS: usize = 64;
+const MOST_DATAGRAMS: usize = 64;
+/// Datagrams that the first system call reads: those of an ordinary answer, which are the answer itself and its end.
+/// Places for more cost time with every call.
+const USUAL_DATAGRAMS: usize = 2;
 
 /// A generic netlink socket, in the network namespace of the thread that opened it.
 #[derive(Debug)]
@@ -63,6 +66,8 @@ pub struct Netlink {
     answers_in_flight: usize,
     /// Room for what one system call reads; pages that nothing is read into take no memory.
     room: Vec<u8>,
+    /// How many datagrams the next system call reads: more while many come.
+    datagrams: usize,
 }
 
 impl Netlink {
@@ -85,18 +90,25 @@ impl Netlink {
             setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER)?;
         }
         let answers_in_flight = (socket.get_rx_buf_sz()? / ANSWER_COST).max(1);
-        Ok(Self { socket, answers_in_flight, room: vec![0; DATAGRAM * DATAGRAMS] })
+        Ok(Self {
+            socket,
+            answers_in_flight,
+            room: vec![0; DATAGRAM * MOST_DATAGRAMS],
+            datagrams: USUAL_DATAGRAMS,
+        })
     }
 }
 
 impl Netlink {
     /// Waits for one datagram, and appends it and those behind it.
     fn read_waiting(&mut self, messages: &mut Vec<u8>) -> io::Result<()> {
-        let mut places: Vec<_> =
-            self.room.chunks_exact_mut(DATAGRAM).map(|place| [IoSliceMut::new(place)]).collect();
+        let places = self.room.chunks_exact_mut(DATAGRAM).take(self.datagrams);
+        let mut places: Vec<_> = places.map(|place| [IoSliceMut::new(place)]).collect();
         let mut headers = MultiHeaders::<NetlinkAddr>::preallocate(places.len(), None);
         let (fd, flags) = (self.socket.as_raw_fd(), MsgFlags::MSG_WAITFORONE | MsgFlags::MSG_TRUNC);
+        let mut count = 0;
         for datagram in recvmmsg(fd, &mut headers, &mut places, flags, None)? {
+            count += 1;
             // Port 0 is the kernel; nobody else is listened to.
             if datagram.address.is_some_and(|from| from.pid() != 0) {
                 continue;
@@ -108,6 +120,11 @@ impl Netlink {
             datagram.iovs().for_each(|bytes| messages.extend_from_slice(bytes));
             messages.resize(messages.len().next_multiple_of(4), 0);
         }
+        self.datagrams = match count {
+            all if all == self.datagrams => (all * 2).min(MOST_DATAGRAMS),
+            few if few * 2 < self.datagrams => (self.datagrams / 2).max(USUAL_DATAGRAMS),
+            _ => self.datagrams,
+        };
         Ok(())
     }
 }

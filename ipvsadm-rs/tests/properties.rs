@@ -158,7 +158,7 @@ fn read(datagram: &[u8]) -> Message {
     let message = messages.next().unwrap().unwrap();
     assert!(messages.next().is_none());
     match ack::parse(&message, FAMILY).unwrap().body {
-        Body::Answer(message) => message,
+        Body::Answer(answer) => answer.message().unwrap(),
         other => panic!("{other:?}"),
     }
 }

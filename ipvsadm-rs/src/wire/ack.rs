@@ -24,30 +24,69 @@ const NLMSGERR_ATTR_MSG: u16 = 1;
 /// Length of a netlink header.
 const HEADER: usize = 16;
 
-/// One message of the kernel.
+/// One message of the kernel, as far as the frame goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Incoming {
+pub struct Incoming<'a> {
     /// Sequence number of the request that it answers.
     pub sequence: u32,
     /// Whether the dump that it belongs to was disturbed by a change.
     pub interrupted: bool,
     /// What it says.
-    pub body: Body,
+    pub body: Body<'a>,
 }
 
 /// What a message of the kernel says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Body {
+pub enum Body<'a> {
     /// A request was done (`None`) or refused.
     Ack(Option<Refusal>),
     /// A dump is over; it may have failed on the way.
     Done(Option<Refusal>),
-    /// An answer of the family that was asked.
-    Answer(Message),
+    /// An answer of the family that was asked, not yet read.
+    Answer(Answer<'a>),
     /// Nothing of interest.
     Nothing,
     /// The kernel lost messages.
     Overrun,
+}
+
+/// An answer of the family: what follows the netlink header. [`Message::parse`] reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answer<'a> {
+    /// One of [`super::consts::cmd`].
+    pub command: u8,
+    /// Attributes of the top level.
+    pub attributes: &'a [u8],
+}
+
+impl Answer<'_> {
+    /// All of it as a message.
+    ///
+    /// # Errors
+    /// As [`Message::parse`].
+    pub fn message(&self) -> Result<Message, WireError> {
+        Message::parse(self.command, self.attributes)
+    }
+
+    /// Reads one nest of the top level and nothing else: for dumps, which are long.
+    ///
+    /// # Errors
+    /// Those of `read`, [`WireError::Missing`] with `name` if there is no such nest, and others if the attributes
+    /// before it are malformed.
+    pub fn nest<A>(
+        &self,
+        number: u16,
+        name: &'static str,
+        read: impl FnOnce(&[u8]) -> Result<A, WireError>,
+    ) -> Result<A, WireError> {
+        for nla in NlasIterator::new(self.attributes) {
+            let nla = nla?;
+            if nla.kind() == number {
+                return read(nla.value());
+            }
+        }
+        Err(WireError::Missing(name))
+    }
 }
 
 /// Why a request was refused.
@@ -85,7 +124,7 @@ pub fn split(datagram: &[u8]) -> impl Iterator<Item = Result<NetlinkBuffer<&[u8]
 ///
 /// # Errors
 /// [`WireError`] if it is malformed.
-pub fn parse(message: &NetlinkBuffer<&[u8]>, family: u16) -> Result<Incoming, WireError> {
+pub fn parse<'a>(message: &NetlinkBuffer<&'a [u8]>, family: u16) -> Result<Incoming<'a>, WireError> {
     let payload = message.payload();
     let body = match message.message_type() {
         NLMSG_ERROR => Body::Ack(refusal(payload, message.flags(), true)?),
@@ -94,7 +133,7 @@ pub fn parse(message: &NetlinkBuffer<&[u8]>, family: u16) -> Result<Incoming, Wi
         number if number == family && number != NLMSG_NOOP => {
             let header = GenlHeader::parse(payload)?;
             let attributes = payload.get(header.buffer_len()..).unwrap_or_default();
-            Body::Answer(Message::parse(header.cmd, attributes)?)
+            Body::Answer(Answer { command: header.cmd, attributes })
         }
         _ => Body::Nothing,
     };
