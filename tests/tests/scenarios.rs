@@ -13,6 +13,7 @@ mod pair;
 mod reload;
 mod schedulers;
 mod supervision;
+mod tool;
 mod wiring;
 
 use std::process::ExitCode;
@@ -33,6 +34,7 @@ fn all() -> Vec<Scenario> {
         reload::all(),
         schedulers::all(),
         supervision::all(),
+        tool::all(),
         wiring::all(),
     ]
     .concat()
