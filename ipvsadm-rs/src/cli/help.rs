@@ -67,38 +67,6 @@ mod tests {
     use super::super::options;
     use super::*;
 
-    /// The options that a text names at the beginning of its lines.
-    fn named(text: &str, begin: &str) -> Vec<String> {
-        let mut names: Vec<String> = text
-            .lines()
-            .filter(|line| line.starts_with(begin))
-            .flat_map(str::split_whitespace)
-            .map(|word| word.trim_matches(','))
-            .filter(|word| word.starts_with("--"))
-            .map(str::to_owned)
-            .collect();
-        names.sort();
-        names.dedup();
-        names
-    }
-
-    #[test]
-    fn the_manual_page_describes_what_the_help_names() {
-        let manual = include_str!("../../../docs/man/ipvsadm.8")
-            .replace("\\-", "-")
-            .replace("\\fB", " ")
-            .replace("\\fR", " ")
-            .replace("\\fI", " ");
-        let described = named(&manual, ".B ").into_iter().chain(named(&manual, ".BI ")).collect::<Vec<_>>();
-        for row in options::all() {
-            let name = format!("--{}", row.long);
-            assert!(described.contains(&name), "the manual page does not describe {name}");
-        }
-        for name in described {
-            assert!(options::all().any(|row| format!("--{}", row.long) == name), "{name} does not exist");
-        }
-    }
-
     #[test]
     fn the_help_fits_a_wide_terminal_and_names_every_option() {
         let help = help();

@@ -13,7 +13,7 @@
 //! let kernel = FakeKernel::new();
 //! let mut ipvs = Ipvs::with_transport(kernel.connect())?;
 //! let web = Service::new(ServiceId::tcp("10.1.0.100:80".parse().unwrap()), Scheduler::RR);
-//! ipvs.apply(&[Request::AddService(web)])?;
+//! ipvs.apply(&[Request::AddService(web.clone())])?;
 //! assert_eq!(kernel.table().services[0].service, web);
 //! # Ok::<(), ipvsadm::Error>(())
 //! ```

@@ -10,10 +10,10 @@ use ipvsadm::{
 };
 use serde_json::Value;
 
+use super::manual::MANUAL;
 use super::{at, kernel, run};
 
 const README: &str = include_str!("../../README.md");
-const MANUAL: &str = include_str!("../../../docs/man/ipvsadm.8");
 
 fn listed(kernel: &FakeKernel, line: &str) -> Value {
     let (status, output, errors) = run(kernel, line, "");

@@ -3,6 +3,7 @@
 
 mod completion;
 mod json;
+mod manual;
 mod messages;
 
 use std::ffi::OsString;
