@@ -89,6 +89,7 @@ mod error;
 pub mod fake;
 pub mod model;
 mod request;
+mod text;
 mod transport;
 pub mod wire;
 

@@ -12,7 +12,7 @@ use super::given::{self, Given};
 use super::names::Numeric;
 use super::options::{self, Key, Row};
 use crate::model::{DestinationId, Protocol, Scheduler, ServiceId, Table};
-use crate::request::scheduler_flag_names;
+use crate::request::line::scheduler_flag_names;
 
 /// The word after the program's name that asks for candidates.
 const WORD: &str = "complete";

@@ -13,7 +13,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::names::Names;
 use super::render::Named;
 use crate::model::Protocol;
-use crate::request::Spelling;
+use crate::request::line::Spelling;
 
 /// One connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +58,11 @@ fn write_line(text: &mut String, connection: &Connection<'_>, engines: bool, nam
         "SCTP" => Some(Protocol::Sctp),
         _ => None,
     };
-    let name = |(address, port)| Named(names).endpoint(address, port, protocol);
+    let name = |(address, port)| {
+        let mut name = String::new();
+        Named(names).endpoint(&mut name, address, port, protocol);
+        name
+    };
     let Connection { protocol, client, service, destination, state, seconds, engine } = connection;
     let expire = format!("{:02}:{:02}", seconds / 60, seconds % 60);
     let (client, service, destination) = (name(*client), name(*service), name(*destination));

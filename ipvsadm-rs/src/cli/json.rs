@@ -18,7 +18,7 @@ use crate::model::{
     DestinationEntry, Family, Forward, Info, PersistenceEngine, Protocol, ServiceEntry, ServiceFlags,
     ServiceId, Stats, SyncDaemon, Table, Timeouts, Tunnel, TunnelChecksum,
 };
-use crate::request::set_scheduler_flags;
+use crate::request::line::set_scheduler_flags;
 
 /// Number of the schema, in every object. Fields may be added under the same number; it grows when a field goes
 /// away or changes its meaning.

@@ -25,21 +25,38 @@ pub fn destinations(entries: &[DestinationEntry]) -> Vec<&DestinationEntry> {
 }
 
 /// Merge sort; `compare` gives a number above zero if the first belongs after the second.
-fn sorted<'a, T>(mut items: Vec<&'a T>, compare: &dyn Fn(&T, &T) -> i32) -> Vec<&'a T> {
-    if items.len() < 2 {
-        return items;
+fn sorted<'a, T>(mut items: Vec<&'a T>, compare: &impl Fn(&T, &T) -> i32) -> Vec<&'a T> {
+    let mut left = Vec::with_capacity(items.len() / 2);
+    sort(&mut items, &mut left, compare);
+    items
+}
+
+/// Sorts both halves, then moves the left one aside and fills up from whichever comes first.
+fn sort<'a, T>(items: &mut [&'a T], left: &mut Vec<&'a T>, compare: &impl Fn(&T, &T) -> i32) {
+    let middle = items.len() / 2;
+    if middle == 0 {
+        return;
     }
-    let right = sorted(items.split_off(items.len() / 2), compare);
-    let left = sorted(items, compare);
-    let mut merged = Vec::with_capacity(left.len() + right.len());
-    let (mut left, mut right) = (left.into_iter().peekable(), right.into_iter().peekable());
-    while let (Some(a), Some(b)) = (left.peek(), right.peek()) {
-        let next = if compare(a, b) <= 0 { left.next() } else { right.next() };
-        merged.extend(next);
+    let (first, second) = items.split_at_mut(middle);
+    sort(first, left, compare);
+    sort(second, left, compare);
+    left.clear();
+    left.extend_from_slice(first);
+    let (mut place, mut from_left, mut from_right) = (0, 0, middle);
+    // Once the left half is used up, the rest of the right one is where it belongs.
+    while let Some(a) = left.get(from_left) {
+        match items.get(from_right) {
+            Some(b) if compare(a, b) > 0 => {
+                items[place] = *b;
+                from_right += 1;
+            }
+            _ => {
+                items[place] = *a;
+                from_left += 1;
+            }
+        }
+        place += 1;
     }
-    merged.extend(left);
-    merged.extend(right);
-    merged
 }
 
 fn compare_services(a: &ServiceId, b: &ServiceId) -> i32 {

@@ -1,7 +1,7 @@
 //! A snapshot of the table to the text of a listing, byte for byte the original's.
 
 use std::fmt::Write as _;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use super::args::Columns;
 use super::names::Names;
@@ -10,24 +10,26 @@ use crate::model::{
     DestinationEntry, Family, Forward, Granularity, Info, Protocol, Rates, Service, ServiceEntry,
     ServiceFlags, ServiceId, Stats, SyncDaemon, Table, Timeouts, Tunnel, TunnelChecksum,
 };
-use crate::request::{Spelling, protocol_of, scheduler_flags_word};
+use crate::request::line::{Spelling, protocol_of, scheduler_flags_word};
+use crate::text::{self, fill, number_column};
 
 /// Addresses and ports by name where they have one.
 #[derive(Clone, Copy)]
 pub struct Named<'a>(pub &'a dyn Names);
 
 impl Spelling for Named<'_> {
-    fn endpoint(&self, address: IpAddr, port: u16, protocol: Option<Protocol>) -> String {
+    fn endpoint(&self, into: &mut String, address: IpAddr, port: u16, protocol: Option<Protocol>) {
         let host = self.0.host(address);
         let service = protocol.and_then(|protocol| self.0.service(port, protocol));
-        match (host, service) {
-            (None, None) => SocketAddr::new(address, port).to_string(),
-            (host, service) => {
-                let host = host.unwrap_or_else(|| address.to_string());
-                let service = service.unwrap_or_else(|| port.to_string());
-                if address.is_ipv6() { format!("[{host}]:{service}") } else { format!("{host}:{service}") }
-            }
+        if host.is_none() && service.is_none() {
+            return text::endpoint(into, address, port);
         }
+        let host = host.unwrap_or_else(|| address.to_string());
+        let service = service.unwrap_or_else(|| port.to_string());
+        let _ = match address {
+            IpAddr::V4(_) => write!(into, "{host}:{service}"),
+            IpAddr::V6(_) => write!(into, "[{host}]:{service}"),
+        };
     }
 }
 
@@ -110,36 +112,41 @@ fn counters(stats: &Stats, columns: Columns) -> Option<[u64; 5]> {
 // Writing to a String cannot fail, so results of `write!` are dropped below.
 
 fn service(text: &mut String, entry: &ServiceEntry, style: &Style<'_>) {
-    let name = service_name(&entry.service.id, style.names);
+    let start = text.len();
+    service_name(text, &entry.service.id, style.names);
     match counters(&entry.stats, style.columns) {
         Some(counters) => {
-            let _ = write!(text, "{name:<33}");
+            fill(text, start, 33);
             for counter in counters {
-                text.push_str(&large(counter, style.exact));
+                large(text, counter, style.exact);
             }
         }
         None => {
-            let _ = write!(text, "{name} {}", entry.service.scheduler);
-            text.push_str(&service_traits(&entry.service));
+            let _ = write!(text, " {}", entry.service.scheduler);
+            service_traits(text, &entry.service);
         }
     }
     text.push('\n');
 }
 
-fn service_name(id: &ServiceId, names: &dyn Names) -> String {
-    match id {
-        ServiceId::FwMark { mark, family: Family::V4 } => format!("FWM  {mark}"),
-        ServiceId::FwMark { mark, family: Family::V6 } => format!("FWM  {mark} IPv6"),
+fn service_name(text: &mut String, id: &ServiceId, names: &dyn Names) {
+    let _ = match id {
+        ServiceId::FwMark { mark, family: Family::V4 } => write!(text, "FWM  {mark}"),
+        ServiceId::FwMark { mark, family: Family::V6 } => write!(text, "FWM  {mark} IPv6"),
         ServiceId::Address { protocol, address, port } => {
-            let name = format!("{protocol:<4} {}", Named(names).endpoint(*address, *port, Some(*protocol)));
-            if address.is_ipv4() { cut(name, 33) } else { name }
+            let start = text.len();
+            let _ = write!(text, "{protocol:<4} ");
+            Named(names).endpoint(text, *address, *port, Some(*protocol));
+            if address.is_ipv4() {
+                cut(text, start, 33);
+            }
+            Ok(())
         }
-    }
+    };
 }
 
 /// Scheduler flags, persistence and one-packet scheduling.
-fn service_traits(service: &Service) -> String {
-    let mut text = String::new();
+fn service_traits(text: &mut String, service: &Service) {
     if let Some(flags) = scheduler_flags_word(service) {
         let _ = write!(text, " ({flags})");
     }
@@ -156,15 +163,18 @@ fn service_traits(service: &Service) -> String {
     if service.flags.contains(ServiceFlags::ONE_PACKET) {
         text.push_str(" ops");
     }
-    text
 }
 
 fn destination(text: &mut String, entry: &DestinationEntry, service: &ServiceId, style: &Style<'_>) {
     let destination = &entry.destination;
     let id = destination.id;
-    let name = Named(style.names).endpoint(id.address, id.port, protocol_of(service));
-    let name = if id.address.is_ipv4() { cut(name, 28) } else { name };
-    let _ = write!(text, "  -> {name:<28}");
+    text.push_str("  -> ");
+    let start = text.len();
+    Named(style.names).endpoint(text, id.address, id.port, protocol_of(service));
+    if id.address.is_ipv4() {
+        cut(text, start, 28);
+    }
+    fill(text, start, 28);
     let (active, inactive) = (entry.active_connections, entry.inactive_connections);
     let weight = destination.weight;
     let forward = forward_name(&destination.forward);
@@ -173,7 +183,7 @@ fn destination(text: &mut String, entry: &DestinationEntry, service: &ServiceId,
             for (index, counter) in counters.into_iter().enumerate() {
                 // The original rounds the first three rates of services only.
                 let exact = style.exact || (style.columns == Columns::Rate && index < 3);
-                text.push_str(&large(counter, exact));
+                large(text, counter, exact);
             }
         }
         (Columns::Thresholds, _) => {
@@ -189,7 +199,14 @@ fn destination(text: &mut String, entry: &DestinationEntry, service: &ServiceId,
             let _ = write!(text, " {forward:<7} {tunnel:<13} {weight:<6} {active:<10} {inactive:<10}");
         }
         _ => {
-            let _ = write!(text, " {forward:<7} {weight:<6} {active:<10} {inactive:<10}");
+            text.push(' ');
+            let start = text.len();
+            text.push_str(forward);
+            fill(text, start, 7);
+            for (number, width) in [(weight, 6), (active, 10), (inactive, 10)] {
+                text.push(' ');
+                number_column(text, number, width);
+            }
         }
     }
     text.push('\n');
@@ -222,23 +239,23 @@ fn tunnel_name(forward: &Forward) -> String {
 }
 
 /// A counter in nine columns, in thousands and more with a letter unless it must be exact.
-fn large(number: u64, exact: bool) -> String {
+fn large(text: &mut String, number: u64, exact: bool) {
     const K: u64 = 1000;
-    match number {
-        _ if exact || number < 100 * K * K => format!(" {number:>8}"),
-        _ if number < K * K * K => format!("{:>8}K", number / K),
-        _ if number < 100 * K * K * K => format!("{:>8}M", number / (K * K)),
-        _ if number < 100 * K * K * K * K => format!("{:>8}G", number / (K * K * K)),
-        _ => format!("{:>8}T", number / (K * K * K * K)),
-    }
+    let _ = match number {
+        _ if exact || number < 100 * K * K => write!(text, " {number:>8}"),
+        _ if number < K * K * K => write!(text, "{:>8}K", number / K),
+        _ if number < 100 * K * K * K => write!(text, "{:>8}M", number / (K * K)),
+        _ if number < 100 * K * K * K * K => write!(text, "{:>8}G", number / (K * K * K)),
+        _ => write!(text, "{:>8}T", number / (K * K * K * K)),
+    };
 }
 
-/// The first characters of a name that is too long for its column.
-fn cut(mut name: String, most: usize) -> String {
-    if let Some((end, _)) = name.char_indices().nth(most) {
-        name.truncate(end);
+/// Cuts a name that begins at byte `start` and is too long for its column.
+fn cut(text: &mut String, start: usize, most: usize) {
+    let end = text.get(start..).and_then(|name| name.char_indices().nth(most));
+    if let Some((end, _)) = end {
+        text.truncate(start + end);
     }
-    name
 }
 
 /// The listing of the timeouts.
@@ -270,6 +287,11 @@ mod tests {
 
     #[test]
     fn large_counters_are_shortened_as_in_the_original() {
+        let large = |number, exact| {
+            let mut text = String::new();
+            large(&mut text, number, exact);
+            text
+        };
         assert_eq!(large(0, false), "        0");
         assert_eq!(large(99_999_999, false), " 99999999");
         assert_eq!(large(100_000_000, false), "  100000K");
@@ -281,8 +303,13 @@ mod tests {
 
     #[test]
     fn long_host_names_are_cut_to_their_column() {
-        assert_eq!(cut("abcdef".to_owned(), 4), "abcd");
-        assert_eq!(cut("äöü".to_owned(), 2), "äö");
-        assert_eq!(cut("ab".to_owned(), 4), "ab");
+        let cut = |name: &str, most| {
+            let mut text = format!("> {name}");
+            cut(&mut text, 2, most);
+            text
+        };
+        assert_eq!(cut("abcdef", 4), "> abcd");
+        assert_eq!(cut("äöü", 2), "> äö");
+        assert_eq!(cut("ab", 4), "> ab");
     }
 }

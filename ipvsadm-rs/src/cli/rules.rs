@@ -7,20 +7,19 @@ use super::names::Names;
 use super::order;
 use super::render::Named;
 use crate::model::Table;
-use crate::request::{Request, line};
+use crate::request::line::{push_destination, push_service};
 
 /// The lines that make the table anew, sorted as in a listing.
 #[must_use]
 pub fn save(table: &Table, names: &dyn Names) -> String {
     let mut text = String::new();
-    let mut add = |request: &Request| {
-        text.push_str(&line(request, &Named(names)));
-        text.push('\n');
-    };
+    let spelling = Named(names);
     for entry in order::services(&table.services) {
-        add(&Request::AddService(entry.service.clone()));
+        push_service(&mut text, "-A ", &entry.service, &spelling);
+        text.push('\n');
         for it in order::destinations(&entry.destinations) {
-            add(&Request::AddDestination(entry.service.id, it.destination.clone()));
+            push_destination(&mut text, "-a ", &entry.service.id, &it.destination, &spelling);
+            text.push('\n');
         }
     }
     text
@@ -48,6 +47,7 @@ mod tests {
     use super::super::names::Numeric;
     use super::*;
     use crate::model::{Scheduler, Service, ServiceId};
+    use crate::request::Request;
 
     #[test]
     fn a_line_may_be_empty_or_have_a_comment_and_the_programs_name() {

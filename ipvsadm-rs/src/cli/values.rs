@@ -7,7 +7,7 @@ use super::args::{ArgsError, Parsed};
 use super::names::Names;
 use super::options::Key;
 use crate::model::{Family, Granularity, Protocol, Scheduler, ServiceFlags};
-use crate::request::scheduler_flag_names;
+use crate::request::line::scheduler_flag_names;
 
 /// Longest timeout that the original takes, in seconds: 31 days.
 pub(super) const LONGEST_TIMEOUT: u32 = 31 * 86_400;

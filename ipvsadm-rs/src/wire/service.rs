@@ -134,15 +134,12 @@ nla_by_value!(ServiceAttribute);
 /// # Errors
 /// [`WireError`] if the nest is malformed or a known attribute's value is.
 pub fn parse(nest: &[u8]) -> Result<Vec<ServiceAttribute>, WireError> {
-    attributes_of(nest).collect()
-}
-
-/// The attributes of a nest, one after the other: a table has too many for a list of each.
-fn attributes_of(nest: &[u8]) -> impl Iterator<Item = Result<ServiceAttribute, WireError>> {
-    NlasIterator::new(nest).map(|nla| {
-        let nla = nla?;
-        ServiceAttribute::parse(&nla)
-    })
+    NlasIterator::new(nest)
+        .map(|nla| {
+            let nla = nla?;
+            ServiceAttribute::parse(&nla)
+        })
+        .collect()
 }
 
 /// The attributes that identify a service.
@@ -312,8 +309,17 @@ pub fn service(attributes: &[ServiceAttribute]) -> Result<(Service, Stats), Wire
 /// Those of both.
 pub fn read(nest: &[u8]) -> Result<(Service, Stats), WireError> {
     let mut fields = Fields::default();
-    for attribute in attributes_of(nest) {
-        fields.add(attribute?);
+    let mut narrow = None;
+    for nla in NlasIterator::new(nest) {
+        let nla = nla?;
+        match nla.kind() {
+            svc::STATS => narrow = Some(nla),
+            _ => fields.add(ServiceAttribute::parse(&nla)?),
+        }
+    }
+    // The counters of 32 bits only count where those of 64 are missing, and reading them is half the work.
+    if let (None, Some(nla)) = (fields.stats64, narrow) {
+        fields.stats = Some(stats::parse(nla.value())?);
     }
     fields.service()
 }
