@@ -5,16 +5,23 @@
 //! weight while some server has less than half as many as its own weight: then `lblc` moves the address to the server of least
 //! load, while `lblcr` adds that one to the address's set of servers, and takes the least loaded of the set.
 
+use std::time::Duration;
+
 use anyhow::Result;
-use lab::{Lab, scenarios};
+use lab::{Lab, eventually, scenarios};
 
 use super::service::{Service, clients, elsewhere};
-use crate::one_router::OneRouter;
+use crate::one_router::{OneRouter, SOON};
 
 scenarios! {
     locality_moves_a_destination_off_an_overloaded_server: 30,
     locality_with_replication_adds_servers_to_a_destination: 30,
 }
+
+/// After how many seconds without change a set is made smaller.
+const EXPIRATION: &str = "net.ipv4.vs.lblcr_expiration";
+/// The longest tick of a kernel's clock, which counts that time.
+const TICK: Duration = Duration::from_millis(10);
 
 /// Three servers of weight 2, so that the fourth connection for one address finds its server overloaded: it has three,
 /// while another has none. Each connection comes from another client.
@@ -38,6 +45,11 @@ fn locality_moves_a_destination_off_an_overloaded_server(lab: &Lab) -> Result<()
     assert_eq!(service.hold_between(&clients[8..9], elsewhere(1))?, "1");
     assert_eq!(service.hold_between(&clients[4..6], elsewhere(2))?, "22");
     assert_eq!(service.hold_between(&clients[9..11], elsewhere(1))?, "11");
+    // Open connections are 3, 6, 5 now. An address whose server is quiesced moves to the least load, and stays there.
+    service.edit(2, "-w 0")?;
+    assert_eq!(service.hold_between(&clients[6..7], elsewhere(2))?, "1");
+    service.edit(2, "-w 2")?;
+    assert_eq!(service.hold_between(&clients[7..9], elsewhere(2))?, "11");
     Ok(())
 }
 
@@ -54,5 +66,18 @@ fn locality_with_replication_adds_servers_to_a_destination(lab: &Lab) -> Result<
     // A server of the set that is free again gets the next ones.
     service.release(2)?;
     assert_eq!(service.hold_between(&clients[..3], elsewhere(1))?, "222");
+
+    // Open connections are 8, 3, 5 now. A set of several that has not changed for a time (here none) loses its busiest
+    // server with the next connection.
+    let changed = lab.now();
+    world.router.set_sysctl(EXPIRATION, "0")?;
+    eventually(SOON, "the clock of the kernel to advance", || {
+        let passed = lab.now() - changed;
+        if passed > TICK { Ok(()) } else { Err(format!("{passed:?}")) }
+    })?;
+    assert_eq!(service.hold_between(&clients[3..4], elsewhere(1))?, "2");
+    world.router.set_sysctl(EXPIRATION, "86400")?;
+    // From 4 and 5 on the other two share, also when they have more than rs1's 8.
+    assert_eq!(service.hold_between(&clients[4..16], elsewhere(1))?, "23".repeat(6));
     Ok(())
 }

@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use lab::{Lab, scenarios};
 
 use super::service::{Service, clients};
-use crate::one_router::OneRouter;
+use crate::one_router::{OneRouter, http};
 
 scenarios! {
     failover_gives_everything_to_the_best_available_server: 30,
@@ -26,7 +26,7 @@ fn failover_gives_everything_to_the_best_available_server(lab: &Lab) -> Result<(
         service.edit(server, "-w 0")?;
     }
     let client = clients(&world, 1)?[0];
-    ensure!(service.refuses(client)?, "a server of weight 0 was asked");
+    ensure!(service.refuses(client, http())?, "a server of weight 0 was asked");
     Ok(())
 }
 
@@ -36,7 +36,7 @@ fn overflow_fills_a_server_up_to_its_weight_before_the_next(lab: &Lab) -> Result
     let mut service = Service::on(&world, 0, "ovf", &[1, 3, 2])?;
     assert_eq!(service.hold(9)?, "222233311");
     let client = clients(&world, 1)?[0];
-    ensure!(service.refuses(client)?, "all three were full");
+    ensure!(service.refuses(client, http())?, "all three were full");
     // Closed connections do not count.
     service.release(3)?;
     assert_eq!(service.hold(1)?, "3");

@@ -190,9 +190,9 @@ impl<'w> Service<'w> {
         (1..=self.servers).map(counts).collect()
     }
 
-    /// Whether the client at this address (and port; 0: any) is refused, because the scheduler has no server for it.
-    pub(crate) fn refuses(&self, from: SocketAddr) -> Result<bool> {
-        let refused = match self.world.hold_from(from, self.vip()?) {
+    /// Whether the client at this address (and port; 0: any) is refused there, because the scheduler has no server for it.
+    pub(crate) fn refuses(&self, from: SocketAddr, to: SocketAddr) -> Result<bool> {
+        let refused = match self.world.hold_from(from, to) {
             Ok(_) => return Ok(false),
             Err(error) => error,
         };
@@ -208,11 +208,11 @@ fn digit(answer: &str) -> Result<char> {
     number.with_context(|| format!("{answer} is no standard real server"))
 }
 
-/// So many addresses of the client's, 10.3.0.0 and up, each with any port.
+/// So many addresses of the client's, 10.3.0.1 and up, each with any port.
 pub(crate) fn clients(world: &OneRouter, count: u32) -> Result<Vec<SocketAddr>> {
     world.client.ip(&["route replace local 10.3.0.0/16 dev lo"])?;
     world.router.ip(&["route replace 10.3.0.0/16 via 10.1.0.2"])?;
-    Ok((0..count).map(|n| at(IpAddr::V4(Ipv4Addr::from_bits(0x0a03_0000 + n)), 0)).collect())
+    Ok((0..count).map(|n| at(IpAddr::V4(Ipv4Addr::from_bits(0x0a03_0001 + n)), 0)).collect())
 }
 
 /// Address `n` of the network of [`Service::on_a_network`], port 80.
