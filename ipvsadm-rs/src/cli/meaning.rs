@@ -158,8 +158,11 @@ impl Given {
         let mut id = self.real_server(service, names)?;
         let forward = self.forward()?;
         if Family::of(id.address) != service.family() && !matches!(forward, Forward::Tunnel(_)) {
-            let message = "a real server of the other address family can be reached by tunnelling (-i) only";
-            return Err(ArgsError::wrong(message));
+            let text = self.value(Key::RealServer).unwrap_or_default();
+            return Err(ArgsError::wrong(format!(
+                "-r `{text}`: a real server of the other address family than its service can be reached by tunnelling \
+                 (-i) only"
+            )));
         }
         // Neither can change the port, so like the original take the service's, whatever was said.
         let fixed = matches!(forward, Forward::Tunnel(_) | Forward::DirectRoute);

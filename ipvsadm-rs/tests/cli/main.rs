@@ -211,7 +211,7 @@ fn a_wrong_command_line_is_explained() {
         ),
         (
             "-a -t 10.0.0.1:80 -r [::2]:80 -m",
-            "a real server of the other address family can be reached by tunnelling (-i) only",
+            "-r `[::2]:80`: a real server of the other address family than its service can be reached by tunnelling (-i) only",
             2,
         ),
         ("-a -t 10.0.0.1:80 -r 10.2.0.1 -w -1", "-w `-1`: a whole number from 0 to 2147483647 is needed", 2),
