@@ -26,13 +26,14 @@ const KERNEL_SUITE: &str = "unstable";
 /// The packages of the kernel.
 const KERNEL_PACKAGES: [&str; 2] = ["user-mode-linux", "libc6"];
 /// Programs that the lab needs, and the package of each.
-const TOOLS: [(&str, &str); 6] = [
+const TOOLS: [(&str, &str); 7] = [
     ("ip", "iproute2"),
     ("tc", "iproute2"),
     ("bridge", "iproute2"),
     ("ping", "iputils-ping"),
     ("patchelf", "patchelf"),
     ("ipvsadm", "ipvsadm"),
+    ("nft", "nftables"),
 ];
 /// The file that says that a folder of the cache is complete.
 const STAMP: &str = "stamp.json";

@@ -4,7 +4,10 @@
 
 mod datagrams;
 mod direct;
+mod marks;
+mod mixed;
 mod nat;
+mod room;
 mod sctp;
 mod tunnel;
 mod witness;
@@ -14,5 +17,15 @@ use lab::Scenario;
 
 /// All scenarios of the modules.
 pub(crate) fn all() -> Vec<Scenario> {
-    [datagrams::all(), direct::all(), nat::all(), sctp::all(), tunnel::all()].concat()
+    [
+        datagrams::all(),
+        direct::all(),
+        marks::all(),
+        mixed::all(),
+        nat::all(),
+        room::all(),
+        sctp::all(),
+        tunnel::all(),
+    ]
+    .concat()
 }

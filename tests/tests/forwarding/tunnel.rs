@@ -24,18 +24,18 @@ const FIRST_PORT: u16 = 8001;
 type Kind = (&'static str, fn(Tunnel) -> bool);
 
 /// A real server that holds the VIP on `lo` and is reached on the inside wire.
-fn world(lab: &Lab) -> Result<World> {
+pub(super) fn world(lab: &Lab) -> Result<World> {
     World::on(lab.cluster().routers(1).real_servers(1).direct_routing().build()?)
 }
 
 /// Gives a real server the end of a tunnel from the router (`type ...` of `ip link add`).
-fn add_end(server: &Host, name: &str, kind: &str, outer: Family) -> Result<()> {
+pub(super) fn add_end(server: &Host, name: &str, kind: &str, outer: Family) -> Result<()> {
     let ends = format!("local {} remote {}", outer.server(1), outer.router());
     server.ip(&[format!("link add {name} type {kind} {ends}"), format!("link set {name} up")])
 }
 
 /// The interfaces that take IPv4 and IPv6 out of IPv4 and IPv6.
-fn add_ip_ends(server: &Host) -> Result<()> {
+pub(super) fn add_ip_ends(server: &Host) -> Result<()> {
     add_end(server, "four", "ipip", Family::V4)?;
     add_end(server, "sixinfour", "sit", Family::V4)?;
     add_end(server, "six", "ip6tnl mode any", Family::V6)

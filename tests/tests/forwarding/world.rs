@@ -18,6 +18,11 @@ pub(crate) enum Family {
     V6,
 }
 
+/// The VIPs as `ip address add` takes them. The router must not speak to a real server from an address that the real
+/// server holds too: it would be answered by nobody, not even as to where its neighbours are. IPv4 prefers the address
+/// that was there first, IPv6 any that is not deprecated.
+pub(crate) const VIPS: [&str; 2] = ["10.1.0.100/24", "fd00:1::100/64 nodad preferred_lft 0"];
+
 pub(crate) const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
 
 impl Family {
@@ -40,6 +45,11 @@ impl Family {
     /// The client's address.
     pub(crate) fn client(self) -> IpAddr {
         self.address(1, 2)
+    }
+
+    /// Another address, for the client to be somebody else.
+    pub(crate) fn other_client(self) -> IpAddr {
+        self.address(1, 3)
     }
 
     /// The inside address of real server `n`.
@@ -74,9 +84,7 @@ impl World {
     /// Any cluster with one standard router, which gets the first VIP of each family.
     pub(crate) fn on(cluster: Cluster) -> Result<Self> {
         let router = cluster.router(1)?;
-        for vip in ["10.1.0.100/24", "fd00:1::100/64"] {
-            router.add_address("eth0", vip)?;
-        }
+        router.ip(&VIPS.map(|vip| format!("address add {vip} dev eth0")))?;
         for host in cluster.hosts() {
             // As a cable has it: one segment a frame.
             let lines =
@@ -98,6 +106,11 @@ impl World {
         self.cluster.real_server(n)
     }
 
+    /// A host by name.
+    pub(crate) fn host(&self, name: &str) -> Result<Host> {
+        self.cluster.host(name)
+    }
+
     /// Starts a server that tells what it sees.
     pub(crate) fn witness(&mut self, host: &Host, transport: Transport, at: SocketAddr) -> Result<()> {
         self.witnesses.push(Witness::start(host, transport, at)?);
@@ -117,6 +130,11 @@ impl World {
         Ok(ended.success().with_context(|| format!("ipvsadm {line}"))?.stdout)
     }
 
+    /// Waits until the router can reach an address.
+    pub(crate) fn wait_until_reachable(&self, address: IpAddr) -> Result<()> {
+        self.cluster.wait_until_reachable(self.router.name(), address, SOON)
+    }
+
     /// A row of a service, as the kernel lists it.
     pub(crate) fn row(&self, service: Match, row: SocketAddr) -> Result<Destination> {
         let table = self.router.ipvs_table()?;
@@ -130,7 +148,18 @@ impl World {
     /// One exchange with so many octets either way. The server must have seen the client's own address and port.
     pub(crate) fn ask(&self, transport: Transport, to: SocketAddr, octets: usize) -> Result<Answer> {
         let family = if to.is_ipv4() { Family::V4 } else { Family::V6 };
-        let (own, answer) = converse(&self.client, transport, at(family.client(), 0), to, octets)?;
+        self.ask_from(family.client(), transport, to, octets)
+    }
+
+    /// The same from any of the client's addresses.
+    pub(crate) fn ask_from(
+        &self,
+        client: IpAddr,
+        transport: Transport,
+        to: SocketAddr,
+        octets: usize,
+    ) -> Result<Answer> {
+        let (own, answer) = converse(&self.client, transport, at(client, 0), to, octets)?;
         assert_eq!(answer.client, own, "the real server saw another client");
         Ok(answer)
     }
