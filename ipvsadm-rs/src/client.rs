@@ -74,13 +74,22 @@ impl<T: Transport> Ipvs<T> {
     /// # Errors
     /// An [`Error`] if the conversation broke or the table never stood still for long enough.
     pub fn table(&mut self) -> Result<Table, Error> {
-        let services =
-            self.ask("the list of services", cmd::GET_SERVICE, Vec::new(), Mode::Dump, service_of)?;
-        let mut services = first_of_each(services, |entry| entry.service.id);
+        let mut services = self.services()?;
         for entry in &mut services {
             entry.destinations = self.destinations(&entry.service.id)?;
         }
         Ok(Table { services })
+    }
+
+    /// Reads all services with their counters, but without their destinations, which are left empty: the kernel
+    /// tells those of each service separately ([`Ipvs::destinations`]), and a large table need not be held at once.
+    ///
+    /// # Errors
+    /// As [`Ipvs::table`].
+    pub fn services(&mut self) -> Result<Vec<ServiceEntry>, Error> {
+        let services =
+            self.ask("the list of services", cmd::GET_SERVICE, Vec::new(), Mode::Dump, service_of)?;
+        Ok(first_of_each(services, |entry| entry.service.id))
     }
 
     /// Reads one service with its destinations and counters, `None` if there is none.

@@ -20,6 +20,7 @@ pub mod order;
 pub mod render;
 pub mod rules;
 pub mod run;
+mod show;
 mod suggest;
 mod values;
 

@@ -8,7 +8,7 @@ use super::names::Names;
 use super::order;
 use crate::model::{
     DestinationEntry, Family, Forward, Granularity, Info, Protocol, Rates, Service, ServiceEntry,
-    ServiceFlags, ServiceId, Stats, SyncDaemon, Table, Timeouts, Tunnel, TunnelChecksum,
+    ServiceFlags, ServiceId, Stats, SyncDaemon, Timeouts, Tunnel, TunnelChecksum,
 };
 use crate::request::line::{Spelling, protocol_of, scheduler_flags_word};
 use crate::text::{self, fill, number_column};
@@ -52,23 +52,18 @@ pub fn banner(info: &Info) -> String {
     format!("IP Virtual Server version {} (size={})\n", info.version_text(), info.table_size)
 }
 
-/// The title and the entries.
-#[must_use]
-pub fn table(table: &Table, style: &Style<'_>) -> String {
-    let mut text = title(style.columns);
-    let services =
-        if style.sorted { order::services(&table.services) } else { table.services.iter().collect() };
-    for entry in services {
-        service(&mut text, entry, style);
-        let of = &entry.destinations;
-        for it in if style.sorted { order::destinations(of) } else { of.iter().collect() } {
-            destination(&mut text, it, &entry.service.id, style);
-        }
+/// Appends a service and its destinations.
+pub fn entry(text: &mut String, entry: &ServiceEntry, style: &Style<'_>) {
+    service(text, entry, style);
+    let of = &entry.destinations;
+    for it in if style.sorted { order::destinations(of) } else { of.iter().collect() } {
+        destination(text, it, &entry.service.id, style);
     }
-    text
 }
 
-fn title(columns: Columns) -> String {
+/// The lines above the services.
+#[must_use]
+pub fn title(columns: Columns) -> String {
     let first = "Prot LocalAddress:Port";
     let second = "  -> RemoteAddress:Port";
     let counters = |names: [&str; 5]| {

@@ -6,23 +6,18 @@ use super::args::{self, ArgsError, Command};
 use super::names::Names;
 use super::order;
 use super::render::Named;
-use crate::model::Table;
+use crate::model::ServiceEntry;
 use crate::request::line::{push_destination, push_service};
 
-/// The lines that make the table anew, sorted as in a listing.
-#[must_use]
-pub fn save(table: &Table, names: &dyn Names) -> String {
-    let mut text = String::new();
+/// Appends the lines that make a service anew, its destinations sorted as in a listing.
+pub fn save(text: &mut String, entry: &ServiceEntry, names: &dyn Names) {
     let spelling = Named(names);
-    for entry in order::services(&table.services) {
-        push_service(&mut text, "-A ", &entry.service, &spelling);
+    push_service(text, "-A ", &entry.service, &spelling);
+    text.push('\n');
+    for it in order::destinations(&entry.destinations) {
+        push_destination(text, "-a ", &entry.service.id, &it.destination, &spelling);
         text.push('\n');
-        for it in order::destinations(&entry.destinations) {
-            push_destination(&mut text, "-a ", &entry.service.id, &it.destination, &spelling);
-            text.push('\n');
-        }
     }
-    text
 }
 
 /// Reads one line. `None` if there is nothing on it.

@@ -1,20 +1,17 @@
 //! Carries out a [`Command`]: the part of the tool that talks to the kernel and to its standard streams.
+//!
+//! Changes and rules are here, what is shown is in [`super::show`].
 
 use std::io::{self, BufRead, Write};
 
-use super::args::{ArgsError, Command, List, Listed};
-use super::names::{Names, Numeric};
+use super::args::{ArgsError, Command};
+use super::names::Names;
 use super::printable;
-use super::render::{self, Style};
-use super::{advice, connections, exit, help, json, rules};
+use super::{advice, exit, help, rules};
 use crate::client::Ipvs;
 use crate::error::{Error, KernelError};
-use crate::model::{Info, ServiceId, Table};
 use crate::request::Request;
 use crate::transport::Transport;
-
-/// Where the kernel shows its connections.
-const CONNECTIONS: &str = "/proc/net/ip_vs_conn";
 
 /// What a command works with.
 pub struct Session<'a, T: Transport> {
@@ -31,7 +28,7 @@ pub struct Session<'a, T: Transport> {
 }
 
 /// Why a command ended early.
-enum Stop {
+pub(super) enum Stop {
     /// Nobody reads the output any more.
     BrokenPipe,
     /// Said already; the exit status.
@@ -63,9 +60,7 @@ impl<T: Transport> Session<'_, T> {
             Command::Change(request) => return self.change(&[(None, request.clone())]),
             Command::Restore => return self.restore(),
             Command::Save { numeric } => {
-                let table = self.table(None)?;
-                let text = rules::save(&table, self.names_for(*numeric));
-                self.output.write_all(text.as_bytes())?;
+                self.save(*numeric)?;
             }
             Command::List(list) => return self.list(list),
         }
@@ -73,16 +68,12 @@ impl<T: Transport> Session<'_, T> {
         Ok(exit::SUCCESS)
     }
 
-    fn names_for(&self, numeric: bool) -> &dyn Names {
-        if numeric { &Numeric } else { self.names }
-    }
-
     /// Says why the conversation with the kernel ended.
-    fn read<A>(&mut self, answer: Result<A, Error>) -> Result<A, Stop> {
+    pub(super) fn read<A>(&mut self, answer: Result<A, Error>) -> Result<A, Stop> {
         answer.map_err(|error| self.fail(exit::NOT_LISTED, &error.to_string()))
     }
 
-    fn fail(&mut self, status: u8, message: &str) -> Stop {
+    pub(super) fn fail(&mut self, status: u8, message: &str) -> Stop {
         match writeln!(self.errors, "ipvsadm: {}", printable(message)) {
             Ok(()) => Stop::Failed(status),
             Err(error) => error.into(),
@@ -178,67 +169,6 @@ impl<T: Transport> Session<'_, T> {
         self.change(batch)?;
         let place = place(number, line);
         Err(self.fail(error.status, &format!("{place}: {}; what comes after it was not read", error.message)))
-    }
-
-    fn list(&mut self, list: &List) -> Result<u8, Stop> {
-        let text = match list.what {
-            Listed::Timeouts => {
-                let timeouts = self.ipvs.timeouts();
-                let timeouts = self.read(timeouts)?;
-                if list.json { json::timeouts(&timeouts)? } else { render::timeouts(&timeouts) }
-            }
-            Listed::Daemons => {
-                let daemons = self.ipvs.daemons();
-                let daemons = self.read(daemons)?;
-                if list.json { json::daemons(&daemons)? } else { render::daemons(&daemons) }
-            }
-            Listed::Connections { engines } => {
-                let table = std::fs::read(CONNECTIONS).map_err(|error| {
-                    self.fail(exit::NOT_LISTED, &format!("cannot read {CONNECTIONS}: {error}"))
-                })?;
-                let table = String::from_utf8_lossy(&table);
-                match list.json {
-                    true => json::connections(&table)?,
-                    false => connections::listing(&table, engines, self.names_for(list.numeric)),
-                }
-            }
-            Listed::Table { only, columns, exact, sorted } => {
-                let table = self.table(only)?;
-                if list.json {
-                    let info = self.info()?;
-                    json::table(&info, &table, sorted)?
-                } else {
-                    let banner = if only.is_none() { render::banner(&self.info()?) } else { String::new() };
-                    let names = self.names_for(list.numeric);
-                    banner + &render::table(&table, &Style { columns, exact, sorted, names })
-                }
-            }
-        };
-        self.output.write_all(text.as_bytes())?;
-        self.output.flush()?;
-        Ok(exit::SUCCESS)
-    }
-
-    fn info(&mut self) -> Result<Info, Stop> {
-        let info = self.ipvs.info();
-        self.read(info)
-    }
-
-    /// The table, or of it the one service that is asked for.
-    fn table(&mut self, only: Option<ServiceId>) -> Result<Table, Stop> {
-        let Some(id) = only else {
-            let table = self.ipvs.table();
-            return self.read(table);
-        };
-        let entry = self.ipvs.service(&id);
-        let entry = self.read(entry)?;
-        match entry {
-            Some(entry) => Ok(Table { services: vec![entry] }),
-            None => {
-                let advice = self.ipvs.table().map_or(String::new(), |table| advice::services(&id, &table));
-                Err(self.fail(exit::NOT_LISTED, &format!("there is no such service: {id}{advice}")))
-            }
-        }
     }
 }
 
