@@ -63,6 +63,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`model`] | what IPVS can be asked for and tells: services, destinations, counters; no netlink |
+//! | [`diff`] | the requests that turn one table into another, in a safe order |
 //! | [`Request`] | one change, displayed as the line of ipvsadm that asks for it |
 //! | [`Ipvs`] | batches of changes with one outcome each; the table, timeouts, daemons |
 //! | [`Transport`] | the seam to the kernel; [`Netlink`] is the real one |
@@ -78,12 +79,14 @@
 //! Times are whole seconds in the kernel: what is finer in a [`Duration`](std::time::Duration) is cut off. Counters and
 //! rates are 64 bits wide.
 //!
-//! Nothing here retries a change, watches the table or decides what it should be.
+//! Nothing here retries a change, watches the table or decides what it should be; [`Table::diff`] says how to get there.
 
+mod apply;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod client;
 mod conversation;
+pub mod diff;
 mod error;
 #[cfg(feature = "fake")]
 pub mod fake;
@@ -94,6 +97,7 @@ mod transport;
 pub mod wire;
 
 pub use client::Ipvs;
+pub use diff::{Planner, Removal};
 pub use error::{Error, KernelError};
 pub use model::{
     BadName, Destination, DestinationEntry, DestinationId, Family, Forward, Granularity, Info, Persistence,
