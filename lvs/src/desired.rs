@@ -1,9 +1,9 @@
 //! The table that the kernel should hold: configuration and health in, services and destinations out.
 //!
 //! The only translator between the file's vocabulary and the kernel's. How to get there from what is, is
-//! [`crate::plan`]'s business.
+//! [`ipvsadm::diff`]'s business.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use ipvsadm::{Destination, DestinationId, Family, Granularity, Persistence, Scheduler, Service, ServiceId};
 use lvs_config::model::{self, Config, VirtualServer};
@@ -63,6 +63,7 @@ pub fn wanted_service(
     };
     let forward = forward(virtual_server.forwarding);
     let (mut usable, mut awaited) = (false, false);
+    let mut places = HashMap::new();
     for server in virtual_server.active_servers() {
         let id = destination_id(virtual_server, server.address, server.port);
         let standing = standing(&ServerKey::of(virtual_server, server));
@@ -77,22 +78,23 @@ pub fn wanted_service(
         if virtual_server.check.client_monitor.is_some() {
             wanted.left_alone.insert(id);
         } else if let Some(weight) = weight {
-            wanted.put(Destination { weight, ..Destination::new(id, forward) });
+            wanted.put(Destination { weight, ..Destination::new(id, forward) }, &mut places);
         }
     }
     if let Some(address) = virtual_server.sorry_server.filter(|_| !usable && !awaited) {
         let id = destination_id(virtual_server, address, virtual_server.port);
-        wanted.put(Destination { weight: SORRY_WEIGHT, ..Destination::new(id, forward) });
+        wanted.put(Destination { weight: SORRY_WEIGHT, ..Destination::new(id, forward) }, &mut places);
         wanted.sorry = true;
     }
     wanted
 }
 
 impl WantedService {
-    /// Adds a destination. Two servers of the file that the kernel cannot tell apart (one address checked on two
-    /// ports under direct routing) share a row, which has the greater weight.
-    fn put(&mut self, destination: Destination) {
-        match self.destinations.iter_mut().find(|known| known.id == destination.id) {
+    /// Adds a destination; `places` says which are where. Two servers of the file that the kernel cannot tell apart
+    /// (one address checked on two ports under direct routing) share a row, which has the greater weight.
+    fn put(&mut self, destination: Destination, places: &mut HashMap<DestinationId, usize>) {
+        let place = *places.entry(destination.id).or_insert(self.destinations.len());
+        match self.destinations.get_mut(place) {
             Some(known) => known.weight = known.weight.max(destination.weight),
             None => self.destinations.push(destination),
         }

@@ -11,7 +11,7 @@ use crate::desired::wanted;
 use crate::health::Standing;
 use crate::identity::{ServerKey, destination_id, service_id};
 use crate::nanny_args::{MonitorCommand, MonitorSettings};
-use crate::plan::{accept, plan};
+use crate::plan::plan;
 
 /// The lines, given the kernel's table as it is; `None` if it cannot be read.
 #[must_use]
@@ -60,9 +60,7 @@ fn rows_kept(virtual_server: &VirtualServer, table: &Table) -> Vec<(ServerKey, u
 
 fn plan_and_accept(wanted: &crate::desired::Wanted, table: &mut Table) -> Vec<Request> {
     let requests = plan(wanted, table, &BTreeSet::new());
-    for request in &requests {
-        accept(table, request);
-    }
+    table.apply(&requests);
     requests
 }
 

@@ -15,7 +15,7 @@ use crate::backoff::{self, Backoff};
 use crate::desired::{Wanted, WantedService};
 use crate::event::Event;
 use crate::owned::Owned;
-use crate::plan::{accept, plan};
+use crate::plan::plan;
 use crate::scope::{Scope, service_of};
 
 /// Time between two readings of the table.
@@ -238,6 +238,10 @@ impl Reconciler {
             }
         };
         let mut actions = self.answered();
+        if let Some(table) = &mut self.believed {
+            let done = requests.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_ok());
+            table.apply(&done.map(|(request, _)| request.clone()).collect::<Vec<_>>());
+        }
         for (request, outcome) in requests.into_iter().zip(outcomes) {
             match outcome {
                 Ok(()) => actions.extend(self.accepted(&request)),
@@ -248,9 +252,6 @@ impl Reconciler {
     }
 
     fn accepted(&mut self, request: &Request) -> Option<Action> {
-        if let Some(table) = &mut self.believed {
-            accept(table, request);
-        }
         match request {
             Request::SetTimeouts(_) => self.timeouts = None,
             Request::DeleteService(id) if !self.wanted.services.iter().any(|s| s.service.id == *id) => {

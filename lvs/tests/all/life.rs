@@ -269,7 +269,8 @@ fn the_status_is_published_when_a_monitor_of_others_changes_its_row() {
         let id = table.services[0].service.id;
         let row = DestinationId::new([10, 2, 0, 11].into(), 80);
         let row = Destination { weight, ..Destination::new(row, Forward::Masquerade) };
-        lvs::plan::accept(&mut table, &Request::EditDestination(id, row));
+        let request = if weight == 1 { Request::AddDestination } else { Request::EditDestination };
+        assert_eq!(table.apply(&[request(id, row)]), [Ok(())]);
         director.fake.set_table(table);
         director.until(1900 + u64::from(weight) * 1000);
         assert_eq!(director.status().virtual_servers[0].real_servers[0].weight, Some(weight));

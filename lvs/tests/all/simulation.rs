@@ -181,9 +181,7 @@ proptest! {
         let mut director = Director::new(&configs[0]);
         let mut seen = Table::default();
         let row = Destination::new(DestinationId::new([10, 9, 9, 9].into(), 80), Forward::Masquerade);
-        for request in [Request::AddService(foreign()), Request::AddDestination(foreign().id, row)] {
-            lvs::plan::accept(&mut seen, &request);
-        }
+        seen.apply(&[Request::AddService(foreign()), Request::AddDestination(foreign().id, row)]);
         director.fake.set_table(seen.clone());
         director.tick(0);
         let (mut now, mut current) = (0, 0);
