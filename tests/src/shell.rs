@@ -24,7 +24,7 @@ const REAL_SERVERS: u8 = 3;
 pub fn run(kernel: &Kernel) -> Result<()> {
     let task = Task { console: Console::Terminal, ..Task::inside("shell", &[], LIMIT)? };
     let outcome = kernel.run(&task)?;
-    ensure!(matches!(outcome, Outcome::Exited(_)), "the guest ended badly: {outcome:?}");
+    ensure!(matches!(outcome, Outcome::Exited(_)), "{outcome}");
     Ok(())
 }
 

@@ -40,6 +40,14 @@ impl<T> Both<T> {
             Side::Peer => &self.peer,
         }
     }
+
+    /// That of one side, to be changed.
+    pub(crate) fn of_mut(&mut self, side: Side) -> &mut T {
+        match side {
+            Side::Ours => &mut self.ours,
+            Side::Peer => &mut self.peer,
+        }
+    }
 }
 
 /// Does something as both sides in each of `rounds` rounds and returns what each round gave.
@@ -61,10 +69,8 @@ pub(crate) fn alternate<T>(
         let first = if round % 2 == 0 { Side::Ours } else { Side::Peer };
         for side in [first, first.other()] {
             let result = once(side, round).with_context(|| format!("{title}, {}", name(round, rounds)))?;
-            match side {
-                _ if round == 0 => {}
-                Side::Ours => all.ours.push(result),
-                Side::Peer => all.peer.push(result),
+            if round > 0 {
+                all.of_mut(side).push(result);
             }
         }
     }

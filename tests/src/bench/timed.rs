@@ -48,7 +48,7 @@ impl Executable {
     /// # Errors
     /// When it cannot be started, does not end in time, fails, or complains.
     pub(crate) fn time(&self, host: &Host, job: &Job<'_>) -> Result<Duration> {
-        let what = || format!("{} {} in {}", self.path.display(), job.args.join(" "), host.name());
+        let what = || format!("{} {}", self.path.display(), job.args.join(" "));
         let took = host.try_enter(|| self.time_here(job)).with_context(what)?;
         host.note(format_args!("{} {} took {took:?}", self.path.display(), job.args.join(" ")));
         Ok(took)

@@ -30,11 +30,6 @@ pub(crate) enum Check {
 }
 
 impl Check {
-    /// Whether it is about what the tool has printed.
-    pub(crate) fn is_of_output(self) -> bool {
-        matches!(self, Self::Saved | Self::Listed | Self::ListedOne)
-    }
-
     /// Checks the host's table and what the tool has printed.
     pub(crate) fn check(self, host: &Host, size: Size, rules: &str, output: &str) -> Result<()> {
         match self {
