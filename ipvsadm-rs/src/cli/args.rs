@@ -6,6 +6,7 @@
 
 use std::ffi::OsString;
 
+use super::diff::{self, Diff};
 use super::exit;
 use super::given::Given;
 use super::names::Names;
@@ -30,6 +31,8 @@ pub enum Command {
     },
     /// List something.
     List(List),
+    /// Compare the table with rules.
+    Diff(Diff),
 }
 
 /// What is to be listed, and how.
@@ -121,6 +124,9 @@ pub fn parse(words: impl IntoIterator<Item = OsString>, names: &dyn Names) -> Pa
     let words: Vec<OsString> = words.into_iter().collect();
     if words.is_empty() {
         return Given::default().meaning(names);
+    }
+    if words.first().is_some_and(|word| word == diff::WORD) {
+        return diff::parse(words.into_iter().skip(1));
     }
     let given = Given::collect(words)?;
     given.check()?;

@@ -20,6 +20,7 @@ pub fn help() -> String {
          \x20 ipvsadm -L|l [SERVICE] [list options]\n\
          \x20 ipvsadm -Z [SERVICE]\n\
          \x20 ipvsadm -C | -R | -S [-n] | -h | -v\n\
+         \x20 ipvsadm diff [-n] file|-   (what would make the table the one of saved rules; exit status 1 if anything)\n\
          \x20 ipvsadm --set tcp tcpfin udp\n\
          \x20 ipvsadm --start-daemon master|backup [daemon options]\n\
          \x20 ipvsadm --stop-daemon master|backup\n",

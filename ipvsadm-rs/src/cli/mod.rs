@@ -10,6 +10,7 @@ mod advice;
 pub mod args;
 pub mod complete;
 pub mod connections;
+pub mod diff;
 mod given;
 pub mod help;
 pub mod json;
@@ -44,7 +45,9 @@ pub mod exit {
     pub const SUCCESS: u8 = 0;
     /// What was to be listed is not there or could not be read.
     pub const NOT_LISTED: u8 = 1;
-    /// The command line is wrong, or IPVS is out of reach.
+    /// The table is not the one that it was compared with.
+    pub const DIFFERENT: u8 = 1;
+    /// The command line is wrong, or IPVS is out of reach; of `diff`, whatever went wrong.
     pub const USAGE: u8 = 2;
     /// The kernel refused a change, or an option is unknown.
     pub const REFUSED: u8 = 255;

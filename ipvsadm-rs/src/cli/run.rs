@@ -7,7 +7,7 @@ use std::io::{self, BufRead, Write};
 use super::args::{ArgsError, Command};
 use super::names::Names;
 use super::printable;
-use super::{advice, exit, help, rules};
+use super::{advice, diff, exit, help, rules};
 use crate::client::Ipvs;
 use crate::error::{Error, KernelError};
 use crate::request::Request;
@@ -63,6 +63,7 @@ impl<T: Transport> Session<'_, T> {
                 self.save(*numeric)?;
             }
             Command::List(list) => return self.list(list),
+            Command::Diff(diff) => return self.diff(diff),
         }
         self.output.flush()?;
         Ok(exit::SUCCESS)
@@ -121,8 +122,11 @@ impl<T: Transport> Session<'_, T> {
             match rules::read(&line, self.names) {
                 Ok(None) => {}
                 Ok(Some(Command::Change(request))) => batch.push((Some(number), request)),
-                Ok(Some(Command::Restore)) => {
-                    let message = "-R cannot be one of the rules that it reads".to_owned();
+                Ok(Some(command @ (Command::Restore | Command::Diff(_)))) => {
+                    let message = match command {
+                        Command::Restore => "-R cannot be one of the rules that it reads".to_owned(),
+                        _ => format!("{} cannot be one of the rules that -R reads", diff::WORD),
+                    };
                     let error = ArgsError { message, status: exit::REFUSED, ends_restore: true };
                     return self.wrong_line(number, &line, &error, &batch);
                 }
@@ -176,7 +180,7 @@ impl<T: Transport> Session<'_, T> {
 const SHOWN: usize = 160;
 
 /// A line of rules with its number, for a message: cut to a length that can be read.
-fn place(number: usize, line: &str) -> String {
+pub(super) fn place(number: usize, line: &str) -> String {
     let line = line.trim();
     let shown: String = line.chars().take(SHOWN).collect();
     let rest = if line.chars().nth(SHOWN).is_some() { "..." } else { "" };

@@ -76,7 +76,7 @@ impl<'a, T: Transport> Session<'a, T> {
         Ok(exit::SUCCESS)
     }
 
-    fn names_for(&self, numeric: bool) -> &'a dyn Names {
+    pub(super) fn names_for(&self, numeric: bool) -> &'a dyn Names {
         if numeric { &Numeric } else { self.names }
     }
 

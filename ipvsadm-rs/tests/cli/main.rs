@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // helpers of tests
 
 mod completion;
+mod diff;
 mod json;
 mod manual;
 mod messages;
