@@ -1,4 +1,4 @@
-//! Numbers, addresses and columns appended to a text.
+//! Numbers and addresses appended to a text.
 //!
 //! A listing has hundreds of thousands of them, and formatting each through the standard machinery into a text of its
 //! own costs more than all the kernel does for it.
@@ -9,13 +9,6 @@ use std::net::IpAddr;
 /// Appends a number.
 pub(crate) fn number(into: &mut String, number: impl itoa::Integer) {
     into.push_str(itoa::Buffer::new().format(number));
-}
-
-/// Appends a number and blanks up to `width` columns.
-pub(crate) fn number_column(into: &mut String, value: u32, width: usize) {
-    let start = into.len();
-    number(into, value);
-    fill(into, start, width);
 }
 
 /// Appends an address.
@@ -44,12 +37,6 @@ pub(crate) fn endpoint(into: &mut String, host: IpAddr, port: u16) {
     number(into, port);
 }
 
-/// Appends blanks until what begins at byte `start` has `width` characters.
-pub(crate) fn fill(into: &mut String, start: usize, width: usize) {
-    let length = into.get(start..).map_or(0, |written| written.chars().count());
-    into.extend(std::iter::repeat_n(' ', width.saturating_sub(length)));
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
@@ -69,18 +56,5 @@ mod tests {
             assert_eq!(written(|into| endpoint(into, at.ip(), at.port())), format!("> {text}"));
             assert_eq!(written(|into| address(into, at.ip())), format!("> {}", at.ip()));
         }
-    }
-
-    #[test]
-    fn columns_are_filled_by_characters_and_never_cut() {
-        assert_eq!(written(|into| number_column(into, 42, 4)), "> 42  ");
-        assert_eq!(written(|into| number_column(into, 12345, 4)), "> 12345");
-        assert_eq!(
-            written(|into| {
-                into.push_str("äö");
-                fill(into, 2, 3);
-            }),
-            "> äö "
-        );
     }
 }

@@ -8,6 +8,7 @@
 pub mod address;
 mod advice;
 pub mod args;
+mod columns;
 pub mod complete;
 pub mod connections;
 pub mod diff;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use super::args::Columns;
+use super::columns::{cut, fill, large, number_column};
 use super::names::Names;
 use super::order;
 use crate::model::{
@@ -11,7 +12,7 @@ use crate::model::{
     ServiceFlags, ServiceId, Stats, SyncDaemon, Timeouts, Tunnel, TunnelChecksum,
 };
 use crate::request::line::{Spelling, protocol_of, scheduler_flags_word};
-use crate::text::{self, fill, number_column};
+use crate::text;
 
 /// Addresses and ports by name where they have one.
 #[derive(Clone, Copy)]
@@ -233,26 +234,6 @@ fn tunnel_name(forward: &Forward) -> String {
     }
 }
 
-/// A counter in nine columns, in thousands and more with a letter unless it must be exact.
-fn large(text: &mut String, number: u64, exact: bool) {
-    const K: u64 = 1000;
-    let _ = match number {
-        _ if exact || number < 100 * K * K => write!(text, " {number:>8}"),
-        _ if number < K * K * K => write!(text, "{:>8}K", number / K),
-        _ if number < 100 * K * K * K => write!(text, "{:>8}M", number / (K * K)),
-        _ if number < 100 * K * K * K * K => write!(text, "{:>8}G", number / (K * K * K)),
-        _ => write!(text, "{:>8}T", number / (K * K * K * K)),
-    };
-}
-
-/// Cuts a name that begins at byte `start` and is too long for its column.
-fn cut(text: &mut String, start: usize, most: usize) {
-    let end = text.get(start..).and_then(|name| name.char_indices().nth(most));
-    if let Some((end, _)) = end {
-        text.truncate(start + end);
-    }
-}
-
 /// The listing of the timeouts.
 #[must_use]
 pub fn timeouts(timeouts: &Timeouts) -> String {
@@ -274,37 +255,4 @@ pub fn daemons(daemons: &[SyncDaemon]) -> String {
         text.push_str(")\n");
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn large_counters_are_shortened_as_in_the_original() {
-        let large = |number, exact| {
-            let mut text = String::new();
-            large(&mut text, number, exact);
-            text
-        };
-        assert_eq!(large(0, false), "        0");
-        assert_eq!(large(99_999_999, false), " 99999999");
-        assert_eq!(large(100_000_000, false), "  100000K");
-        assert_eq!(large(1_000_000_000, false), "    1000M");
-        assert_eq!(large(100_000_000_000, false), "     100G");
-        assert_eq!(large(100_000_000_000_000, false), "     100T");
-        assert_eq!(large(123_456_789_012, true), " 123456789012");
-    }
-
-    #[test]
-    fn long_host_names_are_cut_to_their_column() {
-        let cut = |name: &str, most| {
-            let mut text = format!("> {name}");
-            cut(&mut text, 2, most);
-            text
-        };
-        assert_eq!(cut("abcdef", 4), "> abcd");
-        assert_eq!(cut("äöü", 2), "> äö");
-        assert_eq!(cut("ab", 4), "> ab");
-    }
 }

@@ -63,12 +63,14 @@ macro_rules! nla_by_value {
 }
 pub(super) use nla_by_value;
 
-/// The number of an attribute that is kept as it came, with the bits that say nest or byte order.
+/// The number of an attribute that is kept as it came, with the bit that says nest or network byte order. They
+/// exclude each other (`linux/netlink.h`), and the writer could not set both.
 pub(super) fn number_and_flags(nla: &NlaBuffer<&[u8]>) -> u16 {
-    let flag = |is_set, flag| if is_set { flag } else { 0 };
-    nla.kind()
-        | flag(nla.nested_flag(), NLA_F_NESTED)
-        | flag(nla.network_byte_order_flag(), NLA_F_NET_BYTEORDER)
+    match (nla.nested_flag(), nla.network_byte_order_flag()) {
+        (true, _) => nla.kind() | NLA_F_NESTED,
+        (false, true) => nla.kind() | NLA_F_NET_BYTEORDER,
+        (false, false) => nla.kind(),
+    }
 }
 
 /// Exactly `N` bytes.
