@@ -60,7 +60,9 @@ fn unbracketed(text: &str, host: &str, port: &str) -> String {
 }
 
 fn port(text: &str, protocol: Protocol, names: &dyn Names) -> Result<u16, String> {
-    if let Ok(port) = text.parse() {
+    // Like the original takes blanks and a sign before the digits.
+    if let Some(port) = text.trim_ascii_start().parse::<i32>().ok().and_then(|port| u16::try_from(port).ok())
+    {
         return Ok(port);
     }
     names

@@ -38,8 +38,16 @@ impl Given {
                     Some(_) => ArgsError::unknown(format!("unknown option {name}{hint}")),
                 });
             };
+            let takes_none = matches!(row.value, Value::No | Value::Three(_)) && name.starts_with("--");
+            if takes_none && parser.optional_value().is_some() {
+                let message = format!("{name} takes no value; try --help");
+                return Err(match given.command {
+                    None => ArgsError::no_command(message),
+                    Some(_) => ArgsError::unknown(message),
+                });
+            }
             if given.command.is_none() && matches!(row.key, Key::Help | Key::Version) {
-                // Like the original, answer without a look at the rest.
+                // Like the original, answer without a look at the rest, which may be letters right behind.
                 return Ok(Self { command: Some(row.key), ..Self::default() });
             }
             let value = value(&mut parser, row.value, &name)?;

@@ -55,7 +55,7 @@ impl Given {
     pub(super) fn service_id(&self, names: &dyn Names) -> Parsed<Option<ServiceId>> {
         let six = self.has(Key::Ipv6);
         if let Some(text) = self.value(Key::FwmarkService) {
-            let mark = text.parse::<NonZeroU32>().map_err(|_| {
+            let mark = text.trim_ascii_start().parse::<NonZeroU32>().map_err(|_| {
                 ArgsError::wrong(format!("-f `{text}`: a firewall mark is a number from 1 to 4294967295"))
             })?;
             let family = if six { Family::V6 } else { Family::V4 };

@@ -272,6 +272,8 @@ fn a_wrong_command_line_is_explained() {
         // What does not go with the command is not suggested.
         ("-A -t 10.0.0.1:80 --weigth 3", "unknown option --weigth; try --help", 255),
         ("-A -t", "-t needs a value: host[:port]", 255),
+        ("-A --list= -t 10.0.0.1:80", "--list takes no value; try --help", 255),
+        ("--help=5", "--help takes no value; try --help", 255),
         ("list -L", "unexpected word `list`: -L takes options only, each with its value", 2),
         ("-L --syncid 256", "--syncid `256`: a whole number from 0 to 255 is needed", 2),
         ("--stop-daemon master --syncid x", "--syncid `x`: a whole number from 0 to 255 is needed", 2),
@@ -299,13 +301,15 @@ fn the_originals_leniency_is_kept() {
         change(&["-a", "-t", "10.0.0.1:80", "-r", "10.2.0.1", "-w", "-0"]),
         format!("-a {web} -r 10.2.0.1:80 -g -w 0")
     );
+    assert_eq!(change(&["-D", "-t", "10.0.0.1: +80"]), format!("-D {web}"));
+    assert_eq!(change(&["-D", "-f", " 7"]), "-D -f 7");
     assert_eq!(change(&["-D", "--sort", "-t", "10.0.0.1:80", "--sort"]), format!("-D {web}"));
     assert_eq!(
         change(&["--start-daemon", "backup", "--mcast-interface", ""]),
         "--start-daemon backup --mcast-interface eth0 --syncid 0"
     );
     assert_eq!(change(&["1", "--set", "2", "3"]), "--set 1 2 3");
-    for line in ["-h -n", "--help anything -A --unknown", "-h -x", "first -h"] {
+    for line in ["-h -n", "--help anything -A --unknown", "-h -x", "-hx", "first -h"] {
         assert_eq!(parse(line), Command::Help, "{line}");
     }
     assert_eq!(parse("-v --unknown"), Command::Version);
