@@ -4,6 +4,7 @@ mod announce;
 mod balancing;
 mod cf;
 mod config_errors;
+mod differential;
 mod failover;
 mod forwarding;
 mod health;
@@ -27,6 +28,7 @@ fn all() -> Vec<Scenario> {
         announce::all(),
         balancing::all(),
         config_errors::all(),
+        differential::all(),
         failover::all(),
         forwarding::all(),
         health::all(),
