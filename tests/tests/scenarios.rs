@@ -4,6 +4,7 @@ mod announce;
 mod balancing;
 mod cf;
 mod config_errors;
+mod diff;
 mod differential;
 mod failover;
 mod forwarding;
@@ -28,6 +29,7 @@ fn all() -> Vec<Scenario> {
         announce::all(),
         balancing::all(),
         config_errors::all(),
+        diff::all(),
         differential::all(),
         failover::all(),
         forwarding::all(),

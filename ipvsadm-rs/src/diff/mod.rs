@@ -57,8 +57,8 @@
 //!
 //! Settings only: never counters, connections or order. And of settings what the kernel can tell apart:
 //!
-//! - A destination that reads as [`Forward::Local`] is as wanted whatever its forwarding method should be: so reads what
-//!   is on the router itself, no matter what was asked for.
+//! - A destination that reads as [`Forward::Local`] is as wanted whatever its forwarding method should be: a kernel may
+//!   show so what is on the router itself, no matter what was asked for. (Linux 7 shows what was asked for.)
 //! - Persistence has whole seconds.
 //! - [Unknown attributes](crate::UnknownAttributes) of a newer kernel differ only where some are wanted. Where none are,
 //!   a change of other things keeps those that there are.
