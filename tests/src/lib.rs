@@ -63,6 +63,8 @@
 //! [`kernel`] chooses the running kernel or User Mode Linux ([`fetch`] gets it), `guest` is the first process
 //! inside, [`suite`] is `cargo lab test`, [`story`] is `cargo lab demo`, [`bench`] is `cargo lab bench`.
 
+use std::ffi::OsString;
+
 mod apt;
 pub mod bench;
 mod capture;
@@ -118,7 +120,7 @@ pub use topology::{Cluster, ClusterBuilder, HostSpec, at, standard};
 ///
 /// # Errors
 /// When the command cannot do its work.
-pub fn run_inside(args: &[String]) -> anyhow::Result<()> {
+pub fn run_inside(args: &[OsString]) -> anyhow::Result<()> {
     match args {
         // The kernel may add words of its own.
         [command, spec, ..] if command == "first-process" => guest::first_process(spec.as_ref()),
@@ -126,7 +128,9 @@ pub fn run_inside(args: &[String]) -> anyhow::Result<()> {
             guest::become_native(spec.as_ref()).map(|never| match never {})
         }
         [command, what] if command == "inside" && what == "shell" => shell::inside(),
-        [command, what, name] if command == "inside" && what == "bench" => bench::inside(name),
+        [command, what, name] if command == "inside" && what == "bench" => {
+            bench::inside(&name.to_string_lossy())
+        }
         [command, what, plan] if command == "inside" && what == "demo" => {
             story::inside::inside(plan.as_ref())
         }

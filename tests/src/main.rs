@@ -52,13 +52,13 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let args: Vec<String> = env::args().skip(1).collect();
-    let inside =
-        matches!(args.first().map(String::as_str), Some("first-process" | "become-native" | "inside"));
+    let args: Vec<OsString> = env::args_os().skip(1).collect();
+    let first = args.first().and_then(|word| word.to_str());
+    let inside = matches!(first, Some("first-process" | "become-native" | "inside"));
     let result = if inside {
         run_inside(&args).map(|()| SUCCESS)
     } else {
-        match parse(env::args_os().skip(1)) {
+        match parse(args.into_iter()) {
             Ok(command) => carry_out(command),
             Err(error) => {
                 eprintln!("cargo lab: {error}\n\n{}", usage());
@@ -169,6 +169,8 @@ fn jobs(text: &str) -> Result<usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStringExt as _;
+
     use super::*;
 
     fn parsed(words: &str) -> Result<Command> {
@@ -201,6 +203,17 @@ mod tests {
         assert_eq!(refusal("bench --jobs 2"), "--jobs belongs to `test`");
         assert_eq!(refusal("bench --config lvs.cf"), "--config belongs to `demo`");
         assert_eq!(refusal("shell ipvs"), "unexpected word `ipvs`");
+    }
+
+    #[test]
+    fn a_word_that_is_no_text_is_refused_like_any_other() {
+        let refusal = |words: &[&[u8]]| {
+            let words = words.iter().map(|word| OsString::from_vec(word.to_vec()));
+            parse(words).expect_err("a wrong command line").to_string()
+        };
+        assert_eq!(refusal(&[b"b\xffnch"]), "unknown command `b\u{fffd}nch`");
+        assert_eq!(refusal(&[b"bench", b"\xff"]), "there is no benchmark `\u{fffd}`; there are: ipvs");
+        assert_eq!(refusal(&[b"--b\xff"]), "invalid option '--b\u{fffd}'");
     }
 
     #[test]
