@@ -6,7 +6,7 @@ use std::process::{Command as Process, ExitCode, Stdio};
 
 use ipvsadm::cli::args::{self, Command};
 use ipvsadm::cli::names::System;
-use ipvsadm::cli::run::Session;
+use ipvsadm::cli::run::{Session, unwritten};
 use ipvsadm::cli::{complete, exit, help, printable};
 use ipvsadm::{Error, Ipvs, Table};
 
@@ -24,15 +24,13 @@ fn main() -> ExitCode {
         Ok(Command::Version) => return show(&help::version()),
         Ok(command) => command,
         Err(error) => {
-            eprintln!("ipvsadm: {}", printable(&error.message));
-            return ExitCode::from(error.status);
+            return fail(error.status, &error.message);
         }
     };
     let mut ipvs = match open() {
         Ok(ipvs) => ipvs,
         Err(error) => {
-            eprintln!("ipvsadm: {error}");
-            return ExitCode::from(exit::USAGE);
+            return fail(exit::USAGE, &error);
         }
     };
     let mut session = Session {
@@ -59,12 +57,20 @@ impl complete::Around for Here {
     }
 }
 
-/// Help needs no kernel. A reader that has seen enough is no error.
+/// Help needs no kernel.
 fn show(text: &str) -> ExitCode {
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::from(exit::NOT_LISTED),
-        _ => ExitCode::SUCCESS,
+    let mut output = io::stdout().lock();
+    let written = output.write_all(text.as_bytes()).and_then(|()| output.flush());
+    match written.err().and_then(|error| unwritten(&error)) {
+        Some(message) => fail(exit::NOT_LISTED, &message),
+        None => ExitCode::SUCCESS,
     }
+}
+
+/// Says why there is nothing more to do. If nobody can hear it (`eprintln!` would panic) the status still tells.
+fn fail(status: u8, message: &str) -> ExitCode {
+    let _ = writeln!(io::stderr(), "ipvsadm: {}", printable(message));
+    ExitCode::from(status)
 }
 
 /// Opens IPVS; like the original, tries to load the module if it is not there, and says how that went.

@@ -139,9 +139,7 @@ impl<T: Transport> Session<'_, T> {
 
     fn complain(&mut self, file: &str, complaints: &[String]) -> Stop {
         for complaint in complaints.iter().take(MOST) {
-            if let stop @ Stop::BrokenPipe = self.fail(exit::USAGE, &format!("{file}: {complaint}")) {
-                return stop;
-            }
+            self.say(&format!("{file}: {complaint}"));
         }
         match complaints.len().saturating_sub(MOST) {
             0 => Stop::Failed(exit::USAGE),

@@ -44,7 +44,7 @@ pub fn printable(message: &str) -> String {
 pub mod exit {
     /// Done.
     pub const SUCCESS: u8 = 0;
-    /// What was to be listed is not there or could not be read.
+    /// What was to be listed is not there, could not be read, or could not be written.
     pub const NOT_LISTED: u8 = 1;
     /// The table is not the one that it was compared with.
     pub const DIFFERENT: u8 = 1;

@@ -29,18 +29,15 @@ pub struct Session<'a, T: Transport> {
 
 /// Why a command ended early.
 pub(super) enum Stop {
-    /// Nobody reads the output any more.
-    BrokenPipe,
+    /// The output could not be written.
+    Unwritten(io::Error),
     /// Said already; the exit status.
     Failed(u8),
 }
 
 impl From<io::Error> for Stop {
     fn from(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::BrokenPipe => Self::BrokenPipe,
-            _ => Self::Failed(exit::NOT_LISTED),
-        }
+        Self::Unwritten(error)
     }
 }
 
@@ -49,7 +46,13 @@ impl<T: Transport> Session<'_, T> {
     pub fn run(&mut self, command: &Command) -> u8 {
         match self.carry_out(command) {
             Ok(status) | Err(Stop::Failed(status)) => status,
-            Err(Stop::BrokenPipe) => exit::SUCCESS,
+            Err(Stop::Unwritten(error)) => match unwritten(&error) {
+                None => exit::SUCCESS,
+                Some(message) => {
+                    self.say(&message);
+                    exit::NOT_LISTED
+                }
+            },
         }
     }
 
@@ -75,10 +78,13 @@ impl<T: Transport> Session<'_, T> {
     }
 
     pub(super) fn fail(&mut self, status: u8, message: &str) -> Stop {
-        match writeln!(self.errors, "ipvsadm: {}", printable(message)) {
-            Ok(()) => Stop::Failed(status),
-            Err(error) => error.into(),
-        }
+        self.say(message);
+        Stop::Failed(status)
+    }
+
+    /// Says what is wrong. If nobody can hear it the exit status still tells.
+    pub(super) fn say(&mut self, message: &str) {
+        let _ = writeln!(self.errors, "ipvsadm: {}", printable(message));
     }
 
     /// Applies changes, each with the number of its line if it came from one, and returns the last one's
@@ -93,9 +99,7 @@ impl<T: Transport> Session<'_, T> {
             if let Err(error) = outcome {
                 status = exit::REFUSED;
                 let message = self.explained(*number, &error);
-                if let stop @ Stop::BrokenPipe = self.fail(status, &message) {
-                    return Err(stop);
-                }
+                self.say(&message);
             }
         }
         Ok(status)
@@ -143,7 +147,7 @@ impl<T: Transport> Session<'_, T> {
                 Err(error) => {
                     self.change(&std::mem::take(&mut batch))?;
                     status = error.status;
-                    self.fail(status, &format!("{}: {}", place(number, &line), error.message));
+                    self.say(&format!("{}: {}", place(number, &line), error.message));
                 }
             }
         }
@@ -174,6 +178,13 @@ impl<T: Transport> Session<'_, T> {
         let place = place(number, line);
         Err(self.fail(error.status, &format!("{place}: {}; what comes after it was not read", error.message)))
     }
+}
+
+/// What is to be said of output that could not be written: nothing if its reader has seen enough.
+#[must_use]
+pub fn unwritten(error: &io::Error) -> Option<String> {
+    (error.kind() != io::ErrorKind::BrokenPipe)
+        .then(|| format!("writing to standard output failed, what was written is not complete: {error}"))
 }
 
 /// Most characters of a line that are shown.

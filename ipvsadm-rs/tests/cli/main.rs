@@ -589,12 +589,12 @@ fn timeouts_and_daemons_are_listed_as_by_the_original() {
     );
 }
 
-/// Fails as a pipe does that nobody reads.
-struct Closed;
+/// Fails at every write, as a pipe does that nobody reads or a disk without room.
+struct Failing(Errno);
 
-impl Write for Closed {
+impl Write for Failing {
     fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
-        Err(std::io::ErrorKind::BrokenPipe.into())
+        Err(self.0.into())
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
@@ -602,19 +602,51 @@ impl Write for Closed {
     }
 }
 
-#[test]
-fn a_reader_that_goes_away_is_no_error() {
+/// Runs a command whose output fails, and gives its status and what it says.
+fn run_unwritten(line: &str, why: Errno) -> (u8, String) {
     let mut ipvs = Ipvs::with_transport(kernel().connect()).unwrap();
     let mut errors = Vec::new();
     let mut session = Session {
         ipvs: &mut ipvs,
         names: &Numeric,
         input: &mut std::io::empty(),
-        output: &mut Closed,
+        output: &mut Failing(why),
         errors: &mut errors,
     };
-    assert_eq!(session.run(&parse("-L -n")), 0);
-    assert!(errors.is_empty());
+    (session.run(&parse(line)), String::from_utf8(errors).unwrap())
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    assert_eq!(run_unwritten("-L -n", Errno::EPIPE), (0, String::new()));
+}
+
+#[test]
+fn rules_that_could_not_be_written_are_not_taken_for_saved() {
+    for line in ["-S -n", "-L -n", "-L --json", "-L --timeout", "-h"] {
+        let (status, errors) = run_unwritten(line, Errno::ENOSPC);
+        let said = "ipvsadm: writing to standard output failed, what was written is not complete: No space left on \
+                    device (os error 28)\n";
+        assert_eq!((status, errors.as_str()), (1, said), "{line}");
+    }
+}
+
+#[test]
+fn a_refusal_that_nobody_can_hear_has_its_status_and_stops_nothing() {
+    for why in [Errno::EPIPE, Errno::ENOSPC] {
+        let kernel = kernel();
+        let mut ipvs = Ipvs::with_transport(kernel.connect()).unwrap();
+        let rules = "-D -t 10.9.9.9:9\n-A -t 10.9.9.1:80 --nonsense\n-A -t 10.9.9.2:80\n-D -t 10.9.9.9:9\n";
+        let mut session = Session {
+            ipvs: &mut ipvs,
+            names: &Numeric,
+            input: &mut rules.as_bytes(),
+            output: &mut std::io::sink(),
+            errors: &mut Failing(why),
+        };
+        assert_eq!(session.run(&Command::Restore), 255);
+        assert_eq!(run(&kernel, "-L -n -t 10.9.9.2:80", "").0, 0, "the rule after the refused ones");
+    }
 }
 
 #[test]
@@ -629,4 +661,14 @@ fn the_program_helps_and_explains_without_a_kernel() {
     let wrong = run(&["-A"]);
     assert_eq!(wrong.status.code(), Some(2));
     assert!(String::from_utf8(wrong.stderr).unwrap().starts_with("ipvsadm: -A needs a virtual service"));
+}
+
+#[test]
+fn the_program_ends_in_order_where_nothing_can_be_written() {
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    for (words, status) in [("-A", 2), ("--nonsense", 255), ("--help", 1)] {
+        let mut program = Process::new(env!("CARGO_BIN_EXE_ipvsadm"));
+        program.arg(words).stdin(Stdio::null()).stdout(full()).stderr(full());
+        assert_eq!(program.status().unwrap().code(), Some(status), "{words}");
+    }
 }
