@@ -129,6 +129,14 @@ impl<'w> Service<'w> {
         (0..count).map(|_| digit(&self.world.hold(vip)?.server)).collect()
     }
 
+    /// The same, and each is counted as closed before the next: the end of a connection is not counted in the moment when
+    /// the client closes it.
+    pub(crate) fn ask_counted(&self, count: usize) -> Result<String> {
+        (0..count)
+            .map(|_| self.ask(1).and_then(|server| self.wait_until_counted().map(|()| server)))
+            .collect()
+    }
+
     /// Who answers a request from each of these addresses (and ports; 0: any).
     pub(crate) fn ask_from(&self, sources: &[SocketAddr]) -> Result<String> {
         let vip = self.vip()?;
