@@ -41,9 +41,7 @@ impl OneRouter {
     /// The standard cluster with this many real servers, whose gateway is the router.
     pub(crate) fn nat(lab: &Lab, real_servers: u8) -> Result<Self> {
         let world = Self::on(lab.cluster().routers(1).real_servers(real_servers).build()?)?;
-        for gateway in [standard::NAT_ROUTER, standard::NAT_ROUTER6] {
-            world.router.add_address("eth1", gateway)?;
-        }
+        be_gateway(&world.router)?;
         Ok(world)
     }
 
@@ -217,6 +215,13 @@ impl Held {
         ensure!(line.ends_with('\n'), "the open connection was closed");
         Ok(line.trim_end().to_owned())
     }
+}
+
+/// Makes a standard router the gateway of its real servers, in both families.
+pub(crate) fn be_gateway(router: &Host) -> Result<()> {
+    [standard::NAT_ROUTER, standard::NAT_ROUTER6]
+        .into_iter()
+        .try_for_each(|it| router.add_address("eth1", it))
 }
 
 /// The first service: TCP port 80 of the first VIP.

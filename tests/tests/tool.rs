@@ -7,10 +7,10 @@ use lab::{Host, Lab, at, eventually, scenarios, standard, suite_binary};
 use serde_json::Value;
 
 scenarios! {
-    each_refusal_of_the_kernel_names_what_was_found_and_what_is_there: 30,
-    without_permission_or_module_the_way_out_is_named: 30,
-    json_tells_what_went_through: 30,
-    bash_completes_services_that_exist: 30,
+    each_refusal_of_the_kernel_names_what_was_found_and_what_is_there: 90,
+    without_permission_or_module_the_way_out_is_named: 90,
+    json_tells_what_went_through: 90,
+    bash_completes_services_that_exist: 90,
 }
 
 const SOON: Duration = Duration::from_secs(10);

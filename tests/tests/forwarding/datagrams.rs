@@ -3,16 +3,17 @@
 use std::net::{SocketAddr, UdpSocket};
 
 use anyhow::Result;
-use lab::{Lab, Match, at, scenarios, standard};
+use lab::{Lab, Match, at, scenarios};
 
 use super::{
     witness::{Transport, ask},
     world::{FAMILIES, Family, World},
 };
+use crate::one_router::be_gateway;
 
 scenarios! {
-    one_packet_scheduling_sends_each_datagram_anew_and_remembers_none: 30,
-    one_packet_scheduling_does_not_translate_the_answers_of_nat: 30,
+    one_packet_scheduling_sends_each_datagram_anew_and_remembers_none: 90,
+    one_packet_scheduling_does_not_translate_the_answers_of_nat: 90,
 }
 
 /// Who answers so many datagrams of a socket, all seen to come from it and answered by the VIP.
@@ -71,7 +72,7 @@ fn one_packet_scheduling_sends_each_datagram_anew_and_remembers_none(lab: &Lab) 
 /// Nothing is remembered, so nothing tells an answer's source to become the VIP: it needs a rule of the firewall's.
 fn one_packet_scheduling_does_not_translate_the_answers_of_nat(lab: &Lab) -> Result<()> {
     let mut world = World::on(lab.cluster().routers(1).real_servers(1).build()?)?;
-    world.router.add_address("eth1", standard::NAT_ROUTER)?;
+    be_gateway(&world.router)?;
     let (to, behind) = (at(Family::V4.vip(), 53), at(Family::V4.server(1), 53));
     let server = world.server(1)?;
     world.witness(&server, Transport::Udp, behind)?;

@@ -9,7 +9,7 @@ use super::{
 };
 
 scenarios! {
-    packets_reach_the_real_server_untouched_and_answers_pass_the_router_by: 30,
+    packets_reach_the_real_server_untouched_and_answers_pass_the_router_by: 90,
 }
 
 /// The real server holds the VIP on `lo` and does not tell the network (`arp_ignore`, `arp_announce`).

@@ -3,7 +3,7 @@
 //! Kernels that are made small, as that of User Mode Linux is, have nftables for bridges alone. So the router's public
 //! interface is the port of a bridge of its own, where the rules mark packets before IP sees them.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use anyhow::{Result, ensure};
 use lab::{Lab, Match, at, eventually, scenarios};
@@ -15,11 +15,14 @@ use super::{
 use crate::one_router::SOON;
 
 scenarios! {
-    a_client_of_either_port_stays_with_its_server_until_its_persistence_ends: 30,
+    a_client_of_either_port_stays_with_its_server_until_its_persistence_ends: 90,
 }
 
-/// Seconds of persistence.
-const PERSISTENCE: u32 = 3;
+/// Seconds of persistence: longer than a busy machine lets a client wait between two requests.
+const PERSISTENCE: u32 = 5;
+/// When the last client has been forgotten at the latest: the kernel gives a client another term if it finds a connection
+/// of its at the end of one.
+const FORGOTTEN: Duration = Duration::from_secs(2 * PERSISTENCE as u64 + 5);
 
 impl Family {
     /// The mark of its packets; both families have services of their own.
@@ -139,7 +142,7 @@ fn a_client_of_either_port_stays_with_its_server_until_its_persistence_ends(lab:
         ensure!(format!("{unmarked:#}").contains("Connection refused"), "{unmarked:#}");
         others.push((family, other, server));
     }
-    eventually(SOON, "the kernel to forget the clients", || {
+    eventually(FORGOTTEN, "the kernel to forget the clients", || {
         let kept = templates(&world).map_err(|error| format!("{error:#}"))?;
         if kept.is_empty() { Ok(()) } else { Err(format!("{kept:?}")) }
     })?;

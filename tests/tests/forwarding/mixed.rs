@@ -9,11 +9,11 @@ use super::{
     witness::Transport,
     world::{FAMILIES, Family, Served, World},
 };
-use crate::one_router::SOON;
+use crate::one_router::{SOON, be_gateway};
 
 scenarios! {
-    methods_mix_in_one_service: 30,
-    only_tunnels_lead_to_the_other_version_of_ip: 30,
+    methods_mix_in_one_service: 90,
+    only_tunnels_lead_to_the_other_version_of_ip: 90,
 }
 
 /// A host that holds the VIPs on `lo`.
@@ -38,9 +38,7 @@ fn methods_mix_in_one_service(lab: &Lab) -> Result<()> {
             )
             .build()?;
     let mut world = World::on(cluster)?;
-    for gateway in [standard::NAT_ROUTER, standard::NAT_ROUTER6] {
-        world.router.add_address("eth1", gateway)?;
-    }
+    be_gateway(&world.router)?;
     // From whichever of its addresses the router sends.
     world.server(3)?.ip(&[
         "link add four type ipip local 10.2.0.103",

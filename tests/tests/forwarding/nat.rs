@@ -1,23 +1,22 @@
 //! NAT: the router rewrites the destination, and the source of the answers on their way back.
 
 use anyhow::{Result, ensure};
-use lab::{Forwarding, Lab, Match, at, scenarios, standard};
+use lab::{Forwarding, Lab, Match, at, scenarios};
 
 use super::{
     witness::Transport,
     world::{FAMILIES, Served, World},
 };
+use crate::one_router::be_gateway;
 
 scenarios! {
-    destinations_and_ports_are_rewritten_and_clients_are_not: 30,
+    destinations_and_ports_are_rewritten_and_clients_are_not: 90,
 }
 
 /// The router's way: VIP port 80 is port 8080 of the real server, in both families.
 fn destinations_and_ports_are_rewritten_and_clients_are_not(lab: &Lab) -> Result<()> {
     let mut world = World::on(lab.cluster().routers(1).real_servers(1).build()?)?;
-    for gateway in [standard::NAT_ROUTER, standard::NAT_ROUTER6] {
-        world.router.add_address("eth1", gateway)?;
-    }
+    be_gateway(&world.router)?;
     let server = world.server(1)?;
     let mut served = Vec::new();
     for family in FAMILIES {

@@ -11,8 +11,8 @@ use super::{
 use crate::one_router::SOON;
 
 scenarios! {
-    who_sends_too_much_is_told_the_room_there_is: 40,
-    a_smaller_segment_size_leaves_room_from_the_start: 30,
+    who_sends_too_much_is_told_the_room_there_is: 90,
+    a_smaller_segment_size_leaves_room_from_the_start: 90,
 }
 
 /// Octets of a request and of its answer: several windows of segments.

@@ -1,23 +1,22 @@
 //! SCTP: associations are scheduled as connections are.
 
 use anyhow::Result;
-use lab::{Forwarding, Lab, Match, at, scenarios, standard};
+use lab::{Forwarding, Lab, Match, at, scenarios};
 
 use super::{
     witness::Transport,
     world::{FAMILIES, Served, World},
 };
+use crate::one_router::be_gateway;
 
 scenarios! {
-    associations_are_served_through_nat: 30,
+    associations_are_served_through_nat: 90,
 }
 
 /// Both ends bind one address, so that none but the VIP and the client's appears within the association.
 fn associations_are_served_through_nat(lab: &Lab) -> Result<()> {
     let mut world = World::on(lab.cluster().routers(1).real_servers(1).build()?)?;
-    for gateway in [standard::NAT_ROUTER, standard::NAT_ROUTER6] {
-        world.router.add_address("eth1", gateway)?;
-    }
+    be_gateway(&world.router)?;
     let server = world.server(1)?;
     let mut served = Vec::new();
     for family in FAMILIES {

@@ -12,9 +12,9 @@ use super::{
 };
 
 scenarios! {
-    ip_in_ip_carries_either_version_in_either: 30,
-    gue_carries_either_version_in_either_with_and_without_checksums: 30,
-    gre_carries_either_version_in_either_with_and_without_checksums: 30,
+    ip_in_ip_carries_either_version_in_either: 90,
+    gue_carries_either_version_in_either_with_and_without_checksums: 90,
+    gre_carries_either_version_in_either_with_and_without_checksums: 90,
 }
 
 /// The first port of the services; each has one of its own.

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
@@ -67,6 +68,10 @@ impl Family {
         self.address(2, 11)
     }
 }
+
+/// Patience for the kernel's counters: it sums them up every two seconds, and when it has just begun takes its time to
+/// spread that work.
+const SUMMED_UP: Duration = Duration::from_secs(30);
 
 /// The world.
 pub(crate) struct World {
@@ -210,9 +215,9 @@ impl World {
     }
 
     /// Waits until our listing counts for each row exactly what the wire carried for its clients, and nothing for any
-    /// other row. The kernel sums its counters up every two seconds, so this comes last.
+    /// other row. It takes seconds, so it comes last.
     pub(crate) fn counters_agree(&self, served: &[Served]) -> Result<()> {
-        eventually(SOON, "the counters to be those of the wire", || {
+        eventually(SUMMED_UP, "the counters to be those of the wire", || {
             let mut wire = BTreeMap::new();
             for Served { vip, row, client } in served {
                 *wire.entry((*vip, *row)).or_default() += self.carried(*vip, *client);

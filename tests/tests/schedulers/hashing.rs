@@ -12,10 +12,10 @@ use super::service::{Service, clients, elsewhere};
 use crate::one_router::{OneRouter, http};
 
 scenarios! {
-    source_hashing_keeps_a_client_on_its_server: 60,
-    source_hashing_may_count_the_port: 30,
-    source_hashing_may_fall_back_to_another_server: 30,
-    destination_hashing_keeps_an_address_on_its_server: 30,
+    source_hashing_keeps_a_client_on_its_server: 90,
+    source_hashing_may_count_the_port: 90,
+    source_hashing_may_fall_back_to_another_server: 90,
+    destination_hashing_keeps_an_address_on_its_server: 90,
 }
 
 /// 2^32 divided by the square of the golden ratio, as `linux/hash.h` has it.

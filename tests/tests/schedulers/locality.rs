@@ -14,8 +14,8 @@ use super::service::{Service, clients, elsewhere};
 use crate::one_router::{OneRouter, SOON};
 
 scenarios! {
-    locality_moves_a_destination_off_an_overloaded_server: 30,
-    locality_with_replication_adds_servers_to_a_destination: 30,
+    locality_moves_a_destination_off_an_overloaded_server: 90,
+    locality_with_replication_adds_servers_to_a_destination: 90,
 }
 
 /// After how many seconds without change a set is made smaller.

@@ -12,9 +12,9 @@ use super::{
 use crate::one_router::{OneRouter, http};
 
 scenarios! {
-    maglev_hashing_moves_few_clients_when_a_server_leaves: 60,
-    maglev_hashing_may_count_the_port: 30,
-    maglev_hashing_may_fall_back_to_another_server: 30,
+    maglev_hashing_moves_few_clients_when_a_server_leaves: 90,
+    maglev_hashing_may_count_the_port: 90,
+    maglev_hashing_may_fall_back_to_another_server: 90,
 }
 
 /// Clients whose server is not this one.

@@ -7,8 +7,8 @@ use super::service::{Service, clients};
 use crate::one_router::{OneRouter, http};
 
 scenarios! {
-    failover_gives_everything_to_the_best_available_server: 30,
-    overflow_fills_a_server_up_to_its_weight_before_the_next: 30,
+    failover_gives_everything_to_the_best_available_server: 90,
+    overflow_fills_a_server_up_to_its_weight_before_the_next: 90,
 }
 
 /// The weight is a rank here: how many connections there are does not matter.

@@ -7,8 +7,8 @@ use super::service::Service;
 use crate::one_router::OneRouter;
 
 scenarios! {
-    round_robin_gives_each_server_its_turn: 30,
-    weighted_round_robin_spreads_each_weight_over_the_round: 30,
+    round_robin_gives_each_server_its_turn: 90,
+    weighted_round_robin_spreads_each_weight_over_the_round: 90,
 }
 
 /// One server after the other, however heavy and however busy it is.
