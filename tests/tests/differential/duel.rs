@@ -1,9 +1,8 @@
 //! One command at a time through both tools, and what is compared after it.
 //!
-//! After every command: exit status, standard output, whether standard error is silent; then the saved table, the
-//! usual listing and one more in turn, as both tools print them on both routers. A process is what costs most in
-//! the lab, so these three are lines for one `-R`. [`Duel::all_listings`] compares them all, each asked for by
-//! itself.
+//! After every command: exit status, standard output, whether standard error is silent; then the saved table and every
+//! listing, as both tools print them on both routers. A process is what costs most in the lab, so these are lines for one
+//! `-R`. [`Duel::all_listings`] asks for each by itself.
 
 use std::fmt::Write as _;
 
@@ -14,7 +13,7 @@ use super::{
     words::Line,
 };
 
-/// Every listing, in turn. `--nosort` has the kernel's order, which is another one on each router.
+/// Every listing. The last [`UNSORTED`] have the kernel's order, which is another one on each router.
 pub(super) const LISTINGS: &[&[&str]] = &[
     &["-L"],
     &["-L", "-n", "--stats"],
@@ -28,9 +27,6 @@ pub(super) const LISTINGS: &[&[&str]] = &[
     &["-L", "--persistent-conn"],
     &["-L", "-n", "--tun-info"],
     &["-L", "--tun-info"],
-    &["-L", "-n", "--nosort"],
-    &["-L", "--nosort"],
-    &["-L", "-n", "--stats", "--nosort"],
     &["-L", "-n", "--sort"],
     &["-L", "--timeout"],
     &["-L", "--daemon"],
@@ -39,9 +35,17 @@ pub(super) const LISTINGS: &[&[&str]] = &[
     &["-L", "-c", "-n", "--sort"],
     &["-L", "-c", "--persistent-conn"],
     &["-S"],
+    &["-L", "-n"],
+    &["-L", "-n", "--nosort"],
+    &["-L", "--nosort"],
+    &["-L", "-n", "--stats", "--nosort"],
 ];
-/// Always compared.
-const USUAL: [&[&str]; 2] = [&["-S", "-n"], &["-L", "-n"]];
+/// Listings with `--nosort`.
+const UNSORTED: usize = 3;
+/// How a listing of all services begins, with either tool.
+const HEADING: &str = "IP Virtual Server version ";
+/// The table, before all listings.
+const TABLE: &str = "-S -n\n";
 /// What makes a router as it was at the beginning; the daemons may not be there.
 const FRESH: [&[&str]; 4] =
     [&["-C"], &["--stop-daemon", "master"], &["--stop-daemon", "backup"], &["--set", "900", "120", "300"]];
@@ -58,21 +62,12 @@ pub(super) struct Duel<'a> {
     turn: usize,
     /// The table as the original saves it on its own router.
     table: Vec<String>,
-    /// How often each listing was compared.
-    compared: Vec<usize>,
 }
 
 impl<'a> Duel<'a> {
     /// On fresh routers.
     pub(super) fn new(arena: &'a Arena) -> Self {
-        Self {
-            arena,
-            script: Vec::new(),
-            step: 0,
-            turn: 0,
-            table: Vec::new(),
-            compared: vec![0; LISTINGS.len()],
-        }
+        Self { arena, script: Vec::new(), step: 0, turn: 0, table: Vec::new() }
     }
 
     /// The lines of the saved table.
@@ -100,52 +95,32 @@ impl<'a> Duel<'a> {
         Ok(original.status == 0)
     }
 
-    /// Compares the usual listings and the next one in turn.
+    /// Compares the table, one of its services and every listing.
     fn look(&mut self) -> Result<()> {
-        let turn = self.turn % LISTINGS.len();
         let services: Vec<&String> = self.table.iter().filter(|line| line.starts_with("-A ")).collect();
-        let one = services.get(self.turn % services.len().max(1)).map(|saved| self.one_service(saved));
-        let in_turn = LISTINGS.get(turn).copied().unwrap_or_default();
-        let is_sorted = !in_turn.contains(&"--nosort");
-        let lines = USUAL.into_iter().map(|words| words.join(" "));
-        let lines = lines.chain(one.map(|words| words.join(" "))).chain([in_turn.join(" ")]);
-        let input = lines.fold(String::new(), |text, line| text + &line + "\n");
-        let printed = self.printed(&["-R"], &input, is_sorted)?;
+        let one =
+            services.get(self.turn % services.len().max(1)).map(|saved| self.one_service(saved).join(" "));
+        // It may be gone, which ends `-R`.
+        let listings = LISTINGS.iter().map(|words| words.join(" ")).chain(one);
+        let input = listings.fold(TABLE.to_owned(), |text, line| text + &line + "\n");
+        let printed = self.printed(&["-R"], &input, UNSORTED)?;
+        let shown = printed.matches(HEADING).count();
+        ensure!(shown == of_all_services(), "-R stopped before the last listing, {shown}:\n{input}");
         self.table = printed.lines().take_while(|line| !line.starts_with("IP ")).map(str::to_owned).collect();
-        if let Some(count) = self.compared.get_mut(turn) {
-            *count += 1;
-        }
         self.turn += 1;
         Ok(())
     }
 
-    /// Compares every listing.
+    /// Compares every listing, each asked for by itself.
     ///
     /// # Errors
     /// At a difference.
-    pub(super) fn all_listings(&mut self) -> Result<()> {
-        let mut compared = std::mem::take(&mut self.compared);
-        for (words, count) in LISTINGS.iter().zip(&mut compared) {
-            self.printed(words, "", !words.contains(&"--nosort"))?;
-            *count += 1;
+    pub(super) fn all_listings(&self) -> Result<()> {
+        for words in LISTINGS {
+            self.printed(words, "", usize::from(words.contains(&"--nosort")))?;
         }
-        self.compared = compared;
         // Without a word it lists, too.
-        self.printed(&[], "", true)?;
-        for saved in self.table.iter().filter(|line| line.starts_with("-A ")) {
-            let words = self.one_service(saved);
-            let words: Vec<&str> = words.iter().map(String::as_str).collect();
-            self.printed(&words, "", true)?;
-        }
-        Ok(())
-    }
-
-    /// Fails unless every listing was compared so often.
-    pub(super) fn check_listings(&self, least: usize) -> Result<()> {
-        for (words, count) in LISTINGS.iter().zip(&self.compared) {
-            ensure!(*count >= least, "ipvsadm {} was compared {count} times only", words.join(" "));
-        }
-        Ok(())
+        self.printed(&[], "", 0).map(drop)
     }
 
     /// Empties both routers.
@@ -192,8 +167,8 @@ impl<'a> Duel<'a> {
         owned(&["-L", "-n"].into_iter().chain(columns).chain(service).collect::<Vec<_>>())
     }
 
-    /// What both tools print on both routers. What is not sorted has another order on each.
-    fn printed(&self, words: &[&str], input: &str, is_sorted: bool) -> Result<String> {
+    /// What both tools print on both routers. So many listings at its end are not sorted: they have another order on each.
+    fn printed(&self, words: &[&str], input: &str, unsorted: usize) -> Result<String> {
         let words = owned(words);
         let mut first: Option<Outcome> = None;
         for place in Tool::BOTH {
@@ -201,7 +176,7 @@ impl<'a> Duel<'a> {
             let mut pair = (take(Tool::Original)?, without_thresholds(take(Tool::Ours)?));
             // The kernel may enlarge its hash table at any moment, and with it change its order.
             for _ in 0..ORDER_CHANGES {
-                if !is_sorted && pair.0 != pair.1 {
+                if unsorted > 0 && pair.0 != pair.1 {
                     pair = (take(Tool::Original)?, without_thresholds(take(Tool::Ours)?));
                 }
             }
@@ -211,12 +186,9 @@ impl<'a> Duel<'a> {
             self.same(&what, &original, &ours, false)?;
             match &first {
                 None => first = Some(original),
-                Some(first) if is_sorted => {
-                    self.same(&format!("the two routers by {what}"), first, &original, false)?;
-                }
                 Some(first) => {
-                    let what = format!("sorted lines of the two routers by {what}");
-                    self.same(&what, &sorted(first), &sorted(&original), false)?;
+                    let [first, original] = [first, &original].map(|it| with_sorted_end(it, unsorted));
+                    self.same(&format!("the two routers by {what}"), &first, &original, false)?;
                 }
             }
         }
@@ -245,6 +217,12 @@ impl<'a> Duel<'a> {
     }
 }
 
+/// How many of the listings are of all services.
+fn of_all_services() -> usize {
+    let others = ["-S", "-c", "--timeout", "--daemon"];
+    LISTINGS.iter().filter(|words| !words.iter().any(|word| others.contains(word))).count()
+}
+
 /// Words for a tool.
 pub(super) fn owned(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
@@ -252,9 +230,21 @@ pub(super) fn owned(words: &[&str]) -> Vec<String> {
 
 /// With the lines of its output sorted.
 fn sorted(outcome: &Outcome) -> Outcome {
-    let mut lines: Vec<&str> = outcome.stdout.lines().collect();
+    Outcome { stdout: sorted_lines(&outcome.stdout), ..outcome.clone() }
+}
+
+fn sorted_lines(text: &str) -> String {
+    let mut lines: Vec<&str> = text.lines().collect();
     lines.sort_unstable();
-    Outcome { stdout: lines.join("\n"), ..outcome.clone() }
+    lines.join("\n")
+}
+
+/// With the lines of so many listings at the end of its output sorted.
+fn with_sorted_end(outcome: &Outcome, listings: usize) -> Outcome {
+    let headings = outcome.stdout.rmatch_indices(HEADING).take(listings);
+    let end = headings.last().map_or(outcome.stdout.len(), |(at, _)| at);
+    let (beginning, end) = outcome.stdout.split_at(end);
+    Outcome { stdout: format!("{beginning}{}", sorted_lines(end)), ..outcome.clone() }
 }
 
 /// What the original would have saved: it forgets thresholds, a known difference.
