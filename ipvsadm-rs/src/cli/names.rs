@@ -1,5 +1,6 @@
 //! Names of hosts and services: a seam, so that parsing and rendering stay pure, and the system's own.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::sync::OnceLock;
@@ -41,9 +42,13 @@ impl Names for Numeric {
 }
 
 /// The system's resolver, and `/etc/services`, which is read when the first service name is needed.
+///
+/// An address is looked up once: real servers recur in service after service, and where no name server answers each
+/// question takes seconds.
 #[derive(Debug, Default)]
 pub struct System {
     services: OnceLock<Services>,
+    hosts: RefCell<HashMap<IpAddr, Option<String>>>,
 }
 
 impl System {
@@ -68,7 +73,8 @@ impl Names for System {
     }
 
     fn host(&self, address: IpAddr) -> Option<String> {
-        dns_lookup::lookup_addr(&address).ok()
+        let mut hosts = self.hosts.borrow_mut();
+        hosts.entry(address).or_insert_with(|| dns_lookup::lookup_addr(&address).ok()).clone()
     }
 
     fn service(&self, port: u16, protocol: Protocol) -> Option<String> {
@@ -113,6 +119,16 @@ impl Services {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_is_looked_up_once() {
+        let system = System::default();
+        let address = IpAddr::from([127, 0, 0, 1]);
+        let found = system.host(address);
+        assert_eq!(system.hosts.borrow().get(&address), Some(&found));
+        system.hosts.borrow_mut().insert(address, Some("known".to_owned()));
+        assert_eq!(system.host(address).as_deref(), Some("known"));
+    }
 
     #[test]
     fn a_services_file_is_read_with_aliases_and_comments() {
