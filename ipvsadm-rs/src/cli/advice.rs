@@ -54,7 +54,13 @@ fn service_of(request: &Request) -> Option<ServiceId> {
 fn scheduler(service: &Service) -> String {
     let scheduler = service.scheduler;
     if Scheduler::KNOWN.contains(&scheduler) {
-        return format!("; `modprobe ip_vs_{scheduler}` says why, if that is what is missing");
+        // The kernel does not say which of the two it lacks.
+        return match service.persistence.and_then(|it| it.engine) {
+            None => format!("; `modprobe ip_vs_{scheduler}` says why, if that is what is missing"),
+            Some(engine) => {
+                format!("; `modprobe -a ip_vs_{scheduler} ip_vs_pe_{engine}` says which, and why")
+            }
+        };
     }
     let known = || Scheduler::KNOWN.iter().map(Scheduler::as_str);
     match did_you_mean("", scheduler.as_str(), known()) {

@@ -52,8 +52,8 @@ fn a_scheduler_that_this_kernel_lacks_names_its_module() {
     assert_eq!(
         says(&kernel, "-A -t 10.0.0.1:80 -s mh -p 60 --pe sip"),
         "ipvsadm: -A -t 10.0.0.1:80 -s mh -p 60 --pe sip: the kernel has no scheduler mh or no persistence engine sip, and \
-         could not load the module ip_vs_mh or ip_vs_pe_sip (ENOENT); `modprobe ip_vs_mh` says why, if that is what is \
-         missing\n"
+         could not load the module ip_vs_mh or ip_vs_pe_sip (ENOENT); `modprobe -a ip_vs_mh ip_vs_pe_sip` says which, and \
+         why\n"
     );
 }
 
