@@ -8,7 +8,7 @@ use std::io;
 
 use nix::errno::Errno;
 
-use crate::model::{Destination, Family, Forward, Granularity, Service, ServiceId, SyncDaemon, Tunnel};
+use crate::model::{Destination, Family, Forward, Service, ServiceId, SyncDaemon, Tunnel};
 use crate::request::Request;
 use crate::wire::WireError;
 
@@ -43,8 +43,8 @@ pub enum Error {
     /// been done. Read the table to find out.
     #[error("answers of the kernel were lost because the socket's receive buffer overflowed (ENOBUFS)")]
     Overrun,
-    /// A dump was interrupted by changes each time it was tried.
-    #[error("the table changed during each of {0} attempts to read it")]
+    /// A dump was interrupted by changes, or the kernel was busy, each time it was tried.
+    #[error("the table changed, or the kernel was busy, during each of {0} attempts to read it")]
     DumpInterrupted(u32),
     /// A question (not a change) was refused.
     #[error("the kernel refused {question}: {}{}", sentence(*.errno), Extended(.extended.as_deref()))]
@@ -141,8 +141,10 @@ fn no_module(service: &Service) -> String {
 }
 
 fn invalid_service(service: &Service) -> String {
+    let granularity = service.persistence.and_then(|it| it.granularity.prefix_length());
     if service.id.family() == Family::V6
-        && service.persistence.is_some_and(|it| it.granularity == Granularity::prefix(0))
+        && service.persistence.is_some()
+        && !matches!(granularity, Some(1..=128))
     {
         return "an IPv6 persistence granularity is a prefix length from 1 to 128".into();
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ipvsadm::fake::{FakeKernel, FakeTransport};
 use ipvsadm::{
-    Destination, Errno, Error, Forward, Granularity, Ipvs, Persistence, Request, Scheduler, Service,
+    Destination, Errno, Error, Family, Forward, Granularity, Ipvs, Persistence, Request, Scheduler, Service,
     ServiceId, SyncDaemon, SyncRole, Timeouts, Transport, Tunnel, TunnelChecksum,
 };
 
@@ -157,6 +157,20 @@ fn each_refusal_is_said_in_an_operators_words() {
             "the backup sync daemon runs already (EEXIST)",
         ]
     );
+}
+
+#[test]
+fn every_granularity_that_ipv6_cannot_have_is_named() {
+    let holes = Granularity::mask("255.0.255.0".parse().unwrap());
+    for granularity in [Granularity::prefix(0), Granularity::prefix(129), holes] {
+        let id = ServiceId::tcp("[2001:db8::1]:80".parse().unwrap());
+        let persistence = Persistence::per_client(Duration::from_secs(60), Family::V6);
+        let persistence = Some(Persistence { granularity, ..persistence });
+        let service = Service { persistence, ..Service::new(id, Scheduler::RR) };
+        let said = refused(&FakeKernel::new(), &[Request::AddService(service)]);
+        let end = "an IPv6 persistence granularity is a prefix length from 1 to 128 (EINVAL)";
+        assert!(said.len() == 1 && said[0].ends_with(end), "{said:?}");
+    }
 }
 
 #[test]

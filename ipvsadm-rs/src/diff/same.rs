@@ -2,14 +2,15 @@
 //!
 //! Every field is named, so that a new one cannot be forgotten here.
 
-use crate::model::{Destination, Forward, Persistence, Service, UnknownAttributes};
+use crate::model::{Destination, Family, Forward, Granularity, Persistence, Service, UnknownAttributes};
 
 /// The service to ask for so that `actual` becomes `wanted`; `None` if it is so.
 pub(super) fn service_change(actual: &Service, wanted: &Service) -> Option<Service> {
-    let Service { id: _, scheduler, flags, persistence, unknown } = wanted;
+    let Service { id, scheduler, flags, persistence, unknown } = wanted;
+    let as_kept = |persistence| as_kept(persistence, id.family());
     let same = *scheduler == actual.scheduler
         && *flags == actual.flags
-        && persistence.map(in_whole_seconds) == actual.persistence.map(in_whole_seconds)
+        && persistence.map(as_kept) == actual.persistence.map(as_kept)
         && is_kept(unknown, &actual.unknown);
     (!same).then(|| Service { unknown: kept(unknown, &actual.unknown), ..wanted.clone() })
 }
@@ -25,9 +26,13 @@ pub(super) fn destination_change(actual: &Destination, wanted: &Destination) -> 
     (!same).then(|| Destination { unknown: kept(unknown, &actual.unknown), ..wanted.clone() })
 }
 
-/// What of persistence reaches the kernel: seconds in 32 bits.
-fn in_whole_seconds(persistence: Persistence) -> impl PartialEq {
+/// What of persistence reaches the kernel: seconds in 32 bits, and in IPv4 no prefix longer than an address.
+fn as_kept(persistence: Persistence, family: Family) -> impl PartialEq {
     let Persistence { timeout, granularity, engine } = persistence;
+    let granularity = match family {
+        Family::V4 => Granularity::mask(granularity.to_mask()),
+        Family::V6 => granularity,
+    };
     (timeout.as_secs().min(u32::MAX.into()), granularity, engine)
 }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use ipvsadm::{
-    Destination, Family, Forward, Persistence, Request, Scheduler, Service, Stats, Table, Tunnel,
-    UnknownAttributes,
+    Destination, Family, Forward, Granularity, Persistence, Request, Scheduler, Service, Stats, Table,
+    Tunnel, UnknownAttributes,
 };
 
 use crate::tables::{destination_id, entry, lines, service_id, table};
@@ -92,6 +92,19 @@ fn parts_of_a_second_of_persistence_are_no_difference() {
     assert_eq!(lines(&minute.diff(&keep(Duration::from_secs(61)))), ["-E -t 10.1.0.100:80 -s rr -p 61"]);
     // More seconds than the kernel can be asked for.
     assert_eq!(keep(Duration::from_secs(u32::MAX.into())).diff(&keep(Duration::MAX)), []);
+}
+
+#[test]
+fn a_prefix_longer_than_an_ipv4_address_is_not_asked_for_for_ever() {
+    let keep = |granularity| {
+        let persistence = Persistence::per_client(Duration::from_secs(60), Family::V4);
+        let persistence = Some(Persistence { granularity, ..persistence });
+        of_service(Service { persistence, ..Service::new(service_id(0), Scheduler::RR) })
+    };
+    // What the kernel says of it.
+    let whole = keep(Granularity::prefix(32));
+    assert_eq!(whole.diff(&keep(Granularity::prefix(64))), []);
+    assert_eq!(whole.diff(&keep(Granularity::prefix(24))).len(), 1);
 }
 
 #[test]
