@@ -72,7 +72,8 @@ impl<T: Transport> Ipvs<T> {
     /// Reads all services with their destinations and counters.
     ///
     /// # Errors
-    /// An [`Error`] if the conversation broke or the table never stood still for long enough.
+    /// An [`Error`] if the conversation broke, or the kernel called every dump interrupted. [`Table`] says what changes
+    /// of others can do to a dump that it does not call so.
     pub fn table(&mut self) -> Result<Table, Error> {
         let mut services = self.services()?;
         for entry in &mut services {
