@@ -31,6 +31,8 @@ fn packets_reach_the_real_server_untouched_and_answers_pass_the_router_by(lab: &
             assert_eq!(frame.destination(), Some(its_mac));
             assert_eq!(packet.ends(), Some((answer.client, vip)));
         }
+        let remembered = format!("TCP {} {vip} {row}", answer.client);
+        assert_eq!(world.connections(answer.client)?, [remembered]);
         let answers = world.public.pick(|frame| {
             let ends = frame.packet()?.ends()?;
             (ends == (vip, answer.client)).then(|| (frame.source(), frame.destination()))

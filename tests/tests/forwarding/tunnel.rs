@@ -65,6 +65,8 @@ fn through(world: &mut World, kinds: &[Kind], first_port: u16) -> Result<Vec<Ser
             ensure!(is_right(tunnel), "{case}: {tunnel:?}");
             assert_eq!(carried.ends(), Some((answer.client, vip)), "{case}");
         }
+        let remembered = format!("TCP {} {vip} {row}", answer.client);
+        assert_eq!(world.connections(answer.client)?, [remembered], "{case}");
         served.push(Served { vip, row, client: answer.client });
     }
     Ok(served)

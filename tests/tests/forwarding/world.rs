@@ -148,6 +148,20 @@ impl World {
         found.cloned().with_context(|| format!("no row {row} of {service} in {table:?}"))
     }
 
+    /// A client's connections as our `ipvsadm` lists them: protocol, client, VIP, row.
+    pub(crate) fn connections(&self, client: SocketAddr) -> Result<Vec<String>> {
+        let listing = self.ipvsadm("-L -n -c")?;
+        let own = client.to_string();
+        let mut found = Vec::new();
+        // Two lines of headings.
+        for line in listing.lines().skip(2) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let [protocol, _, _, client, vip, row] = words[..] else { anyhow::bail!("line {line:?}") };
+            found.extend((client == own).then(|| format!("{protocol} {client} {vip} {row}")));
+        }
+        Ok(found)
+    }
+
     // The client.
 
     /// One exchange with so many octets either way. The server must have seen the client's own address and port.
