@@ -40,7 +40,8 @@ impl fmt::Display for DestinationId {
 pub enum Forward {
     /// Network address translation; replies must come back through the router.
     Masquerade,
-    /// Delivered on the router itself. The kernel chooses it for its own addresses, whatever was asked.
+    /// Delivered on the router itself. Not needed for that: the kernel delivers packets to an address of its own
+    /// whatever the method is, and shows the one that was asked for.
     Local,
     /// Encapsulated and sent to the real server, which answers the client directly.
     Tunnel(Tunnel),
