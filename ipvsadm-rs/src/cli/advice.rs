@@ -14,12 +14,25 @@ use nix::errno::Errno;
 /// Most entries of the table that are named.
 const MOST: usize = 4;
 
-/// Whether [`to`] could say more with the table at hand.
-pub(super) fn depends_on_table(error: &KernelError) -> bool {
-    matches!(
-        (&*error.request, error.errno),
-        (Request::EditDestination(..) | Request::DeleteDestination(..), Errno::ENOENT)
-    ) || error.errno == Errno::ESRCH && service_of(&error.request).is_some()
+/// What of the table [`to`] could say more with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Needs {
+    Nothing,
+    /// All services, without their real servers.
+    Services,
+    /// One service with its real servers.
+    Service(ServiceId),
+}
+
+/// What has to be read of the table to explain a refusal.
+pub(super) fn needs(error: &KernelError) -> Needs {
+    match (&*error.request, error.errno) {
+        (Request::EditDestination(id, _) | Request::DeleteDestination(id, _), Errno::ENOENT) => {
+            Needs::Service(*id)
+        }
+        (request, Errno::ESRCH) if service_of(request).is_some() => Needs::Services,
+        _ => Needs::Nothing,
+    }
 }
 
 /// The advice, beginning with `; `, or nothing.

@@ -4,12 +4,14 @@
 
 use std::io::{self, BufRead, Write};
 
+use super::advice::Needs;
 use super::args::{ArgsError, Command};
 use super::names::Names;
 use super::printable;
 use super::{advice, diff, exit, help, rules};
 use crate::client::Ipvs;
 use crate::error::{Error, KernelError};
+use crate::model::Table;
 use crate::request::Request;
 use crate::transport::Transport;
 
@@ -105,13 +107,18 @@ impl<T: Transport> Session<'_, T> {
         Ok(status)
     }
 
-    /// A refusal, where it was asked for and what can be done about it. Only for a single command the table is read:
-    /// among many rules others may have changed it since.
+    /// A refusal, where it was asked for and what can be done about it. Only for a single command the table is looked
+    /// at, and no more of it than is named: among many rules others may have changed it since.
     fn explained(&mut self, number: Option<usize>, error: &KernelError) -> String {
         if let Some(number) = number {
             return format!("line {number}: {error}{}", advice::to(error, None));
         }
-        let table = advice::depends_on_table(error).then(|| self.ipvs.table().ok()).flatten();
+        let services = match advice::needs(error) {
+            Needs::Nothing => None,
+            Needs::Services => self.ipvs.services().ok(),
+            Needs::Service(id) => self.ipvs.service(&id).ok().map(|entry| entry.into_iter().collect()),
+        };
+        let table = services.map(|services| Table { services });
         format!("{error}{}", advice::to(error, table.as_ref()))
     }
 

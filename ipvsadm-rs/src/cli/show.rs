@@ -113,7 +113,9 @@ impl<'a, T: Transport> Session<'a, T> {
     fn service(&mut self, id: ServiceId) -> Result<ServiceEntry, Stop> {
         let entry = self.ipvs.service(&id);
         self.read(entry)?.ok_or_else(|| {
-            let advice = self.ipvs.table().map_or(String::new(), |table| advice::services(&id, &table));
+            let services = self.ipvs.services();
+            let advice =
+                services.map_or(String::new(), |services| advice::services(&id, &Table { services }));
             self.fail(exit::NOT_LISTED, &format!("there is no such service: {id}{advice}"))
         })
     }

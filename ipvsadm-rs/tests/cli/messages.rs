@@ -1,9 +1,16 @@
 //! What is said when the kernel refuses: what was asked, what was found, what there is instead.
 
-use ipvsadm::fake::FakeKernel;
-use ipvsadm::{Error, Ipvs, Scheduler};
+use std::cell::Cell;
+use std::fmt::Write as _;
+use std::io;
+use std::time::Duration;
 
-use super::{kernel, run};
+use ipvsadm::cli::names::Numeric;
+use ipvsadm::cli::run::Session;
+use ipvsadm::fake::{FakeKernel, FakeTransport};
+use ipvsadm::{Error, Ipvs, Scheduler, Transport};
+
+use super::{kernel, parse, run};
 
 /// What a refused command says and its status; nothing goes to standard output.
 fn refusal(kernel: &FakeKernel, line: &str) -> (String, u8) {
@@ -179,4 +186,54 @@ fn without_module_or_permission_the_way_out_is_named() {
         "permission denied: IPVS needs CAP_NET_ADMIN in the initial user namespace: be root, and not that of a container \
          with a user namespace of its own"
     );
+}
+
+/// Counts what is sent.
+struct Counting<'a>(FakeTransport, &'a Cell<usize>);
+
+impl Transport for Counting<'_> {
+    fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
+        self.1.set(self.1.get() + 1);
+        self.0.send(datagram)
+    }
+
+    fn receive(&mut self, messages: &mut Vec<u8>) -> io::Result<()> {
+        self.0.receive(messages)
+    }
+
+    fn discard_unread(&mut self) -> io::Result<()> {
+        self.0.discard_unread()
+    }
+
+    fn answers_in_flight(&self) -> usize {
+        self.0.answers_in_flight()
+    }
+
+    fn time_limit(&self) -> Duration {
+        self.0.time_limit()
+    }
+}
+
+#[test]
+fn an_explanation_does_not_read_the_real_servers_of_every_service() {
+    let rules = (1..=100).fold(String::new(), |mut rules, port| {
+        let _ = writeln!(rules, "-A -t 10.0.0.1:{port}\n-a -t 10.0.0.1:{port} -r 10.2.0.1 -m");
+        rules
+    });
+    let kernel = with(&rules);
+    for line in ["-D -t 10.0.0.2:80", "-d -t 10.0.0.1:80 -r 10.2.0.2", "-L -t 10.0.0.2:80"] {
+        let sent = Cell::new(0);
+        let mut ipvs = Ipvs::with_transport(Counting(kernel.connect(), &sent)).unwrap();
+        let mut errors = Vec::new();
+        let mut session = Session {
+            ipvs: &mut ipvs,
+            names: &Numeric,
+            input: &mut io::empty(),
+            output: &mut io::sink(),
+            errors: &mut errors,
+        };
+        assert_ne!(session.run(&parse(line)), 0);
+        // Two to begin with, the command, and two to explain its refusal.
+        assert!(sent.get() <= 5, "{line}: {} requests", sent.get());
+    }
 }
