@@ -63,22 +63,31 @@ fn never(_: &[Item]) -> bool {
     false
 }
 
-fn server_or_mask_comes_early(items: &[Item]) -> bool {
-    is_early(items, "real-server") || is_early(items, "netmask")
+fn server_comes_early(items: &[Item]) -> bool {
+    is_early(items, "real-server")
 }
 
-fn family_comes_late_or_early(items: &[Item]) -> bool {
-    let mask_first = match (place(items, "netmask"), place(items, "ipv6")) {
+fn family_comes_early(items: &[Item]) -> bool {
+    is_early(items, "ipv6")
+}
+
+/// Before it is known that it is one of IPv6.
+fn mask_comes_early(items: &[Item]) -> bool {
+    let before_family = match (place(items, "netmask"), place(items, "ipv6")) {
         (Some(mask), Some(six)) => mask < six,
         _ => false,
     };
-    is_early(items, "ipv6") || mask_first
+    before_family || is_ipv6(items) && is_early(items, "netmask")
+}
+
+fn is_ipv6(items: &[Item]) -> bool {
+    let service = SERVICES.iter().find_map(|name| value(items, name)).unwrap_or_default();
+    place(items, "ipv6").is_some() || service.matches(':').count() > 1
 }
 
 /// What the original reads as a number or as another notation of an address: not words, and not four numbers.
 fn mask_is_unusual(items: &[Item]) -> bool {
-    let service = SERVICES.iter().find_map(|name| value(items, name)).unwrap_or_default();
-    let six = place(items, "ipv6").is_some() || service.matches(':').count() > 1;
+    let six = is_ipv6(items);
     value(items, "netmask").is_some_and(|mask| {
         let usual = match six {
             true => mask.parse::<u8>().is_ok(),
@@ -181,7 +190,7 @@ pub(super) const KNOWN: &[Difference] = &[
     },
     Difference {
         document: "`-r` before `-t` loses the port",
-        applies: server_or_mask_comes_early,
+        applies: server_comes_early,
         before: &["-A -t 10.0.0.1:80 -s rr"],
         line: "-a -r 10.2.0.1 -m -t 10.0.0.1:80",
         input: "",
@@ -190,8 +199,28 @@ pub(super) const KNOWN: &[Difference] = &[
         ours: "-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.2.0.1:80 -m -w 1\n",
     },
     Difference {
+        document: "`-M` before an address of IPv6 or `-6` the mask",
+        applies: mask_comes_early,
+        before: &[],
+        line: "-A -M 64 -t [2001:db8::1]:80 -p 9",
+        input: "",
+        look: Look::Table,
+        original: "-A -t [2001:db8::1]:80 -s wlc -p 9\n",
+        ours: "-A -t [2001:db8::1]:80 -s wlc -p 9 -M 64\n",
+    },
+    Difference {
+        document: "`-M` before an address of IPv6 or `-6` the mask",
+        applies: never,
+        before: &[],
+        line: "-A -f 6 -M 64 -6 -p 9",
+        input: "",
+        look: Look::Table,
+        original: "-A -f 6 -6 -s wlc -p 9\n",
+        ours: "-A -f 6 -6 -s wlc -p 9 -M 64\n",
+    },
+    Difference {
         document: "`-6` before `-f` is refused",
-        applies: family_comes_late_or_early,
+        applies: family_comes_early,
         before: &[],
         line: "-A -6 -f 1",
         input: "",
