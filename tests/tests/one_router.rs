@@ -16,7 +16,7 @@ use regex::Regex;
 /// Where `lvs` finds its configuration.
 pub(crate) const CONFIG: &str = "/etc/sysconfig/ha/lvs.cf";
 /// Patience for what takes a moment on a busy machine.
-pub(crate) const SOON: Duration = Duration::from_secs(5);
+pub(crate) const SOON: Duration = Duration::from_secs(10);
 /// The ports of every real server.
 pub(crate) const PORTS: [u16; 4] = [53, 80, 443, 7070];
 

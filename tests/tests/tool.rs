@@ -1,10 +1,10 @@
 //! What our `ipvsadm` has beyond the original, where only a real kernel can tell: messages, JSON, completion.
 
-use std::time::Duration;
-
 use anyhow::{Context as _, Result, ensure};
 use lab::{Host, Lab, at, eventually, scenarios, standard, suite_binary};
 use serde_json::Value;
+
+use crate::one_router::SOON;
 
 scenarios! {
     each_refusal_of_the_kernel_names_what_was_found_and_what_is_there: 90,
@@ -12,8 +12,6 @@ scenarios! {
     json_tells_what_went_through: 90,
     bash_completes_services_that_exist: 90,
 }
-
-const SOON: Duration = Duration::from_secs(10);
 
 /// Runs our `ipvsadm` with the words of a line; gives exit status, standard output and standard error.
 fn ipvsadm(host: &Host, line: &str) -> Result<(i32, String, String)> {

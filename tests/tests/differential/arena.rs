@@ -10,13 +10,13 @@ use std::{
     process::{Command, Stdio},
     sync::mpsc::{Receiver, Sender, channel},
     thread,
-    time::Duration,
 };
 
 use anyhow::{Context as _, Result, anyhow};
 use lab::{Cluster, Host, HostSpec, Lab, suite_binary};
 
-const SOON: Duration = Duration::from_secs(10);
+use crate::one_router::SOON;
+
 /// Where Debian has the original, whatever the search path says.
 const ORIGINAL: &str = "/usr/sbin/ipvsadm";
 

@@ -1,6 +1,6 @@
 //! Both tools list real connections alike: TCP, UDP, IPv6 and persistence, on a router of each.
 
-use std::{net::TcpStream, time::Duration};
+use std::net::TcpStream;
 
 use anyhow::{Result, bail, ensure};
 use lab::{Cluster, Host, HostSpec, Lab, RealServer};
@@ -9,8 +9,8 @@ use super::{
     arena::{Arena, Outcome, Tool},
     duel::{LISTINGS, owned},
 };
+use crate::one_router::SOON;
 
-const SOON: Duration = Duration::from_secs(10);
 /// How often a listing is taken anew because a second passed between two of its lines.
 const TRIES: usize = 10;
 
