@@ -63,6 +63,8 @@ pub enum Code {
     Conflict,
     /// Accepted, without effect.
     NoEffect,
+    /// An edit of a block that is not there.
+    NoSuchBlock,
     /// Further diagnostics are not shown.
     TooMany,
 }
@@ -86,6 +88,7 @@ impl Code {
             Self::Repeated => "repeated",
             Self::Conflict => "conflict",
             Self::NoEffect => "no-effect",
+            Self::NoSuchBlock => "no-such-block",
             Self::TooMany => "too-many",
         }
     }

@@ -5,7 +5,10 @@
 //! that is wrong with a file is found in one run and told as [`Diagnostic`]s; each step recovers, so that one mistake is
 //! told once. Tokens and tree keep to ranges of the original text and lose none of it.
 //!
-//! There is no I/O except in [`load()`] and in [`SystemNames`].
+//! A file that is to be changed is a [`Document`]: its bytes, edited through the same tokens and tree and written back with
+//! every byte that was not meant to change.
+//!
+//! There is no I/O except in [`load()`], in [`DocumentFile`] and in [`SystemNames`].
 //!
 //! ```
 //! let text = "primary = 192.0.2.2\nkeepalive = 500ms\ndeadtme = 2\n";
@@ -18,6 +21,7 @@
 //! ```
 
 mod diagnostic;
+mod document;
 mod keys;
 mod load;
 mod lower;
@@ -36,6 +40,7 @@ pub mod model;
 pub mod units;
 
 pub use diagnostic::{Code, Diagnostic, Note, Severity};
+pub use document::{Document, DocumentFile, Edit, FileError, Policy, Refused, Saved, Scope};
 pub use load::{LoadError, Loaded, ORIGINAL_FILE, OWN_FILE, default_file, load};
 pub use manual::reference_man;
 pub use model::Config;
@@ -72,21 +77,38 @@ pub fn parse(text: impl AsRef<[u8]>, names: &dyn Names) -> Parsed {
         report.add(Problem::error(Code::FileTooLarge, Span::START, message));
         return Parsed { config: None, diagnostics: report.finish() };
     }
-    // Editors of another system begin a file with this mark.
-    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
-    let lossy = match str::from_utf8(bytes) {
-        Ok(text) => Cow::Borrowed(text),
-        Err(_) => String::from_utf8_lossy(bytes),
-    };
-    let oddities = Oddities {
-        replacements: matches!(lossy, Cow::Owned(_)),
-        // Without an early end, so that it is many bytes at a time.
-        controls: bytes.iter().fold(false, |found, b| found | is_odd_control(*b)),
-    };
-    let mut report = Report::new(&lossy);
-    let document = tree::read(&lossy, oddities, &mut report);
+    let Decoded { text, oddities, .. } = Decoded::new(bytes);
+    let mut report = Report::new(&text);
+    let document = tree::read(&text, oddities, &mut report);
     let (config, diagnostics) = lower::lower(&document, names, report);
     Parsed { config, diagnostics }
+}
+
+/// The text of a file, as it is read.
+struct Decoded<'b> {
+    /// Without a mark at its start; U+FFFD stands for bytes that are not UTF-8.
+    text: Cow<'b, str>,
+    oddities: Oddities,
+    /// Length of the mark in bytes.
+    mark: usize,
+}
+
+impl<'b> Decoded<'b> {
+    fn new(bytes: &'b [u8]) -> Self {
+        // Editors of another system begin a file with this mark.
+        let marked = bytes.strip_prefix("\u{feff}".as_bytes());
+        let body = marked.unwrap_or(bytes);
+        let text = match str::from_utf8(body) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => String::from_utf8_lossy(body),
+        };
+        let oddities = Oddities {
+            replacements: matches!(text, Cow::Owned(_)),
+            // Without an early end, so that it is many bytes at a time.
+            controls: body.iter().fold(false, |found, b| found | is_odd_control(*b)),
+        };
+        Self { text, oddities, mark: bytes.len() - body.len() }
+    }
 }
 
 fn is_odd_control(byte: u8) -> bool {

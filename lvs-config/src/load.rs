@@ -68,13 +68,13 @@ pub fn load(path: &Path) -> Result<Loaded, LoadError> {
 }
 
 /// The bytes of the file; of one that is too large, enough for `parse` to see that.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     File::open(path)?.take(MAX_FILE as u64 + 1).read_to_end(&mut text)?;
     Ok(text)
 }
 
-fn lines(path: &Path, diagnostics: &[Diagnostic]) -> String {
+pub(crate) fn lines(path: &Path, diagnostics: &[Diagnostic]) -> String {
     let mut text = String::new();
     for (at, diagnostic) in diagnostics.iter().enumerate() {
         let separator = if at == 0 { "" } else { "\n" };

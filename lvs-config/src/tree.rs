@@ -11,7 +11,7 @@ use crate::span::Span;
 use crate::token::{Kind, Oddities, Token, lines, tokenize};
 
 /// A text and its structure.
-pub(crate) struct Document<'t> {
+pub(crate) struct Tree<'t> {
     /// The text.
     pub(crate) text: &'t str,
     /// Every token in order.
@@ -53,13 +53,13 @@ pub(crate) struct Block {
     /// What stands in it.
     pub(crate) nodes: Vec<Node>,
     /// The closing brace, when it is there.
-    close: Option<Span>,
+    pub(crate) close: Option<Span>,
     /// Whether its `{` has been seen.
     is_open: bool,
 }
 
 /// The blocks there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum BlockKind {
     /// `virtual`.
     Virtual,
@@ -84,15 +84,28 @@ impl BlockKind {
     }
 }
 
-impl Document<'_> {
+impl Tree<'_> {
     /// The values of `entry`.
     pub(crate) fn values(&self, entry: &Entry) -> &[Token] {
         self.tokens.get(entry.values.start as usize..entry.values.end as usize).unwrap_or_default()
     }
+
+    /// The `=` of `entry`.
+    pub(crate) fn equals(&self, entry: &Entry) -> Option<Span> {
+        let before_values = (entry.values.start as usize).checked_sub(1).filter(|_| entry.has_equals)?;
+        self.tokens.get(before_values).map(|token| token.span)
+    }
+
+    /// The `{` of `block`, when it stands behind its name.
+    pub(crate) fn brace(&self, block: &Block) -> Option<Span> {
+        let header = block.name.map_or(block.keyword, |name| name.span);
+        let next = self.tokens.partition_point(|token| token.span.start <= header.start);
+        self.tokens.get(next).filter(|token| token.kind == Kind::Open).map(|token| token.span)
+    }
 }
 
 /// Reads the structure of `text`.
-pub(crate) fn read<'t>(text: &'t str, oddities: Oddities, report: &mut Report<'_>) -> Document<'t> {
+pub(crate) fn read<'t>(text: &'t str, oddities: Oddities, report: &mut Report<'_>) -> Tree<'t> {
     let mut builder = Builder { text, tokens: Vec::new(), top: Vec::new(), open: Vec::new(), report };
     for line in lines(text) {
         let first = builder.tokens.len();
@@ -104,7 +117,7 @@ pub(crate) fn read<'t>(text: &'t str, oddities: Oddities, report: &mut Report<'_
         builder.line(first, is_broken);
     }
     builder.end_of_file();
-    Document { text, tokens: builder.tokens, nodes: builder.top }
+    Tree { text, tokens: builder.tokens, nodes: builder.top }
 }
 
 struct Builder<'t, 'r, 'x> {
@@ -337,7 +350,7 @@ mod tests {
         )
     }
 
-    fn write_nodes(document: &Document<'_>, nodes: &[Node], out: &mut String) {
+    fn write_nodes(document: &Tree<'_>, nodes: &[Node], out: &mut String) {
         for node in nodes {
             match node {
                 Node::Entry(entry) => {

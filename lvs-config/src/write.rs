@@ -173,7 +173,7 @@ impl Writer {
 }
 
 /// `text` as one token. A text with both kinds of quotes can only have come from a token without quotes around it.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':' | '/');
     if !text.is_empty() && text.chars().all(is_plain) {
         text.to_owned()

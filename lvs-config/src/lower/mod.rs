@@ -22,11 +22,11 @@ use std::net::IpAddr;
 use crate::diagnostic::{Diagnostic, Problem, Report};
 use crate::model::{Config, Protocol};
 use crate::names::{Family, Names};
-use crate::tree::Document;
+use crate::tree::Tree;
 
 /// What the document means, if nothing in it is wrong; and everything that was found, earlier reports included.
 pub(crate) fn lower(
-    document: &Document<'_>,
+    document: &Tree<'_>,
     names: &dyn Names,
     report: Report<'_>,
 ) -> (Option<Config>, Vec<Diagnostic>) {
@@ -51,7 +51,7 @@ pub(crate) fn lower(
 
 /// The state of one reading.
 struct Lowering<'a> {
-    document: &'a Document<'a>,
+    document: &'a Tree<'a>,
     names: &'a dyn Names,
     report: Report<'a>,
     /// Names that have been looked up: each is asked for once, and means one thing throughout.
