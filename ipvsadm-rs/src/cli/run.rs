@@ -1,6 +1,6 @@
 //! Carries out a [`Command`]: the part of the tool that talks to the kernel and to its standard streams.
 //!
-//! Changes and rules are here, what is shown is in [`super::show`].
+//! Changes and rules are here, what is shown is in `show`.
 
 use std::io::{self, BufRead, Write};
 
