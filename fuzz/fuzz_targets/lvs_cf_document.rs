@@ -7,7 +7,8 @@ use std::slice;
 use libfuzzer_sys::fuzz_target;
 use lvs_config::{Document, Edit, Policy, Scope};
 
-const DIRECTIVES: [&str; 8] = ["serial_no", "primary", "keepalive", "port", "active", "address", "weight", "send"];
+const DIRECTIVES: [&str; 8] =
+    ["serial_no", "primary", "keepalive", "port", "active", "address", "weight", "send"];
 const VALUES: [&str; 8] = ["1", "192.0.2.9 eth0:9", "", "a\"b", "it's", "#", "}", "x\ny"];
 
 fuzz_target!(|input: &[u8]| {
