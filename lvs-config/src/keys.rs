@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::model::{Forwarding, Protocol, Scheduler, ServiceKind};
+use crate::sched_flags;
 use crate::units::Weight;
 use crate::words;
 
@@ -68,6 +69,8 @@ pub(crate) enum Value {
     Command,
     /// `[ a b … ]`.
     List,
+    /// Some of a few words, with commas between them.
+    Words(fn() -> Vec<&'static str>),
 }
 
 impl Value {
@@ -97,6 +100,7 @@ impl Value {
             Self::Interface => "the name of a network interface, such as `eth0`".to_owned(),
             Self::Text => "text".to_owned(),
             Self::Command => "a command".to_owned(),
+            Self::Words(words) => format!("{}, with commas between them", words().join(", ")),
             Self::List => "a list such as `[ a b ]`".to_owned(),
         }
     }
@@ -165,11 +169,13 @@ pub(crate) enum Directive {
     Master,
     Dirs,
     Weight,
+    OnePacket,
+    SchedFlags,
 }
 
 impl Directive {
     /// How many there are.
-    pub(crate) const COUNT: usize = Self::Weight as usize + 1;
+    pub(crate) const COUNT: usize = Self::SchedFlags as usize + 1;
 }
 
 /// One row of the table.
@@ -449,6 +455,14 @@ const SERVICE: &[Key] = &[
         "Firewall mark that chooses the packets, instead of address and port; 0 for none.",
     ),
     key(Directive::Protocol, "protocol", Value::Choice(words::all::<Protocol>), "tcp", "Transport protocol."),
+    key(
+        Directive::OnePacket,
+        "one_packet",
+        Value::Switch,
+        "0",
+        "Whether each datagram is scheduled by itself, whoever sent it; with `protocol = udp` or a `fwmark` only. \
+         Nothing is remembered of a datagram, so `network = nat` does not translate the answers.",
+    ),
     key(Directive::Port, "port", Value::Port, "80", "Port of the virtual server."),
     key(
         Directive::Network,
@@ -463,6 +477,16 @@ const SERVICE: &[Key] = &[
         Value::Choice(words::all::<Scheduler>),
         "wlc",
         "How the kernel chooses among the real servers.",
+    ),
+    key(
+        Directive::SchedFlags,
+        "sched_flags",
+        Value::Words(sched_flags::names),
+        "",
+        "Switches of the scheduler. `sh` and `mh` have two: `sh-port` or `mh-port` counts the client's port beside its \
+         address, `sh-fallback` or `mh-fallback` takes another real server in place of one \
+         that takes no new connections. `flag-1` \
+         to `flag-3` are the same switches by number.",
     ),
     key(
         Directive::Persistent,

@@ -28,6 +28,7 @@ mod lower;
 mod manual;
 mod names;
 mod reference;
+mod sched_flags;
 mod span;
 mod suggest;
 mod token;

@@ -165,6 +165,10 @@ pub struct VirtualServer {
     pub fwmark: Option<FwMark>,
     /// `scheduler`.
     pub scheduler: Scheduler,
+    /// `sched_flags`.
+    pub scheduler_flags: SchedulerFlags,
+    /// `one_packet`: each datagram is scheduled by itself; only with UDP or a firewall mark.
+    pub one_packet: bool,
     /// `persistent` and `pmask`.
     pub persistence: Option<Persistence>,
     /// Forwarding method of its real servers.
@@ -193,6 +197,8 @@ pub enum Protocol {
     Tcp,
     /// `udp`.
     Udp,
+    /// `sctp`.
+    Sctp,
 }
 
 /// `scheduler`: the kernel's scheduling algorithms by their kernel names.
@@ -226,6 +232,17 @@ pub enum Scheduler {
     Mh,
     /// `twos`: power of two choices.
     Twos,
+}
+
+/// `sched_flags`: switches of the scheduler, which gives them their meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SchedulerFlags {
+    /// `sh-fallback`, `mh-fallback` or `flag-1`.
+    pub first: bool,
+    /// `sh-port`, `mh-port` or `flag-2`.
+    pub second: bool,
+    /// `flag-3`.
+    pub third: bool,
 }
 
 /// Persistence of a virtual server.

@@ -33,7 +33,8 @@ impl Word for Forwarding {
 }
 
 impl Word for Protocol {
-    const ALL: &'static [(&'static str, Self)] = &[("tcp", Self::Tcp), ("udp", Self::Udp)];
+    const ALL: &'static [(&'static str, Self)] =
+        &[("tcp", Self::Tcp), ("udp", Self::Udp), ("sctp", Self::Sctp)];
 }
 
 impl Word for Scheduler {

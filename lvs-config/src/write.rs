@@ -10,6 +10,7 @@ use crate::keys::time_text;
 use crate::model::{
     Check, Config, FailoverService, FloatingAddress, Protocol, RealServer, RouterAddresses, VirtualServer,
 };
+use crate::sched_flags;
 
 /// `config` as an `lvs.cf`.
 pub fn write(config: &Config) -> String {
@@ -126,6 +127,11 @@ impl Writer {
         self.target(server.active, &server.address, server.protocol, server.port);
         self.optional("fwmark", server.fwmark);
         self.entry("scheduler", server.scheduler.name());
+        let flags = sched_flags::words(server.scheduler, server.scheduler_flags);
+        self.optional("sched_flags", Some(flags.join(", ")).filter(|flags| !flags.is_empty()));
+        if server.one_packet {
+            self.switch("one_packet", true);
+        }
         if let Some(persistence) = server.persistence {
             self.time("persistent", persistence.timeout);
             self.entry("pmask", persistence.granularity);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::{Table, files};
 use lvs_config::model::{
-    Check, Forwarding, Protocol, RealServer, Scheduler, ServiceKind, Timeouts, VirtualServer,
+    Check, Forwarding, Protocol, RealServer, Scheduler, SchedulerFlags, ServiceKind, Timeouts, VirtualServer,
 };
 use lvs_config::units::Weight;
 use lvs_config::{Config, parse, reference_man, reference_markdown};
@@ -95,6 +95,8 @@ fn the_example_serves_a_web_site_and_a_line_service() {
         port: 80,
         fwmark: None,
         scheduler: Scheduler::Wrr,
+        scheduler_flags: SchedulerFlags::default(),
+        one_packet: false,
         persistence: None,
         forwarding: Forwarding::Nat,
         sorry_server: Some("10.0.0.99".parse().unwrap()),

@@ -11,15 +11,16 @@ use proptest::prelude::{ProptestConfig, Strategy, any, prop_oneof};
 use proptest::sample::{Index, select};
 use proptest::{prop_assert, prop_assert_eq, proptest};
 
-const VALID: [&str; 4] = [
+const VALID: [&str; 5] = [
     include_str!("../testdata/valid/nat.cf"),
     include_str!("../testdata/valid/lax.cf"),
     include_str!("../testdata/valid/extensions.cf"),
     include_str!("../testdata/valid/failover.cf"),
+    include_str!("../testdata/valid/scheduling.cf"),
 ];
 
 /// Pieces that mean something somewhere.
-const PIECES: [&str; 48] = [
+const PIECES: [&str; 52] = [
     "=",
     "{",
     "}",
@@ -61,6 +62,10 @@ const PIECES: [&str; 48] = [
     "active = 1\n",
     "port =",
     "fwmark = 1\n",
+    "one_packet = 1\n",
+    "sched_flags =",
+    "sh-port",
+    ", flag-3",
     "persistent = 5\n",
     "pmask = 1\n",
     "é",

@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use ipvsadm::{Destination, DestinationId, Family, Granularity, Persistence, Scheduler, Service, ServiceId};
+use ipvsadm::{
+    Destination, DestinationId, Family, Granularity, Persistence, Scheduler, Service, ServiceFlags, ServiceId,
+};
 use lvs_config::model::{self, Config, VirtualServer};
 
 use crate::health::Standing;
@@ -108,7 +110,21 @@ fn service(virtual_server: &VirtualServer) -> Service {
         granularity: Granularity::prefix(persistence.granularity.min(Family::bits(id.family()))),
         engine: None,
     });
-    Service { persistence, ..Service::new(id, scheduler(virtual_server.scheduler)) }
+    let flags = flags(virtual_server);
+    Service { persistence, flags, ..Service::new(id, scheduler(virtual_server.scheduler)) }
+}
+
+fn flags(virtual_server: &VirtualServer) -> ServiceFlags {
+    let model::SchedulerFlags { first, second, third } = virtual_server.scheduler_flags;
+    [
+        (virtual_server.one_packet, ServiceFlags::ONE_PACKET),
+        (first, ServiceFlags::SCHEDULER_1),
+        (second, ServiceFlags::SCHEDULER_2),
+        (third, ServiceFlags::SCHEDULER_3),
+    ]
+    .into_iter()
+    .filter(|(is_on, _)| *is_on)
+    .fold(ServiceFlags::NONE, |all, (_, flag)| all | flag)
 }
 
 /// The kernel's name of a scheduler.

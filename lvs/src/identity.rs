@@ -45,6 +45,7 @@ pub fn service_id(virtual_server: &VirtualServer) -> ServiceId {
             let protocol = match virtual_server.protocol {
                 model::Protocol::Tcp => Protocol::Tcp,
                 model::Protocol::Udp => Protocol::Udp,
+                model::Protocol::Sctp => Protocol::Sctp,
             };
             ServiceId::Address { protocol, address, port: virtual_server.port }
         }

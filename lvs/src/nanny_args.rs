@@ -2,7 +2,7 @@
 //! so that its monitors can be run in place of ours.
 //!
 //! ```text
-//! MONITOR [--report] -c -h REALIP -p VPORT -r RPORT [-f FWMARK] [-u] [-e PROGRAM] [-s SEND] [-x EXPECT] [-q] [--regex] [-v]
+//! MONITOR [--report] -c -h REALIP -p VPORT -r RPORT [-f FWMARK] [-u | --sctp] [-e PROGRAM] [-s SEND] [-x EXPECT] [-q] [--regex] [-v]
 //!         -a REENTRY -I IPVSADM -t TIMEOUT -w WEIGHT -V VIP -M m|g|i [-U LOADCMD] [--nodaemon] --lvs
 //! ```
 //!
@@ -61,6 +61,7 @@ impl MonitorCommand {
             words.option("-f", &mark);
         }
         words.flag("-u", virtual_server.protocol == Protocol::Udp);
+        words.flag("--sctp", virtual_server.protocol == Protocol::Sctp);
         words.texts(check);
         words.flag("-q", virtual_server.quiesce);
         words.flag("--regex", check.use_regex);

@@ -23,6 +23,7 @@ What is checked:
   -p, --port PORT               port of the virtual server (80)
   -r, --rport PORT              port of the real server (that of the virtual server)
   -u, --udp, --UDP              UDP, not TCP
+      --sctp                    SCTP, not TCP
   -V, --virtaddress ADDRESS     address of the virtual server
   -f, --fwmark MARK             firewall mark of the virtual server
 
@@ -132,6 +133,8 @@ pub struct Args {
     pub fwmark: u32,
     /// `--udp`.
     pub udp: bool,
+    /// `--sctp`.
+    pub sctp: bool,
     /// `--send_string`, as typed.
     pub send: Option<Vec<u8>>,
     /// `--expect_string`, as typed.
@@ -204,6 +207,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Invocation, Us
 fn switch(args: &mut Args, word: lexopt::Arg<'_>) -> Result<(), UsageError> {
     let flag = match word {
         Short('u') | Long("udp" | "UDP") => &mut args.udp,
+        Long("sctp") => &mut args.sctp,
         Long("regex") => &mut args.regex,
         Short('T') | Long("suppress") => &mut args.keep_backslashes,
         Short('q') | Long("quiesce_server" | "quiesce-server") => &mut args.quiesce,

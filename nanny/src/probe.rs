@@ -142,7 +142,7 @@ impl<'c> Probe<'c> {
             })
         } else {
             socket.read(&mut buffer).map(|count| match (count, transport) {
-                (0, Transport::Tcp) => Event::Closed,
+                (0, Transport::Tcp | Transport::Sctp) => Event::Closed,
                 _ => Event::Received(&buffer[..count]),
             })
         };
@@ -169,6 +169,7 @@ fn connect(server: SocketAddr, transport: Transport) -> Result<Socket, Errno> {
     let (kind, protocol) = match transport {
         Transport::Tcp => (Type::STREAM, Protocol::TCP),
         Transport::Udp => (Type::DGRAM, Protocol::UDP),
+        Transport::Sctp => (Type::STREAM, Protocol::SCTP),
     };
     let open = || {
         let socket = Socket::new(Domain::for_address(server), kind.nonblocking().cloexec(), Some(protocol))?;

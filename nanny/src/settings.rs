@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
-use ipvsadm::{Destination, DestinationId, Family, Forward, ServiceId, Tunnel};
+use ipvsadm::{Destination, DestinationId, Family, Forward, Protocol, ServiceId, Tunnel};
 
 use crate::args::{Args, Method, UsageError, refuse};
 use crate::check::{Check, Exchange, ProgramCheck, Transport, program};
@@ -78,6 +78,10 @@ impl Settings {
             return Err(refuse("-r/--rport", OsStr::new("0"), allowed));
         }
         let interval = args.interval.unwrap_or(DEFAULT_INTERVAL);
+        if args.udp && args.sctp {
+            let allowed = "a service has one protocol: give one of the two";
+            return Err(refuse("-u/--udp", OsStr::new("--sctp"), allowed));
+        }
         let mut warnings = Vec::new();
         if args.program.is_none() && is_link_local(address) {
             warnings.push(
@@ -145,8 +149,9 @@ fn check(
         let expect = (!expected.is_empty()).then_some(expected);
         return Ok(Check::Program(ProgramCheck { words, expect, limit }));
     }
-    let transport = if args.udp { Transport::Udp } else { Transport::Tcp };
-    if args.send.is_none() && args.expect.is_none() && virtual_port == 80 && !args.udp {
+    let transport = transport(args);
+    let says_nothing = args.send.is_none() && args.expect.is_none();
+    if says_nothing && virtual_port == 80 && transport == Transport::Tcp {
         let (send, expect) = (b"GET / HTTP/1.0\r\n\r\n".to_vec(), Some(Expect::Literal(b"HTTP".to_vec())));
         return Ok(Check::Exchange(Exchange { transport, send, expect, limit }));
     }
@@ -164,6 +169,14 @@ fn check(
         _ => Some(Expect::Literal(expected)),
     };
     Ok(Check::Exchange(Exchange { transport, send, expect, limit }))
+}
+
+fn transport(args: &Args) -> Transport {
+    match (args.udp, args.sctp) {
+        (true, _) => Transport::Udp,
+        (false, true) => Transport::Sctp,
+        (false, false) => Transport::Tcp,
+    }
 }
 
 /// `COMMAND ADDRESS`, and what to run there if the command is a remote shell.
@@ -211,8 +224,12 @@ fn duty(
                 let allowed = "the IPVS table needs the virtual server's IPv4 or IPv6 address";
                 refuse("-V/--virtaddress", OsStr::new(text), allowed)
             })?;
-            let address = SocketAddr::new(address, port);
-            if args.udp { ServiceId::udp(address) } else { ServiceId::tcp(address) }
+            let protocol = match transport(args) {
+                Transport::Tcp => Protocol::Tcp,
+                Transport::Udp => Protocol::Udp,
+                Transport::Sctp => Protocol::Sctp,
+            };
+            ServiceId::Address { protocol, address, port }
         }
         (None, None) => {
             warnings.push("--lvs without -V or -f names no virtual server: the IPVS table is left alone");
@@ -284,6 +301,7 @@ mod tests {
         assert!(exchange(&["-x", "220 "]).send.is_empty());
         assert!(exchange(&["-s", ""]).expect.is_none());
         assert!(exchange(&["-u"]).send.is_empty());
+        assert!(exchange(&["--sctp"]).send.is_empty());
     }
 
     #[test]
@@ -309,6 +327,22 @@ mod tests {
         assert_eq!(check.words, ["check", "10.2.0.11", "80"]);
         assert_eq!(check.expect, Some(b"OK".to_vec()));
         assert!(resolve(&["-e", " "]).is_err());
+    }
+
+    #[test]
+    fn a_service_has_one_protocol() {
+        assert_eq!(exchange(&[]).transport, Transport::Tcp);
+        assert_eq!(exchange(&["-u"]).transport, Transport::Udp);
+        assert_eq!(exchange(&["--sctp"]).transport, Transport::Sctp);
+        for (options, service) in [(&["-u"][..], "UDP"), (&["--sctp"], "SCTP")] {
+            let line = [&["--lvs", "-V", "10.1.0.100"], options].concat();
+            let duty = resolve(&line).unwrap().duty.unwrap();
+            assert_eq!(duty.service.to_string(), format!("{service} 10.1.0.100:80"));
+        }
+        assert_eq!(
+            resolve(&["--sctp", "-u"]).unwrap_err(),
+            "-u/--udp: \"--sctp\" is not allowed; a service has one protocol: give one of the two"
+        );
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod nat;
 mod room;
 mod sctp;
 mod tunnel;
-mod witness;
+pub(crate) mod witness;
 mod world;
 
 use lab::Scenario;

@@ -6,6 +6,7 @@ mod cf;
 mod config_errors;
 mod diff;
 mod differential;
+mod extensions;
 mod failover;
 mod forwarding;
 mod health;
@@ -31,6 +32,7 @@ fn all() -> Vec<Scenario> {
         config_errors::all(),
         diff::all(),
         differential::all(),
+        extensions::all(),
         failover::all(),
         forwarding::all(),
         health::all(),

@@ -5,7 +5,7 @@
 //! nobody sees once there is an error.
 //!
 //! `read.rs`, `number.rs` and `address.rs` read values; `global.rs` and `routers.rs` read what stands outside the
-//! blocks, `service.rs` and `server.rs` the blocks; `conflicts.rs` knows what has been seen before.
+//! blocks, `service.rs` and `server.rs` the blocks, `scheduler.rs` the switches of a scheduler; `conflicts.rs` knows what has been seen before.
 
 mod address;
 mod conflicts;
@@ -13,6 +13,7 @@ mod global;
 mod number;
 mod read;
 mod routers;
+mod scheduler;
 mod server;
 mod service;
 

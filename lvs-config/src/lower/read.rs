@@ -201,7 +201,7 @@ impl<'a> Lowering<'a> {
         })
     }
 
-    fn reject_word<T>(&mut self, argument: Argument<'_>, known: &[&'static str]) -> Option<T> {
+    pub(super) fn reject_word<T>(&mut self, argument: Argument<'_>, known: &[&'static str]) -> Option<T> {
         let Argument { key, text, span } = argument;
         let message = format!("`{}` cannot be `{}`", key.name, shown(text));
         let allowed = format!("allowed: {}", key.value.allowed());

@@ -21,11 +21,13 @@ use crate::units::FwMark;
 const DEFAULT_REENTRY: Duration = Duration::from_secs(180);
 
 /// Directives that mean something for load balancing only.
-const BALANCING: [Directive; 7] = [
+const BALANCING: [Directive; 9] = [
     Directive::SorryServer,
     Directive::Fwmark,
     Directive::Network,
     Directive::Scheduler,
+    Directive::SchedFlags,
+    Directive::OnePacket,
     Directive::Persistent,
     Directive::Pmask,
     Directive::QuiesceServer,
@@ -63,6 +65,9 @@ impl<'a> Lowering<'a> {
         let persistence = self.persistence(&found, family);
         let own_network = self.choice::<Forwarding>(&found, Directive::Network);
         let forwarding = if found.is_given(Directive::Network) { own_network } else { network };
+        let scheduler_flags = self.scheduler_flags(&found, scheduler);
+        let has_mark = fwmark.as_ref().is_none_or(|f| f.value.is_some());
+        let one_packet = self.one_packet(&found, common.protocol, has_mark, forwarding);
         let quiesce = self.switch(&found, Directive::QuiesceServer);
         let sorry = self.address(&found, Directive::SorryServer).filter(|s| !s.value.is_unspecified());
         if is_served {
@@ -96,6 +101,8 @@ impl<'a> Lowering<'a> {
             port: common.port?.value,
             fwmark: fwmark?.value,
             scheduler: scheduler?,
+            scheduler_flags: scheduler_flags?,
+            one_packet: one_packet?,
             persistence: persistence?,
             forwarding: forwarding?,
             sorry_server: sorry.map(|s| s.value),
@@ -119,7 +126,9 @@ impl<'a> Lowering<'a> {
         self.address(&found, Directive::SorryServer);
         self.fwmark(&found);
         self.choice::<Forwarding>(&found, Directive::Network);
-        self.choice::<Scheduler>(&found, Directive::Scheduler);
+        let scheduler = self.choice::<Scheduler>(&found, Directive::Scheduler);
+        self.scheduler_flags(&found, scheduler);
+        self.switch(&found, Directive::OnePacket);
         self.persistence(&found, family);
         self.switch(&found, Directive::QuiesceServer);
         for directive in BALANCING {
@@ -262,6 +271,33 @@ impl<'a> Lowering<'a> {
         }
         let single_client = if family == Some(Family::V6) { 128 } else { 32 };
         Some(Some(Persistence { timeout, granularity: mask.map_or(single_client, |m| m.value) }))
+    }
+
+    /// Whether each datagram is scheduled by itself.
+    fn one_packet(
+        &mut self,
+        found: &Found<'a>,
+        protocol: Option<Protocol>,
+        has_mark: bool,
+        forwarding: Option<Forwarding>,
+    ) -> Option<bool> {
+        let one_packet = self.switch(found, Directive::OnePacket)?;
+        let Some(span) = found.span(Directive::OnePacket).filter(|_| one_packet) else {
+            return Some(one_packet);
+        };
+        if let Some(protocol @ (Protocol::Tcp | Protocol::Sctp)) = protocol.filter(|_| !has_mark) {
+            let message = format!("`one_packet` cannot be with `protocol = {}`", protocol.name());
+            let problem = Problem::error(Code::Conflict, span, message);
+            self.report.add(problem.help("allowed with `protocol = udp` or a `fwmark` only"));
+            return None;
+        }
+        if forwarding == Some(Forwarding::Nat) {
+            let message =
+                "answers are not translated with `one_packet`: they come from the real server's address";
+            let problem = Problem::warning(Code::Conflict, span, message);
+            self.if_valid.push(problem.help("use `network = direct` or `tunnel`, or a rule of the firewall"));
+        }
+        Some(true)
     }
 
     fn service_key(&mut self, common: &Common, fwmark: Option<&Located<Option<FwMark>>>) {

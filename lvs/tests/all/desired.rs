@@ -86,6 +86,24 @@ fn every_scheduler_of_the_file_is_one_of_the_kernel() {
 }
 
 #[test]
+fn protocol_flags_and_one_packet_scheduling_are_the_services() {
+    let service = |directives: &str| all_up(&config(&virtual_server("w", "10.1.0.100", directives, &[])));
+    for (directives, line) in [
+        ("protocol = sctp", "-A --sctp-service 10.1.0.100:80 -s rr"),
+        ("protocol = udp; one_packet = 1", "-A -u 10.1.0.100:80 -s rr -o"),
+        ("fwmark = 7; network = direct; one_packet = 1", "-A -f 7 -s rr -o"),
+        ("scheduler = sh; sched_flags = sh-port", "-A -t 10.1.0.100:80 -s sh -b sh-port"),
+        (
+            "scheduler = mh; sched_flags = mh-port, mh-fallback",
+            "-A -t 10.1.0.100:80 -s mh -b mh-fallback,mh-port",
+        ),
+        ("scheduler = wlc; sched_flags = flag-3", "-A -t 10.1.0.100:80 -s wlc -b flag-3"),
+    ] {
+        assert_lines(&service(directives), &[line]);
+    }
+}
+
+#[test]
 fn inactive_servers_and_virtual_servers_are_not_wanted() {
     let body = virtual_server("web", "10.1.0.100", "", &["10.2.0.11 active = 0", "10.2.0.12"])
         + &virtual_server("off", "10.1.0.101", "active = 0", &["10.2.0.11"]);

@@ -47,6 +47,15 @@ fn the_least_that_is_said() {
 }
 
 #[test]
+fn sctp_is_told_to_every_monitor() {
+    for monitor in ["", "; client_monitor = /opt/mon"] {
+        let command = command("", &format!("port = 3868; protocol = sctp{monitor}"), "10.2.0.11");
+        assert!(command.shell_line().contains(" -r 3868 --sctp -a "), "{}", command.shell_line());
+        assert!(read_by_nanny(&command).sctp);
+    }
+}
+
+#[test]
 fn a_foreign_monitor_is_not_asked_to_report() {
     let command =
         command("network = direct", "client_monitor = /opt/mon; load_monitor = /opt/load", "10.2.0.11");

@@ -23,6 +23,8 @@ pub enum Transport {
     Tcp,
     /// Datagrams.
     Udp,
+    /// An association of SCTP, used as a connection with one stream.
+    Sctp,
 }
 
 /// An exchange as it was asked for.
@@ -96,8 +98,10 @@ impl<'c> Conversation<'c> {
     fn sent(&mut self) -> Next<'c> {
         self.phase = Phase::Receiving;
         match (&self.check.expect, self.check.transport) {
-            (None, Transport::Tcp) if self.check.send.is_empty() => healthy(Success::Connected),
-            (None, Transport::Tcp) => healthy(Success::Sent),
+            (None, Transport::Tcp | Transport::Sctp) if self.check.send.is_empty() => {
+                healthy(Success::Connected)
+            }
+            (None, Transport::Tcp | Transport::Sctp) => healthy(Success::Sent),
             _ => self.wait(),
         }
     }
@@ -111,7 +115,7 @@ impl<'c> Conversation<'c> {
         let judgement = match self.check.transport {
             Transport::Udp if expect.accepts(&self.received) => Judgement::Matches,
             Transport::Udp => Judgement::Fails,
-            Transport::Tcp => expect.judge(&self.received),
+            Transport::Tcp | Transport::Sctp => expect.judge(&self.received),
         };
         let expected = expect.to_string();
         match judgement {
