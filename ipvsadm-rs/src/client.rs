@@ -8,7 +8,7 @@ use std::hash::Hash;
 
 use nix::errno::Errno;
 
-use crate::conversation::{Conversation, Mode};
+use crate::conversation::{Answers, Conversation, Mode};
 use crate::error::{Error, KernelError};
 use crate::model::{DestinationEntry, Family, Info, ServiceEntry, ServiceId, SyncDaemon, Table, Timeouts};
 use crate::request::Request;
@@ -16,6 +16,9 @@ use crate::transport::{Netlink, Transport};
 use crate::wire::ack::Answer;
 use crate::wire::consts::{attr, cmd};
 use crate::wire::{Attribute, Message, WireError, daemon, destination, service};
+
+/// How often a list that came in pieces is read at most until it stands still.
+const READINGS: u32 = 5;
 
 /// A connection to the kernel's IPVS, in the network namespace in which it was opened.
 #[derive(Debug)]
@@ -88,9 +91,8 @@ impl<T: Transport> Ipvs<T> {
     /// # Errors
     /// As [`Ipvs::table`].
     pub fn services(&mut self) -> Result<Vec<ServiceEntry>, Error> {
-        let services =
-            self.ask("the list of services", cmd::GET_SERVICE, Vec::new(), Mode::Dump, service_of)?;
-        Ok(first_of_each(services, |entry| entry.service.id))
+        let asked = Message::new(cmd::GET_SERVICE, Vec::new());
+        self.dump("the list of services", &asked, service_of, |entry| entry.service.id)
     }
 
     /// Reads one service with its destinations and counters, `None` if there is none.
@@ -116,9 +118,8 @@ impl<T: Transport> Ipvs<T> {
         let attributes = vec![Attribute::Service(service::identity(id))];
         let family = id.family();
         let read = |answer: &Answer<'_>| destination_of(answer, family);
-        let entries =
-            self.ask("the destinations of a service", cmd::GET_DEST, attributes, Mode::Dump, read)?;
-        Ok(first_of_each(entries, |entry| entry.destination.id))
+        let asked = Message::new(cmd::GET_DEST, attributes);
+        self.dump("the destinations of a service", &asked, read, |entry| entry.destination.id)
     }
 
     /// Reads the timeouts.
@@ -152,6 +153,36 @@ impl<T: Transport> Ipvs<T> {
         })
     }
 
+    /// Reads a list of entries, each once.
+    ///
+    /// The kernel finds the next piece of a list by counting, so that what others remove between two pieces can hide
+    /// an entry that nobody touched, and does not say so. A list that came in pieces is therefore read until it names
+    /// the same entries twice in a row; one that never stands still is taken as it was last.
+    fn dump<A, I: Eq + Hash>(
+        &mut self,
+        question: &'static str,
+        asked: &Message,
+        read: impl Fn(&Answer<'_>) -> Result<A, WireError>,
+        id: impl Fn(&A) -> I,
+    ) -> Result<Vec<A>, Error> {
+        let mut before: Option<HashSet<I>> = None;
+        let mut attempt = 1;
+        loop {
+            let Answers { mut answers, at_one_moment } =
+                self.conversation.ask(question, asked, Mode::Dump, &read)?;
+            if at_one_moment {
+                return Ok(answers);
+            }
+            let mut named = HashSet::with_capacity(answers.len());
+            answers.retain(|entry| named.insert(id(entry)));
+            if attempt == READINGS || before.as_ref() == Some(&named) {
+                return Ok(answers);
+            }
+            before = Some(named);
+            attempt += 1;
+        }
+    }
+
     fn ask<A>(
         &mut self,
         question: &'static str,
@@ -160,15 +191,8 @@ impl<T: Transport> Ipvs<T> {
         mode: Mode,
         read: impl Fn(&Answer<'_>) -> Result<A, WireError>,
     ) -> Result<Vec<A>, Error> {
-        self.conversation.ask(question, &Message::new(command, attributes), mode, read)
+        Ok(self.conversation.ask(question, &Message::new(command, attributes), mode, read)?.answers)
     }
-}
-
-/// Leaves out what is there twice, as a dump may give it that overlaps with changes.
-fn first_of_each<E, I: Eq + Hash>(mut entries: Vec<E>, id: impl Fn(&E) -> I) -> Vec<E> {
-    let mut seen = HashSet::with_capacity(entries.len());
-    entries.retain(|entry| seen.insert(id(entry)));
-    entries
 }
 
 fn service_of(answer: &Answer<'_>) -> Result<ServiceEntry, WireError> {

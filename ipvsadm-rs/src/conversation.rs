@@ -37,6 +37,16 @@ pub(crate) enum Mode {
     Dump,
 }
 
+/// What a question was answered with.
+#[derive(Debug)]
+pub(crate) struct Answers<A> {
+    /// What was made of each answer.
+    pub(crate) answers: Vec<A>,
+    /// Whether the kernel put them together at one moment. What comes in several datagrams is put together datagram by
+    /// datagram, as they are fetched.
+    pub(crate) at_one_moment: bool,
+}
+
 /// Whether what was read last was an answer to something else than what was asked.
 #[derive(Debug, Clone, Copy)]
 enum Distracted {
@@ -117,15 +127,15 @@ impl<T: Transport> Conversation<T> {
         Ok(slots.into_iter().flatten().collect())
     }
 
-    /// Asks one question, a disturbed dump as often as it takes within reason, and returns what `read` makes of each
-    /// answer.
+    /// Asks one question, a dump that the kernel calls disturbed as often as it takes within reason, and returns what
+    /// `read` makes of each answer.
     pub(crate) fn ask<A>(
         &mut self,
         question: &'static str,
         message: &Message,
         mode: Mode,
         read: impl Fn(&Answer<'_>) -> Result<A, WireError>,
-    ) -> Result<Vec<A>, Error> {
+    ) -> Result<Answers<A>, Error> {
         for _ in 0..DUMP_ATTEMPTS {
             if let Some(answers) = self.ask_once(question, message, mode, &read)? {
                 return Ok(answers);
@@ -141,7 +151,7 @@ impl<T: Transport> Conversation<T> {
         message: &Message,
         mode: Mode,
         read: &impl Fn(&Answer<'_>) -> Result<A, WireError>,
-    ) -> Result<Option<Vec<A>>, Error> {
+    ) -> Result<Option<Answers<A>>, Error> {
         self.sequence = self.sequence.wrapping_add(1);
         let flags = match mode {
             // The acknowledgement marks the end, so that nothing of this answer is left for the next question.
@@ -152,9 +162,9 @@ impl<T: Transport> Conversation<T> {
         message.write(self.family, flags, self.sequence, &mut self.outgoing);
         self.send()?;
         let mut answers = Vec::new();
-        let mut disturbed = false;
+        let (mut disturbed, mut datagrams) = (false, 0);
         loop {
-            self.read()?;
+            datagrams += self.read()?;
             for message in ack::split(&self.incoming) {
                 let answer = ack::parse(&message?, self.family)?;
                 if answer.sequence != self.sequence {
@@ -166,7 +176,11 @@ impl<T: Transport> Conversation<T> {
                     Body::Answer(answer) => answers.push(read(&answer)?),
                     Body::Overrun => return Err(overrun(&mut self.transport)),
                     Body::Nothing => {}
-                    Body::Ack(None) | Body::Done(None) => return Ok((!disturbed).then_some(answers)),
+                    Body::Ack(None) | Body::Done(None) => {
+                        // The last one is the end.
+                        let at_one_moment = datagrams <= 2;
+                        return Ok((!disturbed).then_some(Answers { answers, at_one_moment }));
+                    }
                     Body::Ack(Some(refusal)) | Body::Done(Some(refusal)) => {
                         return retry_or_refuse(question, refusal);
                     }
@@ -181,8 +195,8 @@ impl<T: Transport> Conversation<T> {
     }
 
     /// Reads what comes next. It counts as an answer to something else until it is found to belong to the request,
-    /// and of those no more are read once the time limit is over.
-    fn read(&mut self) -> Result<(), Error> {
+    /// and of those no more are read once the time limit is over. Returns the number of datagrams.
+    fn read(&mut self) -> Result<usize, Error> {
         let limit = self.transport.time_limit();
         self.distracted = match self.distracted {
             Distracted::No => Distracted::Once,
@@ -234,7 +248,7 @@ impl<T: Transport> Conversation<T> {
     }
 }
 
-fn receive_into(transport: &mut impl Transport, datagram: &mut Vec<u8>) -> Result<(), Error> {
+fn receive_into(transport: &mut impl Transport, datagram: &mut Vec<u8>) -> Result<usize, Error> {
     transport.receive(datagram).map_err(|source| match source.kind() {
         io::ErrorKind::TimedOut => Error::Timeout(transport.time_limit()),
         _ if source.raw_os_error() == Some(Errno::ENOBUFS as i32) => overrun(transport),

@@ -22,12 +22,12 @@ pub trait Transport {
     fn send(&mut self, datagram: &[u8]) -> io::Result<()>;
 
     /// Waits for a datagram and puts it into `messages`, replacing what was there; datagrams that wait behind it
-    /// may follow it there, in order, each beginning at a multiple of four bytes.
+    /// may follow it there, in order, each beginning at a multiple of four bytes. Returns how many there are.
     ///
     /// # Errors
     /// `ENOBUFS` if datagrams were lost, [`io::ErrorKind::TimedOut`] if none came in time, and those of the
     /// system call.
-    fn receive(&mut self, messages: &mut Vec<u8>) -> io::Result<()>;
+    fn receive(&mut self, messages: &mut Vec<u8>) -> io::Result<usize>;
 
     /// Throws away what waits unread, without waiting for more. A socket that lost a datagram takes no new
     /// ones until it has been emptied.
@@ -100,8 +100,8 @@ impl Netlink {
 }
 
 impl Netlink {
-    /// Waits for one datagram, and appends it and those behind it.
-    fn read_waiting(&mut self, messages: &mut Vec<u8>) -> io::Result<()> {
+    /// Waits for one datagram, appends it and those behind it, and counts them.
+    fn read_waiting(&mut self, messages: &mut Vec<u8>) -> io::Result<usize> {
         let places = self.room.chunks_exact_mut(DATAGRAM).take(self.datagrams);
         let mut places: Vec<_> = places.map(|place| [IoSliceMut::new(place)]).collect();
         let mut headers = MultiHeaders::<NetlinkAddr>::preallocate(places.len(), None);
@@ -125,7 +125,7 @@ impl Netlink {
             few if few * 2 < self.datagrams => (self.datagrams / 2).max(USUAL_DATAGRAMS),
             _ => self.datagrams,
         };
-        Ok(())
+        Ok(count)
     }
 }
 
@@ -141,14 +141,14 @@ impl Transport for Netlink {
         Ok(())
     }
 
-    fn receive(&mut self, messages: &mut Vec<u8>) -> io::Result<()> {
+    fn receive(&mut self, messages: &mut Vec<u8>) -> io::Result<usize> {
         messages.clear();
         for _ in 0..FOREIGN_READS {
             match again(|| self.read_waiting(messages)) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error),
-                Ok(()) if messages.is_empty() => {}
-                Ok(()) => return Ok(()),
+                Ok(_) if messages.is_empty() => {}
+                Ok(count) => return Ok(count),
             }
         }
         Err(io::ErrorKind::TimedOut.into())

@@ -3,14 +3,14 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ipvsadm::fake::{FakeKernel, FakeTransport};
 use ipvsadm::{
     Destination, Errno, Error, Family, Forward, Granularity, Ipvs, Persistence, Request, Scheduler, Service,
-    ServiceId, SyncDaemon, SyncRole, Timeouts, Transport, Tunnel, TunnelChecksum,
+    ServiceId, SyncDaemon, SyncRole, Table, Timeouts, Transport, Tunnel, TunnelChecksum,
 };
 
 fn web() -> ServiceId {
@@ -249,7 +249,7 @@ impl Transport for Stale {
         self.inner.send(datagram)
     }
 
-    fn receive(&mut self, messages: &mut Vec<u8>) -> io::Result<()> {
+    fn receive(&mut self, messages: &mut Vec<u8>) -> io::Result<usize> {
         let reads = self.reads.fetch_add(1, Ordering::SeqCst);
         // A client that never gives up must not take the test with it.
         if reads > 10_000_000 {
@@ -257,12 +257,12 @@ impl Transport for Stale {
         }
         match &self.repeated {
             Some(stale) => messages.clone_from(stale),
-            None => self.inner.receive(messages)?,
+            None => drop(self.inner.receive(messages)?),
         }
         if reads == self.repeats_after {
             self.repeated = Some(messages.clone());
         }
-        Ok(())
+        Ok(1)
     }
 
     fn discard_unread(&mut self) -> io::Result<()> {
@@ -332,4 +332,73 @@ fn a_connection_may_be_given_to_another_thread() {
     is_send::<Ipvs>();
     is_send::<Error>();
     is_send::<FakeKernel>();
+}
+
+/// A kernel whose table changes, as others see to, just before each of the first few requests.
+struct Restless {
+    inner: FakeTransport,
+    kernel: FakeKernel,
+    changes: Arc<Mutex<u32>>,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Transport for Restless {
+    fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let mut changes = self.changes.lock().unwrap();
+        if *changes > 0 {
+            *changes -= 1;
+            let mut table = self.kernel.table();
+            table.services.swap_remove(0);
+            self.kernel.set_table(table);
+        }
+        self.inner.send(datagram)
+    }
+
+    fn receive(&mut self, messages: &mut Vec<u8>) -> io::Result<usize> {
+        self.inner.receive(messages)
+    }
+
+    fn discard_unread(&mut self) -> io::Result<()> {
+        self.inner.discard_unread()
+    }
+
+    fn answers_in_flight(&self) -> usize {
+        self.inner.answers_in_flight()
+    }
+
+    fn time_limit(&self) -> Duration {
+        self.inner.time_limit()
+    }
+}
+
+/// How many services are read, and with how many requests, when there are some and others remove one before each of the
+/// first `changes` requests.
+fn read_while_others_remove(services: u16, changes: u32) -> (usize, usize) {
+    let kernel = FakeKernel::new();
+    let mut table = Table::default();
+    for port in 1..=services {
+        let id = ServiceId::tcp(([10, 1, 0, 100], port).into());
+        table.apply(&[Request::AddService(Service::new(id, Scheduler::RR))]);
+    }
+    kernel.set_table(table);
+    let asked = Arc::new(AtomicUsize::new(0));
+    let inner = kernel.connect();
+    let changes_left = Arc::new(Mutex::new(0));
+    let restless = Restless { inner, kernel, changes: Arc::clone(&changes_left), asked: Arc::clone(&asked) };
+    let mut ipvs = Ipvs::with_transport(restless).unwrap();
+    asked.store(0, Ordering::SeqCst);
+    *changes_left.lock().unwrap() = changes;
+    (ipvs.services().unwrap().len(), asked.load(Ordering::SeqCst))
+}
+
+#[test]
+fn a_list_in_pieces_is_read_until_it_stands_still() {
+    // The fake kernel has three entries in a piece.
+    assert_eq!(read_while_others_remove(3, 0), (3, 1), "one piece is of one moment");
+    assert_eq!(read_while_others_remove(20, 0), (20, 2));
+    assert_eq!(read_while_others_remove(20, 2), (18, 3));
+    assert_eq!(read_while_others_remove(20, 3), (17, 4));
+    // Somebody who never rests is not waited for.
+    assert_eq!(read_while_others_remove(20, 15), (15, 5));
 }

@@ -179,13 +179,13 @@ impl Transport for FakeTransport {
         Ok(())
     }
 
-    fn receive(&mut self, datagram: &mut Vec<u8>) -> io::Result<()> {
+    fn receive(&mut self, datagram: &mut Vec<u8>) -> io::Result<usize> {
         if std::mem::take(&mut self.loss_unreported) {
             return Err(io::Error::from_raw_os_error(Errno::ENOBUFS as i32));
         }
         *datagram = self.unread.pop_front().ok_or(io::ErrorKind::TimedOut)?;
         self.deaf &= !self.unread.is_empty();
-        Ok(())
+        Ok(1)
     }
 
     fn discard_unread(&mut self) -> io::Result<()> {

@@ -8,8 +8,10 @@ use super::{Destination, DestinationId, Service, ServiceId, Stats};
 ///
 /// A snapshot of one moment only if nobody changes the table meanwhile. The kernel tells the services, and then the
 /// destinations of each, in pieces of some dozen entries, and finds the next piece by counting: when somebody else
-/// removes an entry between two pieces, another one that nobody touched can be missing here; a service that goes in
-/// between has no destinations. Linux (up to 7.2) does not say that this has happened. Nothing is here twice.
+/// removes an entry between two pieces, another one that nobody touched can be missing, and Linux (up to 7.2) does not
+/// say so. A list in pieces is therefore read until it names the same entries twice in a row, five times at most; only
+/// under changes without a pause can one be missing here. A service that goes between its list and that of its
+/// destinations has none. Nothing is here twice.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Table {
     /// The services.

@@ -4,7 +4,7 @@
 //! ```text
 //! STATS or STATS64 { CONNS, INPKTS, OUTPKTS, INBYTES, OUTBYTES, CPS, INPPS, OUTPPS, INBPS, OUTBPS }
 //! ```
-//! A counter may be absent (it stays 0) and an unknown one is passed over: figures must never be the reason
+//! A counter may be absent or of another length (it is 0) and an unknown one is passed over: figures must never be the reason
 //! why a table cannot be read.
 
 use netlink_packet_core::{Emitable, NlasIterator};
@@ -40,13 +40,13 @@ nla_by_value!(Counter);
 /// Reads either nest.
 ///
 /// # Errors
-/// [`WireError`] if the nest is malformed or a counter has neither 4 nor 8 bytes.
+/// [`WireError`] if the nest is malformed.
 pub fn parse(nest: &[u8]) -> Result<Stats, WireError> {
     let mut into = Stats::default();
     for nla in NlasIterator::new(nest) {
         let nla = nla?;
         if let Some(slot) = slot(&mut into, nla.kind()) {
-            *slot = counter_of("IPVS_STATS_ATTR", nla.value())?;
+            *slot = counter_of("IPVS_STATS_ATTR", nla.value()).unwrap_or(0);
         }
     }
     Ok(into)

@@ -197,7 +197,7 @@ impl Transport for Counting<'_> {
         self.0.send(datagram)
     }
 
-    fn receive(&mut self, messages: &mut Vec<u8>) -> io::Result<()> {
+    fn receive(&mut self, messages: &mut Vec<u8>) -> io::Result<usize> {
         self.0.receive(messages)
     }
 
