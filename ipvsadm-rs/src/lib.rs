@@ -100,9 +100,9 @@ pub use client::Ipvs;
 pub use diff::{Planner, Removal};
 pub use error::{Error, KernelError};
 pub use model::{
-    BadName, Destination, DestinationEntry, DestinationId, Family, Forward, Granularity, Info, Persistence,
-    PersistenceEngine, Protocol, Rates, Scheduler, Service, ServiceEntry, ServiceFlags, ServiceId, Stats,
-    SyncDaemon, SyncRole, Table, Timeouts, Tunnel, TunnelChecksum, UnknownAttributes,
+    BadName, Destination, DestinationEntry, DestinationId, Family, Foreign, Forward, Granularity, Info,
+    Persistence, PersistenceEngine, Protocol, Rates, Scheduler, Service, ServiceEntry, ServiceFlags,
+    ServiceId, Stats, SyncDaemon, SyncRole, Table, Timeouts, Tunnel, TunnelChecksum, UnknownAttributes,
 };
 pub use nix::errno::Errno;
 pub use request::Request;

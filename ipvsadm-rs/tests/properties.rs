@@ -24,7 +24,7 @@ fn service_id() -> impl Strategy<Value = ServiceId> {
         Just(Protocol::Udp),
         Just(Protocol::Sctp),
         // Other numbers than those of the three above.
-        (200u16..).prop_map(Protocol::Other)
+        (200u16..).prop_map(service::protocol_of_number)
     ];
     let family = prop_oneof![Just(Family::V4), Just(Family::V6)];
     prop_oneof![
@@ -78,7 +78,7 @@ fn forward() -> impl Strategy<Value = Forward> {
         (any::<u16>(), checksum.clone())
             .prop_map(|(port, checksum)| Forward::Tunnel(Tunnel::Gue { port, checksum })),
         checksum.prop_map(|checksum| Forward::Tunnel(Tunnel::Gre { checksum })),
-        (5..=7u8).prop_map(Forward::Other),
+        (5..=7u32).prop_map(|method| destination::forward_of_numbers(method, (0, 0, 0))),
         // A type, or switches, of a newer kernel.
         (3u8.., any::<u16>(), any::<u16>()).prop_map(|(kind, port, flags)| other_tunnel(kind, port, flags)),
         (0..=2u8, any::<u16>(), 4u16..).prop_map(|(kind, port, flags)| other_tunnel(kind, port, flags)),
@@ -86,7 +86,7 @@ fn forward() -> impl Strategy<Value = Forward> {
 }
 
 fn other_tunnel(kind: u8, port: u16, flags: u16) -> Forward {
-    Forward::Tunnel(Tunnel::Other { kind, port, flags })
+    destination::forward_of_numbers(2, (kind, port, flags))
 }
 
 /// Attributes with numbers from `first` on, some of them marked as nests.

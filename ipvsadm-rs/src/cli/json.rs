@@ -318,7 +318,7 @@ fn daemon(daemon: &SyncDaemon) -> DaemonObject<'_> {
 
 fn protocol_word(protocol: Protocol) -> String {
     match protocol {
-        Protocol::Other(number) => number.to_string(),
+        Protocol::Other(protocol) => protocol.number().to_string(),
         known => known.to_string().to_ascii_lowercase(),
     }
 }

@@ -95,7 +95,7 @@ fn numbers(id: &ServiceId) -> Numbers {
                 Protocol::Tcp => 6,
                 Protocol::Udp => 17,
                 Protocol::Sctp => 132,
-                Protocol::Other(number) => *number,
+                Protocol::Other(protocol) => protocol.number(),
             };
             Numbers { mark: 0, family, protocol, address: Some(*address), port: *port }
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use super::UnknownAttributes;
+use super::{Foreign, UnknownAttributes};
 
 /// What identifies a destination within its service. Displayed as `10.2.0.11:80`, `[2001:db8::1]:80`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,7 +50,7 @@ pub enum Forward {
     /// Transparent cache bypass; the kernel's own, not for destinations.
     Bypass,
     /// A method of a newer kernel, by its number.
-    Other(u8),
+    Other(Foreign<u8>),
 }
 
 /// Encapsulation of [`Forward::Tunnel`].
@@ -77,7 +77,7 @@ pub enum Tunnel {
         /// UDP destination port.
         port: u16,
         /// Switches, `IP_VS_TUNNEL_ENCAP_FLAG_*`.
-        flags: u16,
+        flags: Foreign<u16>,
     },
 }
 

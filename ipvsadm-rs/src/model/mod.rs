@@ -5,6 +5,7 @@
 
 mod daemon;
 mod destination;
+mod foreign;
 mod granularity;
 mod scheduler;
 mod service;
@@ -14,6 +15,7 @@ mod unknown;
 
 pub use daemon::{SyncDaemon, SyncRole};
 pub use destination::{Destination, DestinationId, Forward, Tunnel, TunnelChecksum};
+pub use foreign::Foreign;
 pub use granularity::Granularity;
 pub use scheduler::{BadName, PersistenceEngine, Scheduler};
 pub use service::{Family, Persistence, Protocol, Service, ServiceFlags, ServiceId};

@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::ops::{BitOr, BitOrAssign};
 use std::time::Duration;
 
-use super::{Granularity, PersistenceEngine, Scheduler, UnknownAttributes};
+use super::{Foreign, Granularity, PersistenceEngine, Scheduler, UnknownAttributes};
 
 /// Address family of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,8 +46,8 @@ pub enum Protocol {
     Udp,
     /// SCTP.
     Sctp,
-    /// An IP protocol number that a newer kernel reported. Asking for one yields the kernel's own error.
-    Other(u16),
+    /// Another IP protocol, that a newer kernel reported, by its number (IANA).
+    Other(Foreign<u16>),
 }
 
 impl fmt::Display for Protocol {
@@ -56,7 +56,7 @@ impl fmt::Display for Protocol {
             Self::Tcp => f.pad("TCP"),
             Self::Udp => f.pad("UDP"),
             Self::Sctp => f.pad("SCTP"),
-            Self::Other(number) => f.pad(&format!("IP({number})")),
+            Self::Other(protocol) => f.pad(&format!("IP({})", protocol.number())),
         }
     }
 }

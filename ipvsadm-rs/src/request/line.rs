@@ -103,7 +103,7 @@ fn push_id(line: &mut String, command: &str, id: &ServiceId, spelling: &dyn Spel
                 Protocol::Tcp => line.push_str("-t "),
                 Protocol::Udp => line.push_str("-u "),
                 Protocol::Sctp => line.push_str("--sctp-service "),
-                Protocol::Other(number) => add(line, format_args!("--protocol-{number}-service ")),
+                Protocol::Other(it) => add(line, format_args!("--protocol-{}-service ", it.number())),
             }
             spelling.endpoint(line, *address, *port, Some(*protocol));
         }
@@ -202,6 +202,7 @@ fn push_tunnel_words(line: &mut String, tunnel: &Tunnel) {
         }
         Tunnel::Gre { checksum: it } => add(line, format_args!(" --tun-type gre {}", checksum(it))),
         Tunnel::Other { kind, port, flags } => {
+            let flags = flags.number();
             add(line, format_args!(" --tun-type {kind} --tun-port {port} --tun-flags {flags}"));
         }
     }

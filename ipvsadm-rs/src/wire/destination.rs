@@ -16,7 +16,7 @@ use super::value::{
 };
 use super::{WireError, stats};
 use crate::model::{
-    Destination, DestinationEntry, DestinationId, Family, Forward, Stats, Tunnel, TunnelChecksum,
+    Destination, DestinationEntry, DestinationId, Family, Foreign, Forward, Stats, Tunnel, TunnelChecksum,
     UnknownAttributes,
 };
 
@@ -244,30 +244,7 @@ impl Fields {
 
     fn forward(&self) -> Result<Forward, WireError> {
         let method = self.forward.ok_or(WireError::Missing("IPVS_DEST_ATTR_FWD_METHOD"))?;
-        Ok(match method & fwd::MASK {
-            fwd::MASQ => Forward::Masquerade,
-            fwd::LOCALNODE => Forward::Local,
-            fwd::TUNNEL => Forward::Tunnel(self.tunnel()),
-            fwd::DROUTE => Forward::DirectRoute,
-            fwd::BYPASS => Forward::Bypass,
-            other => Forward::Other(u8::try_from(other).unwrap_or(u8::MAX)),
-        })
-    }
-
-    fn tunnel(&self) -> Tunnel {
-        let (kind, port, flags) = (self.tunnel_type, self.tunnel_port, self.tunnel_flags);
-        let checksum = match flags {
-            0 => Some(TunnelChecksum::None),
-            tun::FLAG_CSUM => Some(TunnelChecksum::Checksum),
-            tun::FLAG_REMCSUM => Some(TunnelChecksum::Remote),
-            _ => None,
-        };
-        match (kind, checksum) {
-            (tun::IPIP, Some(TunnelChecksum::None)) => Tunnel::Ipip,
-            (tun::GUE, Some(checksum)) => Tunnel::Gue { port, checksum },
-            (tun::GRE, Some(checksum)) => Tunnel::Gre { checksum },
-            _ => Tunnel::Other { kind, port, flags },
-        }
+        Ok(forward_of_numbers(method, (self.tunnel_type, self.tunnel_port, self.tunnel_flags)))
     }
 
     fn entry(self, service: Family) -> Result<DestinationEntry, WireError> {
@@ -327,6 +304,35 @@ pub fn read(nest: &[u8], service: Family) -> Result<DestinationEntry, WireError>
     fields.entry(service)
 }
 
+/// The forwarding method of a number, and of type, port and switches of the tunnel if it is one; by name where there is
+/// one.
+#[must_use]
+pub fn forward_of_numbers(method: u32, tunnel: (u8, u16, u16)) -> Forward {
+    match method & fwd::MASK {
+        fwd::MASQ => Forward::Masquerade,
+        fwd::LOCALNODE => Forward::Local,
+        fwd::TUNNEL => Forward::Tunnel(tunnel_of_numbers(tunnel)),
+        fwd::DROUTE => Forward::DirectRoute,
+        fwd::BYPASS => Forward::Bypass,
+        other => Forward::Other(Foreign::new(u8::try_from(other).unwrap_or(u8::MAX))),
+    }
+}
+
+fn tunnel_of_numbers((kind, port, flags): (u8, u16, u16)) -> Tunnel {
+    let checksum = match flags {
+        0 => Some(TunnelChecksum::None),
+        tun::FLAG_CSUM => Some(TunnelChecksum::Checksum),
+        tun::FLAG_REMCSUM => Some(TunnelChecksum::Remote),
+        _ => None,
+    };
+    match (kind, checksum) {
+        (tun::IPIP, Some(TunnelChecksum::None)) => Tunnel::Ipip,
+        (tun::GUE, Some(checksum)) => Tunnel::Gue { port, checksum },
+        (tun::GRE, Some(checksum)) => Tunnel::Gre { checksum },
+        _ => Tunnel::Other { kind, port, flags: Foreign::new(flags) },
+    }
+}
+
 /// Method, and type, port and flags of the tunnel.
 fn numbers_of_forward(forward: &Forward) -> (u32, (u8, u16, u16)) {
     match forward {
@@ -334,7 +340,7 @@ fn numbers_of_forward(forward: &Forward) -> (u32, (u8, u16, u16)) {
         Forward::Local => (fwd::LOCALNODE, (0, 0, 0)),
         Forward::DirectRoute => (fwd::DROUTE, (0, 0, 0)),
         Forward::Bypass => (fwd::BYPASS, (0, 0, 0)),
-        Forward::Other(method) => (u32::from(*method), (0, 0, 0)),
+        Forward::Other(method) => (u32::from(method.number()), (0, 0, 0)),
         Forward::Tunnel(tunnel) => (fwd::TUNNEL, numbers_of_tunnel(tunnel)),
     }
 }
@@ -349,6 +355,6 @@ fn numbers_of_tunnel(tunnel: &Tunnel) -> (u8, u16, u16) {
         Tunnel::Ipip => (tun::IPIP, 0, 0),
         Tunnel::Gue { port, checksum } => (tun::GUE, *port, flags(checksum)),
         Tunnel::Gre { checksum } => (tun::GRE, 0, flags(checksum)),
-        Tunnel::Other { kind, port, flags } => (*kind, *port, *flags),
+        Tunnel::Other { kind, port, flags } => (*kind, *port, flags.number()),
     }
 }

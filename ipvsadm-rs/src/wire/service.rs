@@ -19,7 +19,7 @@ use super::value::{
 };
 use super::{WireError, stats};
 use crate::model::{
-    Family, Granularity, Persistence, PersistenceEngine, Protocol, Scheduler, Service, ServiceFlags,
+    Family, Foreign, Granularity, Persistence, PersistenceEngine, Protocol, Scheduler, Service, ServiceFlags,
     ServiceId, Stats, UnknownAttributes,
 };
 
@@ -330,15 +330,17 @@ fn number_of_protocol(protocol: Protocol) -> u16 {
         Protocol::Tcp => 6,
         Protocol::Udp => 17,
         Protocol::Sctp => 132,
-        Protocol::Other(number) => number,
+        Protocol::Other(protocol) => protocol.number(),
     }
 }
 
-fn protocol_of_number(number: u16) -> Protocol {
+/// The protocol of a number (IANA), by its name if it has one.
+#[must_use]
+pub fn protocol_of_number(number: u16) -> Protocol {
     match number {
         6 => Protocol::Tcp,
         17 => Protocol::Udp,
         132 => Protocol::Sctp,
-        other => Protocol::Other(other),
+        other => Protocol::Other(Foreign::new(other)),
     }
 }
