@@ -171,11 +171,13 @@ pub(crate) enum Directive {
     Weight,
     OnePacket,
     SchedFlags,
+    MaxConnections,
+    MinConnections,
 }
 
 impl Directive {
     /// How many there are.
-    pub(crate) const COUNT: usize = Self::SchedFlags as usize + 1;
+    pub(crate) const COUNT: usize = Self::MinConnections as usize + 1;
 }
 
 /// One row of the table.
@@ -232,6 +234,8 @@ const fn millis(n: u64) -> Duration {
 
 /// The kernel keeps connection timeouts in jiffies; `ipvsadm` limits them to 31 days as well.
 const KERNEL_TIMEOUT: Value = Value::WholeTime(seconds(0), seconds(31 * 86_400));
+/// The kernel counts the connections of a server in an `int`.
+const CONNECTIONS: Value = Value::Number(0, i32::MAX as u64);
 const U32_MAX: u64 = u32::MAX as u64;
 
 const GLOBAL: &[Key] = &[
@@ -560,6 +564,22 @@ const SERVICE: &[Key] = &[
         "0",
         "Whether a failed real server gets weight 0, which keeps its connections, instead of being removed.",
     ),
+    key(
+        Directive::MaxConnections,
+        "max_connections",
+        CONNECTIONS,
+        "0",
+        "For each real server without one of its own: with this many connections, open and closing ones together, it \
+         gets no new ones; 0 for no limit. Where all are full a connection is refused; the sorry server does not help.",
+    ),
+    key(
+        Directive::MinConnections,
+        "min_connections",
+        CONNECTIONS,
+        "0",
+        "A full real server gets new connections again when it has fewer than this, at most `max_connections`; 0 for \
+         three quarters of `max_connections`.",
+    ),
     key(Directive::StartCmd, "start_cmd", Value::Command, "", "Starts a failover service. Required there."),
     key(Directive::StopCmd, "stop_cmd", Value::Command, "", "Stops a failover service. Required there."),
     key(Directive::Master, "master", Value::Text, "", "Accepted for old files, without effect."),
@@ -577,6 +597,20 @@ const SERVER: &[Key] = &[
         "Its share of the work; 0 for no new connections.",
     ),
     key(Directive::Port, "port", Value::ServerPort, "", "Its port; without it, the virtual server's."),
+    key(
+        Directive::MaxConnections,
+        "max_connections",
+        CONNECTIONS,
+        "",
+        "As the virtual server's `max_connections`, for this real server alone.",
+    ),
+    key(
+        Directive::MinConnections,
+        "min_connections",
+        CONNECTIONS,
+        "",
+        "As the virtual server's `min_connections`, for this real server alone.",
+    ),
 ];
 
 #[cfg(test)]

@@ -290,6 +290,18 @@ pub struct RealServer {
     pub port: u16,
     /// `weight`.
     pub weight: Weight,
+    /// `max_connections` and `min_connections`, the virtual server's where it has none of its own.
+    pub limits: Limits,
+}
+
+/// How many connections a real server takes, open and closing ones together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Limits {
+    /// `max_connections`: at this many it gets no new ones; 0 means no limit.
+    pub max: u32,
+    /// `min_connections`: below this many it gets new ones again, at most [`Limits::max`]; 0 means three quarters of
+    /// that.
+    pub min: u32,
 }
 
 /// A `failover` block.

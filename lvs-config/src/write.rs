@@ -154,6 +154,9 @@ impl Writer {
         self.entry("address", server.address);
         self.entry("port", server.port);
         self.entry("weight", server.weight);
+        let is_set = |limit: &u32| *limit > 0;
+        self.optional("max_connections", Some(server.limits.max).filter(is_set));
+        self.optional("min_connections", Some(server.limits.min).filter(is_set));
         self.close("    ");
     }
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use common::{Table, files};
 use lvs_config::model::{
-    Check, Forwarding, Protocol, RealServer, Scheduler, SchedulerFlags, ServiceKind, Timeouts, VirtualServer,
+    Check, Forwarding, Limits, Protocol, RealServer, Scheduler, SchedulerFlags, ServiceKind, Timeouts,
+    VirtualServer,
 };
 use lvs_config::units::Weight;
 use lvs_config::{Config, parse, reference_man, reference_markdown};
@@ -33,6 +34,7 @@ fn real_server(name: &str, line: u32, address: &str, port: u16, weight: u32) -> 
         address: address.parse().expect("an address"),
         port,
         weight: Weight::new(weight).expect("a weight"),
+        limits: Limits::default(),
     }
 }
 

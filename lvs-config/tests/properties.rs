@@ -11,16 +11,17 @@ use proptest::prelude::{ProptestConfig, Strategy, any, prop_oneof};
 use proptest::sample::{Index, select};
 use proptest::{prop_assert, prop_assert_eq, proptest};
 
-const VALID: [&str; 5] = [
+const VALID: [&str; 6] = [
     include_str!("../testdata/valid/nat.cf"),
     include_str!("../testdata/valid/lax.cf"),
     include_str!("../testdata/valid/extensions.cf"),
     include_str!("../testdata/valid/failover.cf"),
     include_str!("../testdata/valid/scheduling.cf"),
+    include_str!("../testdata/valid/limits.cf"),
 ];
 
 /// Pieces that mean something somewhere.
-const PIECES: [&str; 52] = [
+const PIECES: [&str; 54] = [
     "=",
     "{",
     "}",
@@ -65,6 +66,8 @@ const PIECES: [&str; 52] = [
     "one_packet = 1\n",
     "sched_flags =",
     "sh-port",
+    "max_connections = 5\n",
+    "min_connections =",
     ", flag-3",
     "persistent = 5\n",
     "pmask = 1\n",

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use ipvsadm::{
     Destination, DestinationId, Family, Granularity, Persistence, Scheduler, Service, ServiceFlags, ServiceId,
 };
-use lvs_config::model::{self, Config, VirtualServer};
+use lvs_config::model::{self, Config, Limits, VirtualServer};
 
 use crate::health::Standing;
 use crate::identity::{ServerKey, destination_id, forward, service_id};
@@ -80,7 +80,9 @@ pub fn wanted_service(
         if virtual_server.check.client_monitor.is_some() {
             wanted.left_alone.insert(id);
         } else if let Some(weight) = weight {
-            wanted.put(Destination { weight, ..Destination::new(id, forward) }, &mut places);
+            let Limits { max: upper_threshold, min: lower_threshold } = server.limits;
+            let known = Destination::new(id, forward);
+            wanted.put(Destination { weight, upper_threshold, lower_threshold, ..known }, &mut places);
         }
     }
     if let Some(address) = virtual_server.sorry_server.filter(|_| !usable && !awaited) {

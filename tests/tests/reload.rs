@@ -7,11 +7,12 @@ use lab::{Lab, Match, Program, Signal, at, eventually, scenarios, standard};
 
 use crate::{
     cf::{Block, file, server, virtual_server},
-    one_router::{CONFIG, OneRouter, SOON, http, requests_since, web},
+    one_router::{CONFIG, OneRouter, SOON, counts, http, requests_since, web},
 };
 
 scenarios! {
     another_weight_or_scheduler_is_an_edit_in_place: 30,
+    another_limit_of_connections_is_one_edit_and_holds_at_once: 30,
     a_server_more_or_less_touches_no_other: 30,
     another_order_changes_nothing: 30,
     a_bad_file_changes_nothing_and_is_told_with_its_place: 30,
@@ -97,6 +98,29 @@ fn another_weight_or_scheduler_is_an_edit_in_place(lab: &Lab) -> Result<()> {
         service.destinations.iter().map(|row| (row.address, (row.weight, row.active))).collect();
     assert_eq!(rows[&at(standard::real_server(number.parse()?), 80)], (5, 1), "{service}");
     assert_eq!(held.ask()?, held.server);
+    Ok(())
+}
+
+/// A full server gets no more, and one that was full gets as many as it may now.
+fn another_limit_of_connections_is_one_edit_and_holds_at_once(lab: &Lab) -> Result<()> {
+    let web_with = |max: u32, min: u32| {
+        let limited = server(1).set("max_connections", max).set("min_connections", min);
+        file([virtual_server("web", 0).with(limited).with(server(2))])
+    };
+    let mut story = Reloading::serve(lab, 2, web_with(2, 2), &[("rs1", 1), ("rs2", 1)])?;
+    let nannies = story.nannies()?;
+    let mut held = Vec::new();
+    let mut hold = |story: &Reloading<'_>, count: usize| -> Result<BTreeMap<String, usize>> {
+        for _ in 0..count {
+            held.push(story.world.hold(http())?);
+        }
+        let by_server = |name: &str| held.iter().filter(|held| held.server == name).count();
+        Ok(["rs1", "rs2"].map(|name| (name.to_owned(), by_server(name))).into())
+    };
+    assert_eq!(hold(&story, 6)?, counts(&[("rs1", 2), ("rs2", 4)]));
+    story.reload(web_with(4, 3), &["-e -t 10.1.0.100:80 -r 10.2.0.101:80 -m -w 1 -x 4 -y 3"])?;
+    assert_eq!(hold(&story, 6)?, counts(&[("rs1", 4), ("rs2", 8)]));
+    assert_eq!(story.nannies()?, nannies);
     Ok(())
 }
 

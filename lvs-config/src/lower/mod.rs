@@ -5,11 +5,13 @@
 //! nobody sees once there is an error.
 //!
 //! `read.rs`, `number.rs` and `address.rs` read values; `global.rs` and `routers.rs` read what stands outside the
-//! blocks, `service.rs` and `server.rs` the blocks, `scheduler.rs` the switches of a scheduler; `conflicts.rs` knows what has been seen before.
+//! blocks, `service.rs` and `server.rs` the blocks, `scheduler.rs` the switches of a scheduler,
+//! `limits.rs` how many connections a server takes; `conflicts.rs` knows what has been seen before.
 
 mod address;
 mod conflicts;
 mod global;
+mod limits;
 mod number;
 mod read;
 mod routers;

@@ -7,7 +7,7 @@ use super::Lowering;
 use super::read::{Found, Located};
 use crate::diagnostic::{Code, Problem};
 use crate::keys::{Directive, Section};
-use crate::model::{Forwarding, RealServer};
+use crate::model::{Forwarding, Limits, RealServer};
 use crate::names::Family;
 use crate::span::Span;
 use crate::tree::{Block, Node};
@@ -19,6 +19,7 @@ pub(super) struct Around {
     pub(super) port: Option<u16>,
     pub(super) has_fwmark: bool,
     pub(super) forwarding: Option<Forwarding>,
+    pub(super) limits: Option<Limits>,
 }
 
 impl<'a> Lowering<'a> {
@@ -60,6 +61,7 @@ impl<'a> Lowering<'a> {
         let address = self.host(&found, Directive::Address, around.family.unwrap_or(Family::V4));
         let address = self.usable_address(block, &found, active, address, |a| *a);
         let weight = self.weight(&found);
+        let limits = self.limits(&found, around.limits);
         let port = self.server_port(&found, around.has_fwmark);
         if let Some(address) = &address {
             self.family_rule(around, address, "real server");
@@ -82,6 +84,7 @@ impl<'a> Lowering<'a> {
             address: address.value,
             port,
             weight: weight?,
+            limits: limits?,
         };
         Some((server, address.span))
     }

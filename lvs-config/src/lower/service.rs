@@ -21,7 +21,7 @@ use crate::units::FwMark;
 const DEFAULT_REENTRY: Duration = Duration::from_secs(180);
 
 /// Directives that mean something for load balancing only.
-const BALANCING: [Directive; 9] = [
+const BALANCING: [Directive; 11] = [
     Directive::SorryServer,
     Directive::Fwmark,
     Directive::Network,
@@ -31,6 +31,8 @@ const BALANCING: [Directive; 9] = [
     Directive::Persistent,
     Directive::Pmask,
     Directive::QuiesceServer,
+    Directive::MaxConnections,
+    Directive::MinConnections,
 ];
 
 /// What both kinds of block have.
@@ -76,18 +78,22 @@ impl<'a> Lowering<'a> {
                 self.floating_address("the VIP", address);
             }
         }
+        let limits = self.default_limits(&found);
         let around = Around {
             is_active: is_served,
             family,
             port: common.port.as_ref().map(|p| p.value),
             has_fwmark: fwmark.as_ref().is_some_and(|f| f.value.is_some()),
             forwarding,
+            limits,
         };
         if let Some(sorry) = &sorry {
             self.family_rule(&around, sorry, "sorry server");
         }
         let servers = self.servers(block, &around, sorry.as_ref());
         self.default_port_order(block, &found);
+        let is_foreign = common.check.as_ref().is_some_and(|check| check.client_monitor.is_some());
+        self.useless_limits(&found, is_foreign, &servers);
         if is_served && !servers.iter().any(|s| s.active) {
             let message = "this virtual server has no active real server";
             self.if_valid.push(Problem::warning(Code::NoEffect, block.keyword, message));
@@ -131,6 +137,7 @@ impl<'a> Lowering<'a> {
         self.switch(&found, Directive::OnePacket);
         self.persistence(&found, family);
         self.switch(&found, Directive::QuiesceServer);
+        self.default_limits(&found);
         for directive in BALANCING {
             self.not_in_this_block(&found, directive, "failover");
         }

@@ -104,6 +104,23 @@ fn protocol_flags_and_one_packet_scheduling_are_the_services() {
 }
 
 #[test]
+fn each_server_has_its_limits_and_the_sorry_server_none() {
+    let directives = "max_connections = 100; min_connections = 50; sorry_server = 10.2.0.99";
+    let servers = ["10.2.0.11", "10.2.0.12 max_connections = 60", "10.2.0.13 max_connections = 0"];
+    let body = config(&virtual_server("w", "10.1.0.100", directives, &servers));
+    assert_lines(
+        &all_up(&body)[1..],
+        &[
+            "-a -t 10.1.0.100:80 -r 10.2.0.11:80 -m -w 1 -x 100 -y 50",
+            "-a -t 10.1.0.100:80 -r 10.2.0.12:80 -m -w 1 -x 60 -y 50",
+            "-a -t 10.1.0.100:80 -r 10.2.0.13:80 -m -w 1",
+        ],
+    );
+    let nobody = lines(&body, |_| Standing::Out);
+    assert_lines(&nobody[1..], &["-a -t 10.1.0.100:80 -r 10.2.0.99:80 -m -w 1"]);
+}
+
+#[test]
 fn inactive_servers_and_virtual_servers_are_not_wanted() {
     let body = virtual_server("web", "10.1.0.100", "", &["10.2.0.11 active = 0", "10.2.0.12"])
         + &virtual_server("off", "10.1.0.101", "active = 0", &["10.2.0.11"]);
