@@ -1,4 +1,4 @@
-//! One change asked of the kernel. How it is spelled as a line of ipvsadm is the business of [`line`].
+//! One change asked of the kernel. How it is spelled as a line of ipvsadm is the business of [`mod@line`].
 
 pub(crate) mod line;
 

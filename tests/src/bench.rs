@@ -1,7 +1,7 @@
 //! `cargo lab bench`: the suite measured against its peers, in one run on one kernel.
 //!
-//! A benchmark is a name, a sentence, and a function that runs inside the lab and returns [`Row`]s; it is listed in
-//! [`BENCHMARKS`]. It takes its samples in several [`rounds`] in which ours and the peer take turns, and fails if
+//! A benchmark is a name, a sentence, and a function that runs inside the lab and returns rows; it is listed in
+//! `BENCHMARKS`. It takes its samples in several `rounds` in which ours and the peer take turns, and fails if
 //! what they did is not what both should have done: a number without that is worth nothing.
 //!
 //! ```text

@@ -61,7 +61,7 @@
 //! # How it runs
 //!
 //! [`kernel`] chooses the running kernel or User Mode Linux ([`fetch`] gets it), `guest` is the first process
-//! inside, [`suite`] is `cargo lab test`, [`story`] is `cargo lab demo`, [`bench`] is `cargo lab bench`.
+//! inside, [`suite`] is `cargo lab test`, [`story`] is `cargo lab demo`, [`mod@bench`] is `cargo lab bench`.
 
 use std::ffi::OsString;
 
