@@ -8,7 +8,7 @@ use std::io;
 
 use nix::errno::Errno;
 
-use crate::model::{Destination, Family, Forward, Service, ServiceId, SyncDaemon, Tunnel};
+use crate::model::{Destination, Family, Forward, Service, ServiceId, SyncDaemon};
 use crate::request::Request;
 use crate::wire::WireError;
 
@@ -154,7 +154,6 @@ fn invalid_service(service: &Service) -> String {
 fn invalid_destination(id: &ServiceId, to: &Destination) -> String {
     let same_family = id.family() == Family::of(to.id.address);
     match to.forward {
-        Forward::Tunnel(Tunnel::Gue { port: 0, .. }) => "a GUE tunnel needs a port from 1 to 65535".into(),
         Forward::Tunnel(_) if !same_family => {
             "a real server of the other address family is not possible while a sync daemon runs".into()
         }

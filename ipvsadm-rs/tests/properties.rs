@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)] // helpers of tests
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
 use ipvsadm::fake::FakeKernel;
@@ -75,12 +75,15 @@ fn forward() -> impl Strategy<Value = Forward> {
         Just(Forward::DirectRoute),
         Just(Forward::Bypass),
         Just(Forward::Tunnel(Tunnel::Ipip)),
-        (any::<u16>(), checksum.clone())
+        (any::<NonZeroU16>(), checksum)
             .prop_map(|(port, checksum)| Forward::Tunnel(Tunnel::Gue { port, checksum })),
-        checksum.prop_map(|checksum| Forward::Tunnel(Tunnel::Gre { checksum })),
+        any::<bool>().prop_map(|checksum| Forward::Tunnel(Tunnel::Gre { checksum })),
         (5..=7u32).prop_map(|method| destination::forward_of_numbers(method, (0, 0, 0))),
         // A type, or switches, of a newer kernel.
         (3u8.., any::<u16>(), any::<u16>()).prop_map(|(kind, port, flags)| other_tunnel(kind, port, flags)),
+        // What the known ones cannot have: a port of 0, a checksum of GRE left to the other end.
+        Just(other_tunnel(1, 0, 1)),
+        any::<u16>().prop_map(|port| other_tunnel(2, port, 2)),
         (0..=2u8, any::<u16>(), 4u16..).prop_map(|(kind, port, flags)| other_tunnel(kind, port, flags)),
     ]
 }

@@ -262,9 +262,11 @@ fn tunnel(tunnel: Tunnel) -> TunnelObject {
     match tunnel {
         Tunnel::Ipip => TunnelObject { kind: "ipip", port: None, checksum: "none" },
         Tunnel::Gue { port, checksum } => {
-            TunnelObject { kind: "gue", port: Some(port), checksum: word(checksum) }
+            TunnelObject { kind: "gue", port: Some(port.get()), checksum: word(checksum) }
         }
-        Tunnel::Gre { checksum } => TunnelObject { kind: "gre", port: None, checksum: word(checksum) },
+        Tunnel::Gre { checksum } => {
+            TunnelObject { kind: "gre", port: None, checksum: if checksum { "checksum" } else { "none" } }
+        }
         Tunnel::Other { port, .. } => TunnelObject { kind: "unknown", port: Some(port), checksum: "unknown" },
     }
 }

@@ -1,7 +1,7 @@
 //! What given options mean: services, real servers, timeouts, daemons, listings.
 
 use std::net::Ipv6Addr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
 use super::address::Endpoint;
@@ -196,7 +196,8 @@ impl Given {
             Some(Key::TunRemcsum) => TunnelChecksum::Remote,
             _ => TunnelChecksum::None,
         };
-        let port = self.number(Key::TunPort, 1, 65_535)?.map(|port| u16::try_from(port).unwrap_or(u16::MAX));
+        let port = self.number(Key::TunPort, 1, 65_535)?;
+        let port = port.and_then(|port| NonZeroU16::new(u16::try_from(port).unwrap_or(u16::MAX)));
         let kind = self.value(Key::TunType).unwrap_or("ipip");
         let excess =
             |key: Key| Err(ArgsError::wrong(format!("{} does not go with --tun-type {kind}", key.word())));
@@ -205,7 +206,7 @@ impl Given {
             ("ipip", None, Some(key)) => excess(key),
             ("ipip", None, None) => Ok(Tunnel::Ipip),
             ("gre", None, Some(Key::TunRemcsum)) => excess(Key::TunRemcsum),
-            ("gre", None, _) => Ok(Tunnel::Gre { checksum }),
+            ("gre", None, _) => Ok(Tunnel::Gre { checksum: checksum == TunnelChecksum::Checksum }),
             ("gue", None, _) => Err(ArgsError::wrong("--tun-type gue needs --tun-port")),
             ("gue", Some(port), _) => Ok(Tunnel::Gue { port, checksum }),
             (other, ..) => {

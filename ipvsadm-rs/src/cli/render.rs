@@ -228,7 +228,8 @@ fn tunnel_name(forward: &Forward) -> String {
     match forward {
         Forward::Tunnel(Tunnel::Ipip) => "ipip".to_owned(),
         Forward::Tunnel(Tunnel::Gue { port, checksum: it }) => format!("gue:{port}:{}", checksum(it)),
-        Forward::Tunnel(Tunnel::Gre { checksum: it }) => format!("gre:{}", checksum(it)),
+        Forward::Tunnel(Tunnel::Gre { checksum: false }) => "gre:-c".to_owned(),
+        Forward::Tunnel(Tunnel::Gre { checksum: true }) => "gre:+c".to_owned(),
         Forward::Tunnel(Tunnel::Other { kind, .. }) => format!("type {kind}"),
         _ => "n/a".to_owned(),
     }

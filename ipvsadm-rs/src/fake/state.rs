@@ -7,7 +7,7 @@ use nix::errno::Errno;
 
 use crate::model::{
     Destination, DestinationEntry, DestinationId, Family, Forward, Scheduler, Service, ServiceEntry,
-    ServiceId, Stats, SyncDaemon, SyncRole, Table, Timeouts, Tunnel,
+    ServiceId, Stats, SyncDaemon, SyncRole, Table, Timeouts,
 };
 use crate::request::Request;
 
@@ -191,10 +191,7 @@ fn check_destination(id: &ServiceId, to: &Destination, daemons: bool) -> Result<
     if i32::try_from(to.weight).is_err() || to.lower_threshold > to.upper_threshold {
         return Err(Errno::ERANGE);
     }
-    match to.forward {
-        Forward::Tunnel(Tunnel::Gue { port: 0, .. }) => Err(Errno::EINVAL),
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 fn check_address(address: IpAddr) -> Result<(), Errno> {

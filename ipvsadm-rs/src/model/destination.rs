@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU16;
 
 use super::{Foreign, UnknownAttributes};
 
@@ -60,15 +61,15 @@ pub enum Tunnel {
     Ipip,
     /// Generic UDP encapsulation.
     Gue {
-        /// UDP destination port, not 0.
-        port: u16,
+        /// UDP destination port.
+        port: NonZeroU16,
         /// Checksum of the outer header.
         checksum: TunnelChecksum,
     },
     /// GRE.
     Gre {
-        /// Checksum of the outer header; GRE has no remote offload.
-        checksum: TunnelChecksum,
+        /// Whether the outer header has a checksum.
+        checksum: bool,
     },
     /// An encapsulation of a newer kernel, or a known one with switches of a newer kernel, by its numbers.
     Other {

@@ -200,7 +200,8 @@ fn push_tunnel_words(line: &mut String, tunnel: &Tunnel) {
         Tunnel::Gue { port, checksum: it } => {
             add(line, format_args!(" --tun-type gue --tun-port {port} {}", checksum(it)));
         }
-        Tunnel::Gre { checksum: it } => add(line, format_args!(" --tun-type gre {}", checksum(it))),
+        Tunnel::Gre { checksum: false } => line.push_str(" --tun-type gre --tun-nocsum"),
+        Tunnel::Gre { checksum: true } => line.push_str(" --tun-type gre --tun-csum"),
         Tunnel::Other { kind, port, flags } => {
             let flags = flags.number();
             add(line, format_args!(" --tun-type {kind} --tun-port {port} --tun-flags {flags}"));
@@ -288,7 +289,7 @@ mod tests {
                 "-e -t 10.1.0.100:80 -r [2001:db8::1]:80 -i -w 1 --tun-type ipip",
             ),
             (
-                Request::AddDestination(web, tunnel(Tunnel::Gre { checksum: TunnelChecksum::Checksum })),
+                Request::AddDestination(web, tunnel(Tunnel::Gre { checksum: true })),
                 "-a -t 10.1.0.100:80 -r [2001:db8::1]:80 -i -w 1 --tun-type gre --tun-csum",
             ),
             (Request::DeleteDestination(web, full.id), "-d -t 10.1.0.100:80 -r 10.2.0.11:80"),

@@ -7,6 +7,8 @@
 //! ```
 //! `ADDR_FAMILY` is absent in kernels before 3.18; then the address is of the service's family.
 
+use std::num::NonZeroU16;
+
 use netlink_packet_core::{NlaBuffer, NlasIterator};
 
 use super::consts::{dest, fwd, tun};
@@ -325,10 +327,11 @@ fn tunnel_of_numbers((kind, port, flags): (u8, u16, u16)) -> Tunnel {
         tun::FLAG_REMCSUM => Some(TunnelChecksum::Remote),
         _ => None,
     };
-    match (kind, checksum) {
-        (tun::IPIP, Some(TunnelChecksum::None)) => Tunnel::Ipip,
-        (tun::GUE, Some(checksum)) => Tunnel::Gue { port, checksum },
-        (tun::GRE, Some(checksum)) => Tunnel::Gre { checksum },
+    match (kind, checksum, NonZeroU16::new(port)) {
+        (tun::IPIP, Some(TunnelChecksum::None), _) => Tunnel::Ipip,
+        (tun::GUE, Some(checksum), Some(port)) => Tunnel::Gue { port, checksum },
+        (tun::GRE, Some(TunnelChecksum::None), _) => Tunnel::Gre { checksum: false },
+        (tun::GRE, Some(TunnelChecksum::Checksum), _) => Tunnel::Gre { checksum: true },
         _ => Tunnel::Other { kind, port, flags: Foreign::new(flags) },
     }
 }
@@ -353,8 +356,9 @@ fn numbers_of_tunnel(tunnel: &Tunnel) -> (u8, u16, u16) {
     };
     match tunnel {
         Tunnel::Ipip => (tun::IPIP, 0, 0),
-        Tunnel::Gue { port, checksum } => (tun::GUE, *port, flags(checksum)),
-        Tunnel::Gre { checksum } => (tun::GRE, 0, flags(checksum)),
+        Tunnel::Gue { port, checksum } => (tun::GUE, port.get(), flags(checksum)),
+        Tunnel::Gre { checksum: false } => (tun::GRE, 0, 0),
+        Tunnel::Gre { checksum: true } => (tun::GRE, 0, tun::FLAG_CSUM),
         Tunnel::Other { kind, port, flags } => (*kind, *port, flags.number()),
     }
 }

@@ -111,7 +111,7 @@ fn tunnels_and_ipv6_destinations_are_read_and_written() {
         // The service's family must not matter when the destination names its own.
         destination::entry(&attributes, Family::V6).unwrap().destination
     };
-    let tunnel = Tunnel::Gue { port: 6080, checksum: TunnelChecksum::Checksum };
+    let tunnel = Tunnel::Gue { port: 6080.try_into().unwrap(), checksum: TunnelChecksum::Checksum };
     let gue = Destination::new(address("10.2.0.5:80").into(), Forward::Tunnel(tunnel));
     assert_eq!(read(bytes::DESTINATION_BY_GUE), gue);
     let direct = Destination::new(address("[2001:db8::9]:80").into(), Forward::DirectRoute);

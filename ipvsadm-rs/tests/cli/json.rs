@@ -1,6 +1,7 @@
 //! Listings as JSON: the bytes, what the documents say of them, and that nothing else changes.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU16;
 
 use ipvsadm::cli::json;
 use ipvsadm::fake::FakeKernel;
@@ -218,7 +219,6 @@ fn the_manual_page_describes_every_field_and_no_other() {
 
 #[test]
 fn every_way_to_forward_has_a_word() {
-    let none = TunnelChecksum::None;
     let cases = [
         (Forward::Masquerade, r#""masquerade",null"#),
         (Forward::Local, r#""local",null"#),
@@ -226,11 +226,11 @@ fn every_way_to_forward_has_a_word() {
         (Forward::Bypass, r#""bypass",null"#),
         (Forward::Tunnel(Tunnel::Ipip), r#""tunnel",{"checksum":"none","port":null,"type":"ipip"}"#),
         (
-            Forward::Tunnel(Tunnel::Gre { checksum: none }),
+            Forward::Tunnel(Tunnel::Gre { checksum: false }),
             r#""tunnel",{"checksum":"none","port":null,"type":"gre"}"#,
         ),
         (
-            Forward::Tunnel(Tunnel::Gue { port: 1, checksum: TunnelChecksum::Remote }),
+            Forward::Tunnel(Tunnel::Gue { port: NonZeroU16::MIN, checksum: TunnelChecksum::Remote }),
             r#""tunnel",{"checksum":"remote","port":1,"type":"gue"}"#,
         ),
     ];

@@ -370,7 +370,7 @@ fn kernel() -> FakeKernel {
         lower_threshold: 50,
         ..Destination::new(at("10.2.0.11:8080").into(), Forward::Masquerade)
     };
-    let gue = Tunnel::Gue { port: 6080, checksum: TunnelChecksum::Checksum };
+    let gue = Tunnel::Gue { port: 6080.try_into().unwrap(), checksum: TunnelChecksum::Checksum };
     let tunnel = Destination::new(at("[2001:db8::9]:80").into(), Forward::Tunnel(gue));
     let web = Service {
         flags: ServiceFlags::SCHEDULER_1 | ServiceFlags::SCHEDULER_2,

@@ -82,8 +82,9 @@ fn forward(mixed: bool) -> impl Strategy<Value = Forward> {
     let checksum = prop_oneof![Just(TunnelChecksum::None), Just(TunnelChecksum::Checksum)];
     let tunnel = prop_oneof![
         Just(Tunnel::Ipip),
-        (1u16..3, checksum.clone()).prop_map(|(port, checksum)| Tunnel::Gue { port, checksum }),
-        checksum.prop_map(|checksum| Tunnel::Gre { checksum }),
+        (1u16..3, checksum)
+            .prop_map(|(port, checksum)| Tunnel::Gue { port: port.try_into().unwrap(), checksum }),
+        any::<bool>().prop_map(|checksum| Tunnel::Gre { checksum }),
     ]
     .prop_map(Forward::Tunnel);
     // A real server of the other family can be reached by tunnelling only.
