@@ -152,13 +152,7 @@ impl<'a> Ledger<'a> {
             return Err(Errno::EEXIST);
         }
         places.add(to.id, rows.len());
-        rows.push(DestinationEntry {
-            destination: to.clone(),
-            active_connections: 0,
-            inactive_connections: 0,
-            persistent_connections: 0,
-            stats: Stats::default(),
-        });
+        rows.push(DestinationEntry::unused(to.clone()));
         Ok(())
     }
 }

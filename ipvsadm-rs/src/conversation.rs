@@ -51,9 +51,10 @@ pub(crate) struct Answers<A> {
 #[derive(Debug, Clone, Copy)]
 enum Distracted {
     No,
-    /// Perhaps: one read has not been looked at yet, or was. Nearly every exchange ends here, and a look at the clock
-    /// can cost as much as the exchange.
+    /// One read, of which it is not known yet. Nearly every exchange ends here, and a look at the clock can cost as much
+    /// as the exchange.
     Once,
+    /// More than one, since this moment.
     Since(Instant),
 }
 

@@ -122,13 +122,7 @@ impl State {
             return Err(Errno::EEXIST);
         }
         check_address(to.id.address)?;
-        entry.destinations.push(DestinationEntry {
-            destination: to.clone(),
-            active_connections: 0,
-            inactive_connections: 0,
-            persistent_connections: 0,
-            stats: Stats::default(),
-        });
+        entry.destinations.push(DestinationEntry::unused(to.clone()));
         Ok(())
     }
 

@@ -60,6 +60,20 @@ pub struct DestinationEntry {
     pub stats: Stats,
 }
 
+impl DestinationEntry {
+    /// A destination that carries nothing yet.
+    #[must_use]
+    pub fn unused(destination: Destination) -> Self {
+        Self {
+            destination,
+            active_connections: 0,
+            inactive_connections: 0,
+            persistent_connections: 0,
+            stats: Stats::default(),
+        }
+    }
+}
+
 /// How long the kernel keeps an idle connection entry; whole seconds.
 ///
 /// When set, zero means "keep what is".

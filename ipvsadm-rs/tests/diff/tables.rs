@@ -36,13 +36,7 @@ pub(crate) fn destination_id(number: u8) -> DestinationId {
 }
 
 pub(crate) fn entry(service: Service, destinations: Vec<Destination>) -> ServiceEntry {
-    let destinations = destinations.into_iter().map(|destination| DestinationEntry {
-        destination,
-        active_connections: 0,
-        inactive_connections: 0,
-        persistent_connections: 0,
-        stats: Stats::default(),
-    });
+    let destinations = destinations.into_iter().map(DestinationEntry::unused);
     ServiceEntry { service, stats: Stats::default(), destinations: destinations.collect() }
 }
 
