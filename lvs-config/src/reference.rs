@@ -10,7 +10,7 @@ const HEAD: &str = "\
 <!-- Generated: cargo run -p lvs-config --example lvs_cf_reference > docs/lvs.cf.md -->
 
 The configuration of the router pair: `/etc/lvs-router/lvs.cf` or `/etc/sysconfig/ha/lvs.cf`, read by `pulse` and `lvs`, the
-same on both routers. `lvs --check FILE` tells everything that is wrong with a file. A commented example is
+same on both routers. `lvs check FILE` tells everything that is wrong with a file. A commented example is
 `lvs.cf.example`; others are in `docs/examples`.
 
 ## Form
@@ -51,7 +51,7 @@ Below, an empty default means that the directive is not set.
 const TAIL: &str = "
 ## What must not be
 
-These are errors, found by `lvs --check` and at every start and reload:
+These are errors, found by `lvs check` and at every start and reload:
 
 - `deadtime` that is not longer than `keepalive`; the same address for both routers, or addresses of two families;
 - `primary_private` without `backup_private`, where there is a backup;

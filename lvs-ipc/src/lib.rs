@@ -4,8 +4,10 @@
 //! | --- | --- | --- |
 //! | [`report`] | `nanny`, on its standard output | `lvs`, or a person |
 //! | [`ready`] | `lvs`, on its standard output | `pulse`, or a person |
+//! | [`check`] | `lvs check --json` | any program |
 //! | [`status`] | `pulse` and `lvs`, on their status sockets | `pulse status`, `lvs status`, any program |
 
+pub mod check;
 pub mod ready;
 pub mod report;
 pub mod status;

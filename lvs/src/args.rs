@@ -9,7 +9,7 @@ use lvs_ipc::status::RUN_DIR;
 /// Text of `--help`.
 pub const HELP: &str = "\
 Usage: lvs [OPTION]...
-       lvs check [FILE]
+       lvs check [--json] [FILE]
        lvs status [--json] [--run-dir DIR]
        lvs --withdraw [--run-dir DIR] [-n | --nofork] [-v]
 
@@ -32,8 +32,9 @@ SIGHUP reads the file again; SIGTERM withdraws the services and ends.
   -h, --help             show this help
       --version          show the version
 
-lvs status prints the virtual and real servers with health and weight, or with
---json what the status socket gives.
+lvs check tells all that is wrong or odd in a file, with --json as one line of
+JSON on standard output. lvs status prints the virtual and real servers with
+health and weight, or with --json what the status socket gives.
 
 Without -n and --nofork it becomes a daemon. Standard output carries nothing but
 the line \"ready\" once the services are in the kernel, except for check, status
@@ -50,8 +51,13 @@ pub enum Command {
     Help,
     /// Print the version.
     Version,
-    /// Check a file, the default one if none is given.
-    Check(Option<PathBuf>),
+    /// Check a file.
+    Check {
+        /// As JSON instead of as lines.
+        json: bool,
+        /// The file, if not the default one.
+        file: Option<PathBuf>,
+    },
     /// Print the state of the director that runs.
     Status {
         /// As JSON instead of as a table.
@@ -187,10 +193,9 @@ impl Words {
         match self.verb {
             Some(Verb::Check) => {
                 not_with(self.withdraw, "--withdraw", "check")?;
-                not_with(self.json, "--json", "check")?;
                 not_with(self.dry_run, "-t", "check")?;
                 not_with(self.file.is_some() && self.config.is_some(), "-c", "check FILE")?;
-                Ok(Command::Check(self.file.or(self.config)))
+                Ok(Command::Check { json: self.json, file: self.file.or(self.config) })
             }
             Some(Verb::Status) => {
                 not_with(self.withdraw, "--withdraw", "status")?;
@@ -206,7 +211,7 @@ impl Words {
                 Ok(Command::Withdraw(Withdraw { run_dir, syslog, verbose: self.verbose }))
             }
             None => {
-                not_with(self.json, "--json", "serving; it belongs to \"lvs status\"")?;
+                not_with(self.json, "--json", "serving; it belongs to \"lvs check\" and \"lvs status\"")?;
                 let Self { config, nanny, verbose, .. } = self;
                 let mode = self.mode.unwrap_or(Mode::Daemon);
                 let run = Run { mode, config, nanny, run_dir, verbose };

@@ -5,38 +5,25 @@ use std::path::Path;
 
 use daemonkit::exit;
 use lvs_config::Diagnostic;
+use lvs_config::model::Config;
+use lvs_ipc::check::{self as ipc, CheckReport};
 
-use crate::configuration::{Unusable, load};
+use crate::configuration::{NO_FAILOVER, Unusable, Usable, load};
 
-/// Prints the diagnostics of `path` to standard error and the verdict to standard output; returns the exit code.
+/// Checks `path`, tells what was found and returns the exit code. People get the diagnostics on standard error and the
+/// verdict on standard output, programs (`json`) a [`CheckReport`] on standard output.
 #[must_use]
-pub fn check(path: &Path) -> u8 {
+pub fn check(path: &Path, json: bool) -> u8 {
     let result = load(path);
-    let style = Style::of_stderr();
-    let problems = match &result {
-        Ok(usable) => render(path, &usable.warnings, style),
-        Err(unusable) => match unusable.diagnostics() {
-            [] => format!("{unusable}\n"),
-            diagnostics => render(path, diagnostics, style),
-        },
+    let (out, problems) = if json {
+        (as_json(path, &result), String::new())
+    } else {
+        (verdict(path, &result), as_text(path, &result, Style::of_stderr()))
     };
     // A reader that has gone away has seen enough.
     let _ = std::io::stderr().write_all(problems.as_bytes());
-    match result {
-        Ok(usable) => {
-            let virtual_servers = usable.config.virtual_servers.len();
-            let real_servers: usize = usable.config.virtual_servers.iter().map(|v| v.servers.len()).sum();
-            let verdict = format!(
-                "{}: configuration OK ({}, {})\n",
-                path.display(),
-                counted(virtual_servers, "virtual server"),
-                counted(real_servers, "real server")
-            );
-            let _ = std::io::stdout().write_all(verdict.as_bytes());
-            exit::OK
-        }
-        Err(unusable) => exit_code(&unusable),
-    }
+    let _ = std::io::stdout().write_all(out.as_bytes());
+    result.map_or_else(|unusable| exit_code(&unusable), |_| exit::OK)
 }
 
 /// The exit code for a file that cannot be served.
@@ -52,10 +39,37 @@ pub fn exit_code(unusable: &Unusable) -> u8 {
     }
 }
 
+/// How many virtual servers there are, and how many real servers they have together.
+fn counts(config: &Config) -> (usize, usize) {
+    (config.virtual_servers.len(), config.virtual_servers.iter().map(|v| v.servers.len()).sum())
+}
+
+fn diagnostics(result: &Result<Usable, Unusable>) -> &[Diagnostic] {
+    match result {
+        Ok(usable) => &usable.warnings,
+        Err(unusable) => unusable.diagnostics(),
+    }
+}
+
+fn verdict(path: &Path, result: &Result<Usable, Unusable>) -> String {
+    let Ok(usable) = result else { return String::new() };
+    let (virtual_servers, real_servers) = counts(&usable.config);
+    format!(
+        "{}: configuration OK ({}, {})\n",
+        path.display(),
+        counted(virtual_servers, "virtual server"),
+        counted(real_servers, "real server")
+    )
+}
+
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
 /// How diagnostics are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Style {
-    /// One line each, for programs.
+    /// One line each, for logs.
     Lines,
     /// One line each, and the place in the file below it, for people.
     Annotated { colour: bool },
@@ -70,7 +84,7 @@ impl Style {
     }
 }
 
-fn render(path: &Path, diagnostics: &[Diagnostic], style: Style) -> String {
+fn as_text(path: &Path, result: &Result<Usable, Unusable>, style: Style) -> String {
     let show = |diagnostic: &Diagnostic| {
         let line = diagnostic.one_line(path);
         match style {
@@ -78,9 +92,68 @@ fn render(path: &Path, diagnostics: &[Diagnostic], style: Style) -> String {
             Style::Annotated { colour } => format!("{line}\n{}\n\n", diagnostic.annotated(path, colour)),
         }
     };
-    diagnostics.iter().map(show).collect()
+    match result {
+        // It is about the file as a whole.
+        Err(unusable) if unusable.diagnostics().is_empty() => format!("{unusable}\n"),
+        _ => diagnostics(result).iter().map(show).collect(),
+    }
 }
 
-fn counted(count: usize, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+fn as_json(path: &Path, result: &Result<Usable, Unusable>) -> String {
+    let file = path.display().to_string();
+    let mut problems: Vec<ipc::Problem> = diagnostics(result).iter().map(|d| problem(&file, d)).collect();
+    if let Err(unusable) = result {
+        problems.extend(whole_file(&file, unusable));
+    }
+    let counts = result.as_ref().ok().map(|usable| counts(&usable.config));
+    let report = CheckReport {
+        file,
+        good: result.is_ok(),
+        virtual_servers: counts.map(|(virtual_servers, _)| virtual_servers),
+        real_servers: counts.map(|(_, real_servers)| real_servers),
+        problems,
+    };
+    // There is nothing in it that JSON has no form for.
+    serde_json::to_string(&report).unwrap_or_default() + "\n"
+}
+
+fn problem(file: &str, diagnostic: &Diagnostic) -> ipc::Problem {
+    ipc::Problem {
+        file: file.to_owned(),
+        place: Some(place(&diagnostic.place)),
+        severity: match diagnostic.severity {
+            lvs_config::Severity::Error => ipc::Severity::Error,
+            lvs_config::Severity::Warning => ipc::Severity::Warning,
+        },
+        code: diagnostic.code.name().to_owned(),
+        message: diagnostic.message.clone(),
+        help: diagnostic.help.clone(),
+        note: diagnostic.note.as_ref().map(|note| ipc::Note {
+            file: file.to_owned(),
+            place: place(&note.place),
+            message: note.message.clone(),
+        }),
+    }
+}
+
+fn place(place: &lvs_config::Place) -> ipc::Place {
+    ipc::Place { line: place.line, column: place.column, length: place.length }
+}
+
+/// What is wrong with the file as a whole.
+fn whole_file(file: &str, unusable: &Unusable) -> Option<ipc::Problem> {
+    let (code, message) = match unusable {
+        Unusable::Load(lvs_config::LoadError::Read { source, .. }) => ("unreadable", source.to_string()),
+        Unusable::Load(lvs_config::LoadError::Invalid { .. }) => return None,
+        Unusable::FailoverServices(_) => ("unsupported", NO_FAILOVER.to_owned()),
+    };
+    Some(ipc::Problem {
+        file: file.to_owned(),
+        place: None,
+        severity: ipc::Severity::Error,
+        code: code.to_owned(),
+        message,
+        help: None,
+        note: None,
+    })
 }

@@ -5,6 +5,10 @@ use std::path::{Path, PathBuf};
 use lvs_config::model::{Config, ServiceKind};
 use lvs_config::{Diagnostic, LoadError};
 
+/// Why a file about failover services is not served.
+pub const NO_FAILOVER: &str =
+    "service = fos: failover services are not supported; lvs serves virtual servers (service = lvs)";
+
 /// A configuration that can be served.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Usable {
@@ -21,10 +25,7 @@ pub enum Unusable {
     #[error(transparent)]
     Load(#[from] LoadError),
     /// It is about failover services.
-    #[error(
-        "{}: error: service = fos: failover services are not supported; lvs serves virtual servers (service = lvs)",
-        .0.display()
-    )]
+    #[error("{}: error: {NO_FAILOVER}", .0.display())]
     FailoverServices(PathBuf),
 }
 

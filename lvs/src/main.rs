@@ -23,8 +23,8 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Help => return print(args::HELP),
         Command::Version => return print(concat!("lvs ", env!("CARGO_PKG_VERSION"), "\n")),
-        Command::Check(file) => {
-            return check::check(&file.unwrap_or_else(lvs_config::default_file)).into();
+        Command::Check { json, file } => {
+            return check::check(&file.unwrap_or_else(lvs_config::default_file), json).into();
         }
         Command::Status { json, run_dir } => ask::status(&run_dir, json).map(|text| print(&text)),
         Command::DryRun(run) => start::dry_run(&run).map(|text| print(&text)),

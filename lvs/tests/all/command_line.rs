@@ -43,9 +43,10 @@ fn our_own_options_are_understood() {
     let nanny = Some(PathBuf::from("/n"));
     understands("--nanny /n --run-dir /r", &Command::Run(Run { nanny, run_dir: "/r".into(), ..run() }));
     for check in ["--check /x.cf", "check /x.cf", "-n check /x.cf", "-c /x.cf --check"] {
-        understands(check, &Command::Check(Some("/x.cf".into())));
+        understands(check, &Command::Check { json: false, file: Some("/x.cf".into()) });
     }
-    understands("check", &Command::Check(None));
+    understands("check", &Command::Check { json: false, file: None });
+    understands("check --json /x", &Command::Check { json: true, file: Some("/x".into()) });
     understands("status", &Command::Status { json: false, run_dir: "/run/lvs-router".into() });
     understands("--run-dir /r status --json", &Command::Status { json: true, run_dir: "/r".into() });
 }
@@ -86,10 +87,9 @@ fn what_makes_no_sense_is_refused_by_name() {
         "check a b",
         "unexpected word \"b\"; the commands are \"check\" and \"status\", and none to serve",
     );
-    refuses("--json", "--json does not go with serving; it belongs to \"lvs status\"");
+    refuses("--json", "--json does not go with serving; it belongs to \"lvs check\" and \"lvs status\"");
     refuses("status -t", "-t does not go with status");
     refuses("status -c x", "-c does not go with status");
-    refuses("check --json", "--json does not go with check");
     refuses("check -t", "-t does not go with check");
     refuses("-c a check b", "-c does not go with check FILE");
 }

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
+use lvs_ipc::check::{CheckReport, Note, Place, Problem, Severity};
+
 struct Folder(PathBuf);
 
 impl Folder {
@@ -59,6 +61,86 @@ fn every_problem_of_a_bad_file_is_told_and_it_is_not_served() {
         assert!(lines[0].starts_with(&format!("{file}:3:10: error: `active` ")), "{stderr}");
         assert!(lines[1].starts_with(&format!("{file}:4:8: error: `port` ")), "{stderr}");
     }
+}
+
+/// What `lvs check --json` says about `file`, and its exit status.
+fn checked(file: &str) -> (i32, CheckReport) {
+    let (code, stdout, stderr) = lvs(&["check", "--json", file]);
+    assert_eq!((stdout.lines().count(), stderr.as_str()), (1, ""));
+    (code, serde_json::from_str(&stdout).unwrap())
+}
+
+#[test]
+fn a_file_with_warnings_is_good_for_people_and_programs() {
+    let folder = Folder::new("warned");
+    let file = folder.file(&GOOD.replace("active = 1\na", "active = 1\nport = 80\nport = 81\na"));
+    let (code, stdout, stderr) = lvs(&["check", &file]);
+    assert_eq!(code, 0);
+    assert_eq!(stdout, format!("{file}: configuration OK (1 virtual server, 1 real server)\n"));
+    let told = "warning: `port` is given twice; this one holds (first given at line 4)";
+    assert_eq!(stderr, format!("{file}:5:1: {told}\n"));
+    let note = Note {
+        file: file.clone(),
+        place: Place { line: 4, column: 1, length: 4 },
+        message: "first given".into(),
+    };
+    let problem = Problem {
+        file: file.clone(),
+        place: Some(Place { line: 5, column: 1, length: 4 }),
+        severity: Severity::Warning,
+        code: "repeated".into(),
+        message: "`port` is given twice; this one holds".into(),
+        help: None,
+        note: Some(note),
+    };
+    let report = CheckReport {
+        file: file.clone(),
+        good: true,
+        virtual_servers: Some(1),
+        real_servers: Some(1),
+        problems: vec![problem],
+    };
+    assert_eq!(checked(&file), (0, report));
+}
+
+#[test]
+fn programs_are_told_every_problem_of_a_bad_file() {
+    let folder = Folder::new("bad-json");
+    let file = folder.file(&GOOD.replace("active = 1\na", "active = 7\nport = 70000\na"));
+    let (code, report) = checked(&file);
+    assert_eq!((code, report.good, report.virtual_servers, report.real_servers), (78, false, None, None));
+    let problems: Vec<_> =
+        report.problems.iter().map(|p| (p.place.unwrap(), p.severity, p.code.as_str())).collect();
+    assert_eq!(
+        problems,
+        [
+            (Place { line: 3, column: 10, length: 1 }, Severity::Error, "out-of-range"),
+            (Place { line: 4, column: 8, length: 5 }, Severity::Error, "out-of-range"),
+        ]
+    );
+    assert!(report.problems[1].help.as_ref().unwrap().starts_with("allowed: "), "{report:?}");
+}
+
+#[test]
+fn programs_are_told_what_is_wrong_with_a_file_as_a_whole() {
+    let folder = Folder::new("whole");
+    let failover = folder.file(&format!("service = fos\n{GOOD}"));
+    for (file, kind) in [("/nonexistent/lvs.cf", "unreadable"), (failover.as_str(), "unsupported")] {
+        let (code, report) = checked(file);
+        assert_eq!((code, report.good, report.problems.len()), (78, false, 1), "{report:?}");
+        let problem = &report.problems[0];
+        assert_eq!((problem.file.as_str(), problem.place, problem.code.as_str()), (file, None, kind));
+        assert_eq!((report.file.as_str(), problem.severity), (file, Severity::Error));
+    }
+}
+
+#[test]
+fn a_file_that_may_not_be_read_is_a_matter_of_permission() {
+    let denied = lvs_config::LoadError::Read {
+        path: "/etc/lvs.cf".into(),
+        source: std::io::ErrorKind::PermissionDenied.into(),
+    };
+    assert_eq!(lvs::check::exit_code(&denied.into()), 77);
 }
 
 #[test]
