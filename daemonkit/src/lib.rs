@@ -3,6 +3,7 @@
 //! | module | gives |
 //! | --- | --- |
 //! | [`clock`] | [`clock::Mono`], the only clock that decisions see |
+//! | [`control_socket`] | one line in and one line out for whoever may |
 //! | [`duration`] | times on command lines: `2`, `200ms`, `1.5s` |
 //! | [`exit`] | the exit codes that every program shares |
 //! | [`log`] | one line per event to a terminal, the journal or syslog |
@@ -16,6 +17,7 @@
 
 pub mod children;
 pub mod clock;
+pub mod control_socket;
 pub mod duration;
 pub mod exit;
 pub mod lines;

@@ -5,9 +5,11 @@
 //! | [`report`] | `nanny`, on its standard output | `lvs`, or a person |
 //! | [`ready`] | `lvs`, on its standard output | `pulse`, or a person |
 //! | [`check`] | `lvs check --json` | any program |
+//! | [`control`] | an operator, by `lvs ctl` and `lvs diff`, on the control socket of `lvs` | `lvs`, which answers |
 //! | [`status`] | `pulse` and `lvs`, on their status sockets | `pulse status`, `lvs status`, any program |
 
 pub mod check;
+pub mod control;
 pub mod ready;
 pub mod report;
 pub mod status;

@@ -169,6 +169,9 @@ pub struct LvsStatus {
     pub table: Since<bool>,
     /// The active virtual servers.
     pub virtual_servers: Vec<VirtualServerStatus>,
+    /// Whether what is to survive a restart (overrides, drains, failed servers) is in the state file, and why not.
+    #[serde(default)]
+    pub state_file: Option<Since<bool>>,
 }
 
 /// One virtual server.
@@ -184,6 +187,12 @@ pub struct VirtualServerStatus {
     pub sorry: bool,
     /// Its real servers.
     pub real_servers: Vec<RealServerStatus>,
+    /// What an operator asked for about the virtual server as a whole.
+    #[serde(default)]
+    pub overrides: Vec<OverrideStatus>,
+    /// Real servers that the file does not name any more and that are being drained.
+    #[serde(default)]
+    pub leaving: Vec<LeavingStatus>,
 }
 
 /// One real server of a virtual server.
@@ -199,6 +208,101 @@ pub struct RealServerStatus {
     pub health: Since<Health>,
     /// Its monitor.
     pub monitor: Since<Child>,
+    /// What an operator asked for.
+    #[serde(default)]
+    pub overrides: Vec<OverrideStatus>,
+}
+
+/// Something that an operator asked for, until it is undone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverrideStatus {
+    /// What.
+    #[serde(flatten)]
+    pub what: Override,
+    /// Who asked for it: user and process.
+    pub by: String,
+    /// When, in milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// Why, if that was said.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// Kinds of overrides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum Override {
+    /// The real server gets no new connections and is taken out when it has none left.
+    Drain {
+        /// When it is taken out at the latest, in milliseconds since the Unix epoch; `None`: no limit.
+        #[serde(default)]
+        deadline_ms: Option<u64>,
+        /// What it still has, as last read; `None` until the table has been read, and when it has ended.
+        #[serde(default)]
+        left: Option<Left>,
+        /// How it ended; `None` while it goes on.
+        #[serde(default)]
+        ended: Option<String>,
+    },
+    /// The real server has this weight.
+    Weight {
+        /// The weight.
+        weight: u32,
+    },
+    /// The real server is out of the table, whatever its check says.
+    Disabled,
+    /// The real server serves, whatever its check says.
+    Forced,
+    /// The sorry server alone takes new connections.
+    Sorry,
+}
+
+/// What a real server still carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Left {
+    /// Established connections.
+    pub active: u32,
+    /// Other connections: closing ones, and those of UDP.
+    pub inactive: u32,
+    /// Clients that the kernel sends here again because of persistence.
+    pub persistent: u32,
+}
+
+impl Left {
+    /// Whether it carries nothing.
+    #[must_use]
+    pub fn is_nothing(self) -> bool {
+        self == Self::default()
+    }
+}
+
+impl std::fmt::Display for Left {
+    /// In words: `3 connections`, `1 connection and 2 remembered clients`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let counted = |count: u32, what: &str| match count {
+            1 => format!("1 {what}"),
+            _ => format!("{count} {what}s"),
+        };
+        f.write_str(&counted(self.active.saturating_add(self.inactive), "connection"))?;
+        match self.persistent {
+            0 => Ok(()),
+            clients => write!(f, " and {}", counted(clients, "remembered client")),
+        }
+    }
+}
+
+/// A real server that the file does not name any more and that has connections left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeavingStatus {
+    /// Its name in the file that named it.
+    pub name: String,
+    /// Address and port, as the kernel knows it.
+    pub address: String,
+    /// When it is taken out at the latest, in milliseconds since the Unix epoch.
+    pub deadline_ms: u64,
+    /// What it still has, as last read.
+    #[serde(default)]
+    pub left: Option<Left>,
 }
 
 /// Health of a real server.

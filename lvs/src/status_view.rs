@@ -43,7 +43,7 @@ fn verdict(verdict: &Since<bool>, now_ms: u64) -> String {
 }
 
 fn heading(text: &mut String, virtual_server: &VirtualServerStatus) {
-    let VirtualServerStatus { name, service, scheduler, sorry, real_servers } = virtual_server;
+    let VirtualServerStatus { name, service, scheduler, sorry, real_servers, .. } = virtual_server;
     let up = real_servers.iter().filter(|server| server.weight.is_some_and(|weight| weight > 0)).count();
     let _ = write!(text, "\n{name}: {service} {scheduler}, {up} of {} serving", real_servers.len());
     text.push_str(if *sorry { ", the sorry server serves\n" } else { "\n" });

@@ -48,6 +48,7 @@ impl Engine {
                 .active_virtual_servers()
                 .map(|virtual_server| self.virtual_server_status(clock, virtual_server))
                 .collect(),
+            state_file: None,
         }
     }
 
@@ -82,6 +83,8 @@ impl Engine {
                     self.real_server_status(clock, ServerKey::of(virtual_server, server), server, weight)
                 })
                 .collect(),
+            overrides: Vec::new(),
+            leaving: Vec::new(),
         }
     }
 
@@ -105,6 +108,7 @@ impl Engine {
                 || clock.since(Child::Stopped, "", clock.now),
                 |(state, reason, since)| clock.since(state, reason, since),
             ),
+            overrides: Vec::new(),
         }
     }
 }
