@@ -39,6 +39,8 @@ How it is checked:
 When:
   -t, --interval TIME           time between probes, and limit of each step of one (10s)
   -a, --reentrytime TIME        time of good probes before a failed server comes back (180s; --fos: the interval)
+      --rise NUMBER             good probes in a row that it takes besides, 1 to 100 (1)
+      --fall NUMBER             failed probes in a row that take a server down, 1 to 100 (1)
 
 Weight:
   -w, --weight NUMBER           weight of the real server, 0 to 65535 (1)
@@ -127,6 +129,10 @@ pub struct Args {
     pub interval: Option<Duration>,
     /// `--reentrytime`, at most 1 year. Zero counts as not given.
     pub reentry: Option<Duration>,
+    /// `--rise`, 1 to 100.
+    pub rise: Option<u32>,
+    /// `--fall`, 1 to 100.
+    pub fall: Option<u32>,
     /// `--weight`.
     pub weight: Option<u16>,
     /// `--fwmark`; 0 counts as not given.
@@ -189,6 +195,8 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Invocation, Us
             Short('f') | Long("fwmark") => args.fwmark = fwmark(&parser.value()?)?,
             Short('t') | Long("interval") => args.interval = Some(interval(&parser.value()?)?),
             Short('a') | Long("reentrytime") => args.reentry = Some(reentry(&parser.value()?)?),
+            Long("rise") => args.rise = Some(probes("--rise", &parser.value()?)?),
+            Long("fall") => args.fall = Some(probes("--fall", &parser.value()?)?),
             Short('M') | Long("method") => args.method = method(&parser.value()?)?,
             Short('s') | Long("send_string" | "send_str") => args.send = Some(parser.value()?.into_vec()),
             Short('x') | Long("expect_string" | "expect_str") => {
@@ -246,6 +254,11 @@ fn address(word: &OsStr) -> Result<IpAddr, UsageError> {
 fn number(option: &'static str, word: &OsStr) -> Result<u16, UsageError> {
     let parsed = word.to_str().and_then(|text| text.parse().ok());
     parsed.ok_or_else(|| refuse(option, word, "write a whole number from 0 to 65535"))
+}
+
+fn probes(option: &'static str, word: &OsStr) -> Result<u32, UsageError> {
+    let parsed = word.to_str().and_then(|text| text.parse().ok()).filter(|count| (1..=100).contains(count));
+    parsed.ok_or_else(|| refuse(option, word, "write a whole number from 1 to 100"))
 }
 
 fn scale(word: &OsStr) -> Result<u16, UsageError> {
@@ -381,6 +394,8 @@ mod tests {
             (&["-p", "65536"], "-p/--port: \"65536\" is not allowed; write a whole number from 0 to 65535"),
             (&["-w", "-1"], "-w/--weight: \"-1\" is not allowed; write a whole number from 0 to 65535"),
             (&["-S", "0"], "-S/--scale: \"0\" is not allowed; write a whole number from 1 to 1000"),
+            (&["--fall", "0"], "--fall: \"0\" is not allowed; write a whole number from 1 to 100"),
+            (&["--rise=101"], "--rise: \"101\" is not allowed; write a whole number from 1 to 100"),
             (
                 &["-f", "x"],
                 "-f/--fwmark: \"x\" is not allowed; write a whole number from 1 to 4294967295, or 0 for none",

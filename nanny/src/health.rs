@@ -1,12 +1,13 @@
 //! When verdicts make a server up or down. No clock: probes are counted.
 //!
-//! `threshold` is the re-entry time divided by the interval, rounded down.
+//! [`Thresholds`] says how many probes in a row it takes: `up` is the greater of `rise` and the re-entry time divided by
+//! the interval, rounded down; `down` is `fall`.
 //!
 //! | state | good probe | bad probe |
 //! | --- | --- | --- |
-//! | unknown (start) | **up**, at once | **down** |
-//! | down | **up** when this is the `threshold`-th good probe in a row (or the first, for a threshold below 2) | counting begins anew |
-//! | up | – | **down**, at once |
+//! | unknown (start) | **up**, at once | **down**, at once |
+//! | down | **up** when this is the `up`-th good probe in a row (or the first, for a threshold below 2) | counting begins anew |
+//! | up | counting begins anew | **down** when this is the `down`-th bad probe in a row |
 //!
 //! `recheck` ends the wait for re-entry: the next good probe brings the server up. `force` sets the state; after a
 //! forced "down" re-entry applies.
@@ -45,26 +46,38 @@ pub struct Transition {
     pub to: State,
 }
 
-/// How many good probes in a row bring a server back after a failure.
-#[must_use]
-pub fn threshold(reentry: Duration, interval: Duration) -> u32 {
-    let whole = reentry.as_nanos().checked_div(interval.as_nanos()).unwrap_or(0);
-    u32::try_from(whole).unwrap_or(u32::MAX)
+/// How many probes in a row change the state. Zero is as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Thresholds {
+    /// Good ones that bring a server back after a failure.
+    pub up: u32,
+    /// Bad ones that take down a server that is up.
+    pub down: u32,
+}
+
+impl Thresholds {
+    /// What the options mean together: a server comes back when it has answered well for `reentry`, and `rise` times.
+    #[must_use]
+    pub fn new(reentry: Duration, interval: Duration, rise: u32, fall: u32) -> Self {
+        let whole = reentry.as_nanos().checked_div(interval.as_nanos()).unwrap_or(0);
+        Self { up: u32::try_from(whole).unwrap_or(u32::MAX).max(rise), down: fall }
+    }
 }
 
 /// One server's health.
 #[derive(Debug, Clone)]
 pub struct Health {
     state: State,
-    threshold: u32,
+    thresholds: Thresholds,
     good_in_a_row: u32,
+    bad_in_a_row: u32,
 }
 
 impl Health {
-    /// Nothing is known yet, and the first good probe will do.
+    /// Nothing is known yet, and the first probe decides.
     #[must_use]
-    pub fn new(threshold: u32) -> Self {
-        Self { state: State::Unknown, threshold, good_in_a_row: threshold }
+    pub fn new(thresholds: Thresholds) -> Self {
+        Self { state: State::Unknown, thresholds, good_in_a_row: thresholds.up, bad_in_a_row: 0 }
     }
 
     /// What is known now.
@@ -75,22 +88,26 @@ impl Health {
 
     /// Takes a probe's outcome into account, and returns the transition if there is one.
     pub fn probed(&mut self, healthy: bool) -> Option<Transition> {
-        if !healthy {
-            self.good_in_a_row = 0;
-            return self.change(State::Down);
+        if healthy {
+            self.bad_in_a_row = 0;
+            self.good_in_a_row = self.good_in_a_row.saturating_add(1);
+            return if self.good_in_a_row >= self.thresholds.up { self.change(State::Up) } else { None };
         }
-        self.good_in_a_row = self.good_in_a_row.saturating_add(1);
-        if self.good_in_a_row >= self.threshold { self.change(State::Up) } else { None }
+        self.good_in_a_row = 0;
+        self.bad_in_a_row = self.bad_in_a_row.saturating_add(1);
+        let is_enough = self.state != State::Up || self.bad_in_a_row >= self.thresholds.down;
+        if is_enough { self.change(State::Down) } else { None }
     }
 
     /// Lets the next good probe bring the server up.
     pub fn recheck(&mut self) {
-        self.good_in_a_row = self.threshold;
+        self.good_in_a_row = self.thresholds.up;
     }
 
     /// Sets the state, whatever the probes said.
     pub fn force(&mut self, up: bool) -> Option<Transition> {
         self.good_in_a_row = 0;
+        self.bad_in_a_row = 0;
         self.change(if up { State::Up } else { State::Down })
     }
 
@@ -112,52 +129,87 @@ mod tests {
         Some(Transition { from, to })
     }
 
-    #[test]
-    fn the_threshold_is_reentry_by_interval_rounded_down() {
-        for (reentry, interval, expected) in [(180, 10, 18), (180, 7, 25), (5, 10, 0), (1, 0, 0)] {
-            assert_eq!(threshold(reentry * SECOND, interval * SECOND), expected);
-        }
-        assert_eq!(threshold(SECOND, Duration::from_millis(300)), 3);
-        assert_eq!(threshold(Duration::from_secs(3_000_000_000), Duration::from_millis(1)), u32::MAX);
+    /// One bad probe takes a server down, and this many good ones bring it back.
+    fn back_after(up: u32) -> Health {
+        Health::new(Thresholds { up, down: 1 })
+    }
+
+    /// What a row of probes does, one letter each: `g`ood or `b`ad in; `U`p, `D`own or `.` for no change out.
+    fn story(health: &mut Health, probes: &str) -> String {
+        let outcomes = probes.chars().map(|probe| match health.probed(probe == 'g') {
+            Some(Transition { to: State::Up, .. }) => 'U',
+            Some(Transition { to: State::Down, .. }) => 'D',
+            _ => '.',
+        });
+        outcomes.collect()
     }
 
     #[test]
-    fn the_first_good_probe_after_start_brings_the_server_up() {
-        let mut health = Health::new(18);
-        assert_eq!(health.probed(true), goes(State::Unknown, State::Up));
-        assert_eq!(health.probed(true), None);
+    fn the_threshold_is_reentry_by_interval_rounded_down_and_at_least_rise() {
+        let up = |reentry, interval, rise| Thresholds::new(reentry, interval, rise, 1).up;
+        for (reentry, interval, expected) in [(180, 10, 18), (180, 7, 25), (5, 10, 1), (1, 0, 1)] {
+            assert_eq!(up(reentry * SECOND, interval * SECOND, 1), expected);
+        }
+        assert_eq!(up(SECOND, Duration::from_millis(300), 1), 3);
+        assert_eq!(up(SECOND, Duration::from_millis(300), 4), 4);
+        assert_eq!(up(Duration::from_secs(3_000_000_000), Duration::from_millis(1), 100), u32::MAX);
+        assert_eq!(Thresholds::new(SECOND, SECOND, 2, 7).down, 7);
+    }
+
+    #[test]
+    fn the_first_probe_after_start_decides_alone() {
+        let thresholds = Thresholds { up: 18, down: 5 };
+        assert_eq!(story(&mut Health::new(thresholds), "gg"), "U.");
+        assert_eq!(story(&mut Health::new(thresholds), "bb"), "D.");
     }
 
     #[test]
     fn one_failure_takes_it_down_and_eighteen_good_probes_bring_it_back() {
-        let mut health = Health::new(threshold(180 * SECOND, 10 * SECOND));
-        health.probed(true);
-        assert_eq!(health.probed(false), goes(State::Up, State::Down));
-        for _ in 0..17 {
-            assert_eq!(health.probed(true), None);
-        }
-        assert_eq!(health.probed(true), goes(State::Down, State::Up));
+        let mut health = Health::new(Thresholds::new(180 * SECOND, 10 * SECOND, 1, 1));
+        assert_eq!(story(&mut health, "gb"), "UD");
+        assert_eq!(story(&mut health, &"g".repeat(18)), format!("{}U", ".".repeat(17)));
+    }
+
+    #[test]
+    fn fall_takes_a_server_down_with_so_many_bad_probes_in_a_row_and_not_before() {
+        let mut health = Health::new(Thresholds::new(SECOND, SECOND, 1, 3));
+        assert_eq!(story(&mut health, "gbbgbgbbgbbbb"), "U..........D.");
+    }
+
+    #[test]
+    fn rise_brings_it_back_with_so_many_good_probes_in_a_row_and_not_before() {
+        let mut health = Health::new(Thresholds::new(SECOND, SECOND, 3, 1));
+        assert_eq!(story(&mut health, "gbggbgbgggg"), "UD.......U.");
+    }
+
+    #[test]
+    fn a_flapping_server_stays_as_it_is_with_rise_and_fall_of_two() {
+        let mut health = Health::new(Thresholds::new(SECOND, SECOND, 2, 2));
+        assert_eq!(story(&mut health, "gbgbgbgbb"), "U.......D");
+        assert_eq!(story(&mut health, "gbgbgbgg"), ".......U");
+    }
+
+    #[test]
+    fn re_entry_and_rise_both_have_to_be_served() {
+        let mut reentry_is_longer = Health::new(Thresholds::new(4 * SECOND, SECOND, 2, 2));
+        assert_eq!(story(&mut reentry_is_longer, "bgggg"), "D...U");
+        let mut rise_is_longer = Health::new(Thresholds::new(2 * SECOND, SECOND, 4, 2));
+        assert_eq!(story(&mut rise_is_longer, "bgggg"), "D...U");
     }
 
     #[test]
     fn a_failure_during_re_entry_begins_the_count_anew() {
-        let mut health = Health::new(3);
-        assert_eq!(health.probed(false), goes(State::Unknown, State::Down));
-        let answers = [true, true, false, true, true];
-        assert!(answers.into_iter().all(|healthy| health.probed(healthy).is_none()));
-        assert_eq!(health.probed(true), goes(State::Down, State::Up));
+        assert_eq!(story(&mut back_after(3), "bggbggg"), "D.....U");
     }
 
     #[test]
     fn a_threshold_of_zero_needs_one_good_probe() {
-        let mut health = Health::new(0);
-        health.probed(false);
-        assert_eq!(health.probed(true), goes(State::Down, State::Up));
+        assert_eq!(story(&mut back_after(0), "bg"), "DU");
     }
 
     #[test]
     fn a_recheck_skips_the_wait_and_force_sets_the_state() {
-        let mut health = Health::new(18);
+        let mut health = back_after(18);
         assert_eq!(health.force(true), goes(State::Unknown, State::Up));
         assert_eq!(health.force(true), None);
         assert_eq!(health.force(false), goes(State::Up, State::Down));
@@ -166,18 +218,33 @@ mod tests {
         assert_eq!(health.probed(true), goes(State::Down, State::Up));
     }
 
+    #[test]
+    fn a_forced_state_forgets_the_failures_before_it() {
+        let mut health = Health::new(Thresholds { up: 1, down: 2 });
+        assert_eq!(story(&mut health, "gb"), "U.");
+        assert_eq!(health.force(true), None);
+        assert_eq!(story(&mut health, "bb"), ".D");
+    }
+
     proptest! {
         #[test]
-        fn the_state_is_what_the_last_probes_say(threshold in 0u32..5, probes in prop::collection::vec(any::<bool>(), 1..40)) {
-            let mut health = Health::new(threshold);
-            for healthy in &probes {
+        fn the_state_is_what_the_last_probes_say(
+            up in 0u32..5,
+            down in 0u32..5,
+            probes in prop::collection::vec(any::<bool>(), 1..60),
+        ) {
+            let mut health = Health::new(Thresholds { up, down });
+            let at_least = |count: u32| usize::try_from(count.max(1)).unwrap();
+            // The model looks back: only a row that is long enough changes anything, but for the very first probe.
+            let mut is_up = probes[0];
+            for (at, healthy) in probes.iter().enumerate() {
                 health.probed(*healthy);
+                let row = probes[..=at].iter().rev().take_while(|probe| *probe == healthy).count();
+                if row >= at_least(if *healthy { up } else { down }) {
+                    is_up = *healthy;
+                }
+                prop_assert_eq!(health.state() == State::Up, is_up, "after {} of {:?}", at + 1, probes);
             }
-            let row = probes.iter().rev().take_while(|healthy| **healthy).count();
-            let never_failed = row == probes.len();
-            // Once up, it stays up as long as the row lasts, so only the row's length counts.
-            let up = row > 0 && (never_failed || row >= usize::try_from(threshold).unwrap());
-            prop_assert_eq!(health.state() == State::Up, up);
         }
     }
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use daemonkit::clock::Mono;
 
 use crate::check::{Failure, Fault, Success, Verdict};
-use crate::health::{Health, State, Transition};
+use crate::health::{Health, State, Thresholds, Transition};
 use crate::load;
 
 /// Least time between two measurements of the load.
@@ -26,8 +26,8 @@ pub const LOAD_PERIOD: Duration = Duration::from_secs(20);
 pub struct Rules {
     /// Time between two probes.
     pub interval: Duration,
-    /// Good probes in a row that bring the server back after a failure.
-    pub threshold: u32,
+    /// Probes in a row that take the server down or bring it back.
+    pub thresholds: Thresholds,
     /// Whether this is the monitor of a failover service.
     pub failover: bool,
     /// Configured weight.
@@ -125,7 +125,7 @@ impl Monitor {
     pub fn new(now: Mono, rules: Rules) -> Self {
         Self {
             rules,
-            health: Health::new(rules.threshold),
+            health: Health::new(rules.thresholds),
             phase: Phase::Waiting { next: now },
             weight: rules.weight,
             measure_at: now,
@@ -207,9 +207,9 @@ impl Monitor {
         if transition.is_some() {
             actions.push(Action::Down { transition, reason, took });
         }
-        if self.rules.failover && self.was_up {
+        if self.rules.failover && self.was_up && self.health.state() == State::Down {
             actions.push(Action::Exit(0));
-        } else if self.rules.failover && self.failures_before_up >= 2 {
+        } else if self.rules.failover && !self.was_up && self.failures_before_up >= 2 {
             actions.push(Action::Exit(1));
         }
         actions
@@ -259,7 +259,13 @@ mod tests {
     const TOOK: Duration = Duration::from_millis(3);
 
     fn rules() -> Rules {
-        Rules { interval: s(10), threshold: 18, failover: false, weight: 100, scale: None }
+        Rules {
+            interval: s(10),
+            thresholds: Thresholds { up: 18, down: 1 },
+            failover: false,
+            weight: 100,
+            scale: None,
+        }
     }
 
     fn s(seconds: u64) -> Duration {
@@ -315,6 +321,40 @@ mod tests {
     }
 
     #[test]
+    fn a_server_with_rise_and_fall_leaves_with_the_third_failure_and_is_back_with_the_second_success() {
+        let thresholds = Thresholds { up: 2, down: 3 };
+        let mut monitor = Monitor::new(at(0), Rules { thresholds, ..rules() });
+        let mut probe = |seconds, outcome| {
+            assert_eq!(monitor.step(at(seconds), Input::Tick), [Action::StartProbe]);
+            monitor.step(at(seconds), outcome)
+        };
+        assert_eq!(probe(0, good()), up(State::Unknown));
+        assert_eq!(probe(10, bad()), []);
+        assert_eq!(probe(20, bad()), []);
+        assert_eq!(probe(30, good()), []);
+        assert_eq!(probe(40, bad()), []);
+        assert_eq!(probe(50, bad()), []);
+        assert_eq!(probe(60, bad()), down(State::Up));
+        assert_eq!(probe(70, good()), []);
+        assert_eq!(probe(80, bad()), []);
+        assert_eq!(probe(90, good()), []);
+        assert_eq!(probe(100, good()), up(State::Down));
+    }
+
+    #[test]
+    fn a_failover_monitor_ends_only_with_the_failure_that_takes_the_service_down() {
+        let thresholds = Thresholds { up: 1, down: 2 };
+        let mut monitor = Monitor::new(at(0), Rules { failover: true, thresholds, ..rules() });
+        let mut probe = |seconds, outcome| {
+            monitor.step(at(seconds), Input::Tick);
+            monitor.step(at(seconds), outcome)
+        };
+        probe(0, good());
+        assert_eq!(probe(10, bad()), []);
+        assert_eq!(probe(20, bad())[1..], [Action::Exit(0)]);
+    }
+
+    #[test]
     fn an_override_stops_the_probe_and_lasts_until_a_check_is_asked_for() {
         let mut monitor = Monitor::new(at(0), rules());
         monitor.step(at(0), Input::Tick);
@@ -350,7 +390,7 @@ mod tests {
 
     #[test]
     fn a_failover_monitor_speaks_by_ending() {
-        let failover = Rules { failover: true, threshold: 1, ..rules() };
+        let failover = Rules { failover: true, thresholds: Thresholds { up: 1, down: 1 }, ..rules() };
         let mut monitor = Monitor::new(at(0), failover);
         monitor.step(at(0), Input::Tick);
         assert_eq!(monitor.step(at(0), bad()), down(State::Unknown));
@@ -409,7 +449,7 @@ mod tests {
     proptest! {
         #[test]
         fn one_probe_at_a_time_and_one_report_for_each_change(events in prop::collection::vec(happening(), 0..200)) {
-            let rules = Rules { interval: s(2), threshold: 3, ..rules() };
+            let rules = Rules { interval: s(2), thresholds: Thresholds { up: 3, down: 2 }, ..rules() };
             let (mut monitor, mut now) = (Monitor::new(at(0), rules), at(0));
             let (mut probing, mut told) = (false, State::Unknown);
             for event in events {

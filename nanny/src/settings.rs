@@ -12,7 +12,7 @@ use crate::args::{Args, Method, UsageError, refuse};
 use crate::check::{Check, Exchange, ProgramCheck, Transport, program};
 use crate::escape::translate;
 use crate::expect::Expect;
-use crate::health::threshold;
+use crate::health::Thresholds;
 use crate::monitor::Rules;
 use crate::row::Duty;
 
@@ -95,7 +95,7 @@ impl Settings {
         let weight = args.weight.unwrap_or(1);
         let rules = Rules {
             interval,
-            threshold: threshold(reentry, interval),
+            thresholds: Thresholds::new(reentry, interval, args.rise.unwrap_or(1), args.fall.unwrap_or(1)),
             failover: args.failover,
             weight,
             scale: load_words.is_some().then(|| args.scale.unwrap_or(DEFAULT_SCALE)),
@@ -281,14 +281,21 @@ mod tests {
     #[test]
     fn defaults_are_those_of_the_original() {
         let settings = resolve(&[]).unwrap();
-        let rules =
-            Rules { interval: DEFAULT_INTERVAL, threshold: 18, failover: false, weight: 1, scale: None };
+        let thresholds = Thresholds { up: 18, down: 1 };
+        let rules = Rules { interval: DEFAULT_INTERVAL, thresholds, failover: false, weight: 1, scale: None };
         assert_eq!((settings.server, settings.rules), ("10.2.0.11:80".parse().unwrap(), rules));
         assert_eq!((settings.place, settings.duty), (Place::Daemon, None));
-        assert_eq!(resolve(&["--fos", "-t", "3"]).unwrap().rules.threshold, 1);
-        assert_eq!(resolve(&["-a", "0", "-t", "1"]).unwrap().rules.threshold, 180);
+        assert_eq!(resolve(&["--fos", "-t", "3"]).unwrap().rules.thresholds.up, 1);
+        assert_eq!(resolve(&["-a", "0", "-t", "1"]).unwrap().rules.thresholds.up, 180);
         assert_eq!(resolve(&["-p", "81"]).unwrap().server.port(), 81);
         assert_eq!(resolve(&["-p", "81", "-r", "82"]).unwrap().server.port(), 82);
+    }
+
+    #[test]
+    fn rise_works_with_re_entry_and_fall_alone() {
+        let thresholds = |line: &[&str]| resolve(line).unwrap().rules.thresholds;
+        assert_eq!(thresholds(&["--rise", "30", "--fall", "3"]), Thresholds { up: 30, down: 3 });
+        assert_eq!(thresholds(&["--rise=3", "-a", "60"]), Thresholds { up: 6, down: 1 });
     }
 
     #[test]
