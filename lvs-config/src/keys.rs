@@ -69,6 +69,8 @@ pub(crate) enum Value {
     Command,
     /// `[ a b … ]`.
     List,
+    /// `leave`, or `[ NAME=VALUE … ]`.
+    Sysctls,
     /// Some of a few words, with commas between them.
     Words(fn() -> Vec<&'static str>),
 }
@@ -101,6 +103,9 @@ impl Value {
             Self::Text => "text".to_owned(),
             Self::Command => "a command".to_owned(),
             Self::Words(words) => format!("{}, with commas between them", words().join(", ")),
+            Self::Sysctls => {
+                "leave, or a list such as `[ net.ipv4.vs.conntrack=1 net.ipv4.ip_forward=leave ]`".to_owned()
+            }
             Self::List => "a list such as `[ a b ]`".to_owned(),
         }
     }
@@ -173,11 +178,12 @@ pub(crate) enum Directive {
     SchedFlags,
     MaxConnections,
     MinConnections,
+    Sysctl,
 }
 
 impl Directive {
     /// How many there are.
-    pub(crate) const COUNT: usize = Self::MinConnections as usize + 1;
+    pub(crate) const COUNT: usize = Self::Sysctl as usize + 1;
 }
 
 /// One row of the table.
@@ -417,6 +423,16 @@ const GLOBAL: &[Key] = &[
         Value::Text,
         "rsh",
         "Command that asks a real server for its load when `load_monitor = uptime`.",
+    ),
+    key(
+        Directive::Sysctl,
+        "sysctl",
+        Value::Sysctls,
+        "",
+        "Settings of the kernel that are to have another value than the virtual servers need, or that they do not need; \
+         `leave` in place of a value leaves a setting alone, `leave` in place of the list all of them. Without it, \
+         `net.ipv4.ip_forward` and whatever else the forwarding methods need is set while this router serves, and set \
+         back afterwards. A dot in the name of an interface stays a dot.",
     ),
     key(Directive::DebugLevel, "debug_level", Value::Text, "NONE", "Accepted for old files, without effect."),
     key(Directive::Sync, "sync", Value::Switch, "0", "Accepted for old files, without effect."),

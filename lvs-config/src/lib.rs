@@ -38,6 +38,7 @@ mod words;
 mod write;
 
 pub mod model;
+pub mod sysctl;
 pub mod units;
 
 pub use diagnostic::{Code, Diagnostic, Note, Severity};

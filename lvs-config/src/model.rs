@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::sysctl::Sysctls;
 use crate::units::{Device, FwMark, Weight};
 
 /// A whole configuration. Built only by [`crate::parse`] and [`crate::load()`].
@@ -46,6 +47,8 @@ pub struct Config {
     pub ipvsadm: PathBuf,
     /// Command for `load_monitor = uptime` (`rsh_command`).
     pub rsh_command: String,
+    /// What is asked of the kernel's settings (`sysctl`).
+    pub sysctls: Sysctls,
     /// Virtual servers in file order, inactive ones included.
     pub virtual_servers: Vec<VirtualServer>,
     /// Failover services in file order (`service = fos`), inactive ones included.

@@ -11,6 +11,7 @@ use crate::model::{
     Check, Config, FailoverService, FloatingAddress, Protocol, RealServer, RouterAddresses, VirtualServer,
 };
 use crate::sched_flags;
+use crate::sysctl::Sysctls;
 
 /// `config` as an `lvs.cf`.
 pub fn write(config: &Config) -> String {
@@ -92,6 +93,14 @@ impl Writer {
         self.optional("udp_timeout", timeouts.udp.map(time_text));
         self.text("ipvsadm", config.ipvsadm.to_str());
         self.text("rsh_command", Some(&config.rsh_command));
+        match &config.sysctls {
+            Sysctls::LeaveAll => self.entry("sysctl", "leave"),
+            Sysctls::Chosen(chosen) if chosen.is_empty() => {}
+            Sysctls::Chosen(chosen) => {
+                let items = chosen.iter().map(|(name, choice)| format!("{name}={choice} "));
+                self.entry("sysctl", format_args!("[ {}]", items.collect::<String>()));
+            }
+        }
     }
 
     fn router(&mut self, name: &str, router: &RouterAddresses) {

@@ -11,17 +11,18 @@ use proptest::prelude::{ProptestConfig, Strategy, any, prop_oneof};
 use proptest::sample::{Index, select};
 use proptest::{prop_assert, prop_assert_eq, proptest};
 
-const VALID: [&str; 6] = [
+const VALID: [&str; 7] = [
     include_str!("../testdata/valid/nat.cf"),
     include_str!("../testdata/valid/lax.cf"),
     include_str!("../testdata/valid/extensions.cf"),
     include_str!("../testdata/valid/failover.cf"),
     include_str!("../testdata/valid/scheduling.cf"),
     include_str!("../testdata/valid/limits.cf"),
+    include_str!("../testdata/valid/sysctls.cf"),
 ];
 
 /// Pieces that mean something somewhere.
-const PIECES: [&str; 54] = [
+const PIECES: [&str; 56] = [
     "=",
     "{",
     "}",
@@ -69,6 +70,8 @@ const PIECES: [&str; 54] = [
     "max_connections = 5\n",
     "min_connections =",
     ", flag-3",
+    "sysctl = [ net.ipv4.ip_forward=1 ]\n",
+    "sysctl = leave\n",
     "persistent = 5\n",
     "pmask = 1\n",
     "é",

@@ -42,6 +42,8 @@ impl<'a> Lowering<'a> {
         let ipvsadm = self.text(&found, Directive::Ipvsadm).map(PathBuf::from);
         let rsh_command = self.text(&found, Directive::RshCommand);
 
+        let sysctls = self.sysctls(&found);
+
         let (virtual_servers, failover_services) = self.blocks(service, network);
         let config = Config {
             serial_no: serial_no?,
@@ -60,6 +62,7 @@ impl<'a> Lowering<'a> {
             timeouts: timeouts?,
             ipvsadm: ipvsadm?,
             rsh_command: rsh_command?,
+            sysctls: sysctls?,
             virtual_servers,
             failover_services,
         };

@@ -6,7 +6,7 @@
 //!
 //! `read.rs`, `number.rs` and `address.rs` read values; `global.rs` and `routers.rs` read what stands outside the
 //! blocks, `service.rs` and `server.rs` the blocks, `scheduler.rs` the switches of a scheduler,
-//! `limits.rs` how many connections a server takes; `conflicts.rs` knows what has been seen before.
+//! `limits.rs` how many connections a server takes, `sysctl.rs` the settings of the kernel; `conflicts.rs` knows what has been seen before.
 
 mod address;
 mod conflicts;
@@ -18,6 +18,7 @@ mod routers;
 mod scheduler;
 mod server;
 mod service;
+mod sysctl;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
