@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use crate::model::{Forwarding, Protocol, Scheduler, ServiceKind};
+use crate::model::{Forwarding, Protocol, Scheduler, ServiceKind, StartPolicy, TunnelChecksum};
 use crate::sched_flags;
 use crate::units::Weight;
-use crate::words;
+use crate::words::{self, TunnelKind};
 
 /// Where a directive may stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,10 +49,10 @@ pub(crate) enum Value {
     ServerPort,
     /// An address or the name of a host.
     Host,
-    /// An address.
-    Address,
     /// A host with optional `/N`, and a device.
     Floating,
+    /// An address with optional port, and an optional forwarding method.
+    Sorry,
     /// A dotted mask or a prefix length.
     Mask,
     /// A time in this range.
@@ -85,8 +85,11 @@ impl Value {
             Self::Port => "1 to 65535, or the name of a service".to_owned(),
             Self::ServerPort => "1 to 65535; 0 only where the virtual server has a `fwmark`".to_owned(),
             Self::Host => "an IPv4 or IPv6 address, or the name of a host".to_owned(),
-            Self::Address => "an IPv4 or IPv6 address".to_owned(),
             Self::Floating => "an address and a device, such as `192.0.2.1 eth0:1`".to_owned(),
+            Self::Sorry => {
+                "an IPv4 or IPv6 address, perhaps with `:PORT`, and perhaps a method: nat, direct or tunnel"
+                    .to_owned()
+            }
             Self::Mask => "a mask such as 255.255.255.0, or a prefix length such as 24".to_owned(),
             Self::Time(min, max) => {
                 format!(
@@ -179,11 +182,23 @@ pub(crate) enum Directive {
     MaxConnections,
     MinConnections,
     Sysctl,
+    SlowStart,
+    Drain,
+    Start,
+    Rise,
+    Fall,
+    Quorum,
+    QuorumHysteresis,
+    OnUp,
+    OnDown,
+    TunnelType,
+    TunnelPort,
+    TunnelChecksum,
 }
 
 impl Directive {
     /// How many there are.
-    pub(crate) const COUNT: usize = Self::Sysctl as usize + 1;
+    pub(crate) const COUNT: usize = Self::TunnelChecksum as usize + 1;
 }
 
 /// One row of the table.
@@ -243,6 +258,10 @@ const KERNEL_TIMEOUT: Value = Value::WholeTime(seconds(0), seconds(31 * 86_400))
 /// The kernel counts the connections of a server in an `int`.
 const CONNECTIONS: Value = Value::Number(0, i32::MAX as u64);
 const U32_MAX: u64 = u32::MAX as u64;
+/// Checks in a row.
+const CHECKS: Value = Value::Number(1, 100);
+/// A sum of weights, which is kept as `u32`.
+const WEIGHTS: u64 = i32::MAX as u64;
 
 const GLOBAL: &[Key] = &[
     key(
@@ -463,9 +482,11 @@ const SERVICE: &[Key] = &[
     key(
         Directive::SorryServer,
         "sorry_server",
-        Value::Address,
+        Value::Sorry,
         "",
-        "Server that is used, on the virtual server's port, while no real server can serve.",
+        "Server that is used while no real server can serve, or while the `quorum` is lost. Without a port, on the \
+         virtual server's; one of its own needs `nat`: `10.0.0.99:8080 nat`, `[2001:db8::99]:8080 nat`. \
+         Without a method, by that of the virtual server.",
     ),
     key(
         Directive::Fwmark,
@@ -490,6 +511,29 @@ const SERVICE: &[Key] = &[
         Value::Choice(words::all::<Forwarding>),
         "",
         "As the global `network`, for this virtual server alone.",
+    ),
+    key(
+        Directive::TunnelType,
+        "tunnel_type",
+        Value::Choice(words::all::<TunnelKind>),
+        "ipip",
+        "What packets travel in to those real servers that `network = tunnel` reaches: `ipip` (IP in IP), `gue` (generic \
+         UDP encapsulation) or `gre`.",
+    ),
+    key(
+        Directive::TunnelPort,
+        "tunnel_port",
+        Value::Port,
+        "6080",
+        "UDP port of the real servers' end of the tunnel; with `tunnel_type = gue`.",
+    ),
+    key(
+        Directive::TunnelChecksum,
+        "tunnel_checksum",
+        Value::Choice(words::all::<TunnelChecksum>),
+        "none",
+        "Checksum of the outer packet: `none`, `csum` (computed by the router; with `gue` or `gre`) or `remcsum` (remote \
+         checksum offload; with `gue`).",
     ),
     key(
         Directive::Scheduler,
@@ -567,6 +611,62 @@ const SERVICE: &[Key] = &[
         "How long a failed real server must answer well before it is used again; 0 means 180.",
     ),
     key(
+        Directive::Rise,
+        "rise",
+        CHECKS,
+        "1",
+        "How many checks in a row a failed real server must pass before it is used again, beside `reentry`. A server's \
+         first check decides alone.",
+    ),
+    key(
+        Directive::Fall,
+        "fall",
+        CHECKS,
+        "1",
+        "How many checks in a row must fail before a real server counts as failed. A server's first check decides alone.",
+    ),
+    key(
+        Directive::Start,
+        "start",
+        Value::Choice(words::all::<StartPolicy>),
+        "probe",
+        "What a real server is before its first check: `probe`, not used, and the sorry server waits for the first checks \
+         too; `up`, used until a check fails; `down`, failed, so that the sorry server serves.",
+    ),
+    key(
+        Directive::SlowStart,
+        "slow_start",
+        Value::Time(seconds(1), seconds(3600)),
+        "",
+        "How long the weight of a real server that comes up takes to grow to its full value. Without it, it is there at once.",
+    ),
+    key(
+        Directive::Drain,
+        "drain",
+        Value::Time(seconds(1), seconds(86_400)),
+        "",
+        "How long a real server that is taken out of the file, or made inactive, keeps its connections at most. Without \
+         it, it is removed at once.",
+    ),
+    key(
+        Directive::Quorum,
+        "quorum",
+        Value::Number(1, WEIGHTS),
+        "1",
+        "Sum of the weights of real servers that are up, below which the sorry server, if there is one, serves alone. \
+         The weights are those of this file.",
+    ),
+    key(
+        Directive::QuorumHysteresis,
+        "quorum_hysteresis",
+        Value::Number(0, WEIGHTS),
+        "0",
+        "The quorum is lost when the sum is below `quorum` less this, and back when it is at least `quorum` and this; \
+         less than `quorum`.",
+    ),
+    key(Directive::OnUp, "on_up", Value::Command, "", "Command that is run when the `quorum` is reached."),
+    key(Directive::OnDown, "on_down", Value::Command, "", "Command that is run when the `quorum` is lost."),
+    key(
         Directive::LoadMonitor,
         "load_monitor",
         Value::Text,
@@ -627,6 +727,37 @@ const SERVER: &[Key] = &[
         "",
         "As the virtual server's `min_connections`, for this real server alone.",
     ),
+    key(
+        Directive::Network,
+        "network",
+        Value::Choice(words::all::<Forwarding>),
+        "",
+        "As the virtual server's `network`, for this real server alone.",
+    ),
+    key(
+        Directive::TunnelType,
+        "tunnel_type",
+        Value::Choice(words::all::<TunnelKind>),
+        "",
+        "As the virtual server's `tunnel_type`, for this real server alone, which then takes neither port nor checksum \
+         from there.",
+    ),
+    key(
+        Directive::TunnelPort,
+        "tunnel_port",
+        Value::Port,
+        "",
+        "As the virtual server's `tunnel_port`, for this real server alone.",
+    ),
+    key(
+        Directive::TunnelChecksum,
+        "tunnel_checksum",
+        Value::Choice(words::all::<TunnelChecksum>),
+        "",
+        "As the virtual server's `tunnel_checksum`, for this real server alone.",
+    ),
+    key(Directive::OnUp, "on_up", Value::Command, "", "Command that is run when this real server comes up."),
+    key(Directive::OnDown, "on_down", Value::Command, "", "Command that is run when this real server fails."),
 ];
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! defaults. The vocabulary is the file's own. How a virtual server looks to the kernel is `lvs`' business.
 
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ pub struct Config {
     pub backup_active: bool,
     /// Heartbeat port and timers.
     pub heartbeat: Heartbeat,
-    /// Forwarding method of every virtual server that does not choose its own (`network`).
+    /// Forwarding method of every virtual server that does not choose its own (`network`); a tunnel is [`Tunnel::Ipip`].
     pub network: Forwarding,
     /// Floating inside address of a NAT router (`nat_router`, `nat_nmask`). It is meant only when
     /// [`Config::network`] is [`Forwarding::Nat`].
@@ -113,8 +114,40 @@ pub enum Forwarding {
     Nat,
     /// `direct`: the frame is sent to the real server's MAC address unchanged.
     Direct,
-    /// `tunnel`: the packet travels inside another IP packet.
-    Tunnel,
+    /// `tunnel`: the packet travels inside another IP packet, built like this.
+    Tunnel(Tunnel),
+}
+
+/// `tunnel_type`, with what each type has of `tunnel_port` and `tunnel_checksum`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Tunnel {
+    /// `ipip`: IP in IP.
+    #[default]
+    Ipip,
+    /// `gue`: generic UDP encapsulation.
+    Gue {
+        /// `tunnel_port`: UDP port of the real server's end.
+        port: NonZeroU16,
+        /// `tunnel_checksum`.
+        checksum: TunnelChecksum,
+    },
+    /// `gre`.
+    Gre {
+        /// `tunnel_checksum`: `csum` when true, else `none`.
+        checksum: bool,
+    },
+}
+
+/// `tunnel_checksum`: checksum of the outer packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum TunnelChecksum {
+    /// `none`.
+    #[default]
+    None,
+    /// `csum`: computed by the router.
+    Checksum,
+    /// `remcsum`: remote checksum offload.
+    Remote,
 }
 
 /// An address that only the active router holds.
@@ -174,10 +207,21 @@ pub struct VirtualServer {
     pub one_packet: bool,
     /// `persistent` and `pmask`.
     pub persistence: Option<Persistence>,
-    /// Forwarding method of its real servers.
+    /// Forwarding method of those of its servers that do not choose their own (`network`, `tunnel_type`, ...).
     pub forwarding: Forwarding,
-    /// `sorry_server`: serves, on the virtual server's port, when no real server can.
-    pub sorry_server: Option<IpAddr>,
+    /// `sorry_server`: serves when no real server can, or when the quorum is lost.
+    pub sorry_server: Option<SorryServer>,
+    /// `quorum` and `quorum_hysteresis`.
+    pub quorum: Quorum,
+    /// `start`: what its real servers are before their first check.
+    pub start: StartPolicy,
+    /// `slow_start`: how long a server's weight takes to grow after it came up, 1 s to 1 h; `None`: no time.
+    pub slow_start: Option<Duration>,
+    /// `drain`: how long a server that leaves the file keeps its connections at most, 1 s to 24 h; `None`: it is removed
+    /// at once.
+    pub drain: Option<Duration>,
+    /// `on_up` and `on_down`: quorum reached and lost.
+    pub hooks: Hooks,
     /// `quiesce_server`: a failed server keeps its row with weight 0.
     pub quiesce: bool,
     /// How its real servers are checked.
@@ -191,6 +235,56 @@ impl VirtualServer {
     pub fn active_servers(&self) -> impl Iterator<Item = &RealServer> {
         self.servers.iter().filter(|s| s.active)
     }
+}
+
+/// The server of last resort. The kernel gives it the weight 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SorryServer {
+    /// Its address.
+    pub address: IpAddr,
+    /// Its port; the virtual server's unless it is reached by [`Forwarding::Nat`].
+    pub port: u16,
+    /// How it is reached; the virtual server's method when it has none of its own.
+    pub forwarding: Forwarding,
+}
+
+/// How much of a virtual server must be up for it to count as usable, in weights as in the file.
+///
+/// The quorum is lost when the sum of the weights of servers that are up falls below `weight - hysteresis`, and reached
+/// again when it is at least `weight + hysteresis`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quorum {
+    /// `quorum`, 1 to 2,147,483,647.
+    pub weight: u32,
+    /// `quorum_hysteresis`, less than [`Quorum::weight`].
+    pub hysteresis: u32,
+}
+
+impl Default for Quorum {
+    fn default() -> Self {
+        Self { weight: 1, hysteresis: 0 }
+    }
+}
+
+/// `start`: what a real server is until its first check has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum StartPolicy {
+    /// `up`: it serves with its weight until a check says otherwise.
+    Up,
+    /// `down`: it has failed until its first good check; the sorry server serves.
+    Down,
+    /// `probe`: it is out of the table; the sorry server is not called while first checks are under way.
+    #[default]
+    Probe,
+}
+
+/// `on_up` and `on_down`: commands to run, split into words, never empty.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Hooks {
+    /// Run when it comes up (a server) or reaches its quorum (a virtual server).
+    pub on_up: Option<Vec<String>>,
+    /// Run when it fails or loses its quorum.
+    pub on_down: Option<Vec<String>>,
 }
 
 /// `protocol` of a virtual server.
@@ -274,6 +368,11 @@ pub struct Check {
     pub interval: Duration,
     /// `reentry`: how long a failed server must answer well before it is used again.
     pub reentry: Duration,
+    /// `rise`: so many good checks in a row are needed, beside [`Check::reentry`], before a failed server is used again; 1
+    /// to 100.
+    pub rise: u32,
+    /// `fall`: so many failed checks in a row make a server that is up a failed one; 1 to 100.
+    pub fall: u32,
     /// `load_monitor`: `none`, `uptime`, `rup`, `ruptime` or a program; `None` when not given.
     pub load_monitor: Option<String>,
 }
@@ -295,6 +394,10 @@ pub struct RealServer {
     pub weight: Weight,
     /// `max_connections` and `min_connections`, the virtual server's where it has none of its own.
     pub limits: Limits,
+    /// Its forwarding method, the virtual server's where it has none of its own.
+    pub forwarding: Forwarding,
+    /// `on_up` and `on_down`.
+    pub hooks: Hooks,
 }
 
 /// How many connections a real server takes, open and closing ones together.

@@ -1,6 +1,6 @@
 //! The words of the file that stand for one of a few choices, each next to what it means.
 
-use crate::model::{Forwarding, Protocol, Scheduler, ServiceKind};
+use crate::model::{Forwarding, Protocol, Scheduler, ServiceKind, StartPolicy, Tunnel, TunnelChecksum};
 
 /// A type whose values each have a word.
 pub(crate) trait Word: Copy + PartialEq + 'static {
@@ -29,7 +29,46 @@ impl Word for ServiceKind {
 
 impl Word for Forwarding {
     const ALL: &'static [(&'static str, Self)] =
-        &[("nat", Self::Nat), ("direct", Self::Direct), ("tunnel", Self::Tunnel)];
+        &[("nat", Self::Nat), ("direct", Self::Direct), ("tunnel", Self::Tunnel(Tunnel::Ipip))];
+}
+
+/// `tunnel_type`: which [`Tunnel`], without what belongs to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TunnelKind {
+    Ipip,
+    Gue,
+    Gre,
+}
+
+impl Word for TunnelKind {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("ipip", Self::Ipip), ("gue", Self::Gue), ("gre", Self::Gre)];
+}
+
+impl TunnelKind {
+    /// The kind of `tunnel`.
+    pub(crate) fn of(tunnel: Tunnel) -> Self {
+        match tunnel {
+            Tunnel::Ipip => Self::Ipip,
+            Tunnel::Gue { .. } => Self::Gue,
+            Tunnel::Gre { .. } => Self::Gre,
+        }
+    }
+
+    /// The word of the file.
+    pub(crate) fn name(self) -> &'static str {
+        word(self)
+    }
+}
+
+impl Word for TunnelChecksum {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("none", Self::None), ("csum", Self::Checksum), ("remcsum", Self::Remote)];
+}
+
+impl Word for StartPolicy {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("up", Self::Up), ("down", Self::Down), ("probe", Self::Probe)];
 }
 
 impl Word for Protocol {
@@ -64,6 +103,24 @@ impl ServiceKind {
 }
 
 impl Forwarding {
+    /// The word of the file, the same for every tunnel.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nat => "nat",
+            Self::Direct => "direct",
+            Self::Tunnel(_) => "tunnel",
+        }
+    }
+}
+
+impl TunnelChecksum {
+    /// The word of the file.
+    pub fn name(self) -> &'static str {
+        word(self)
+    }
+}
+
+impl StartPolicy {
     /// The word of the file.
     pub fn name(self) -> &'static str {
         word(self)

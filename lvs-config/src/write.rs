@@ -4,14 +4,17 @@
 //! proving that reading loses nothing; it is not how a file is edited.
 
 use std::fmt::{Display, Write as _};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::keys::time_text;
 use crate::model::{
-    Check, Config, FailoverService, FloatingAddress, Protocol, RealServer, RouterAddresses, VirtualServer,
+    Check, Config, FailoverService, FloatingAddress, Forwarding, Hooks, Protocol, Quorum, RealServer,
+    RouterAddresses, SorryServer, StartPolicy, Tunnel, TunnelChecksum, VirtualServer,
 };
 use crate::sched_flags;
 use crate::sysctl::Sysctls;
+use crate::words::TunnelKind;
 
 /// `config` as an `lvs.cf`.
 pub fn write(config: &Config) -> String {
@@ -145,19 +148,75 @@ impl Writer {
             self.time("persistent", persistence.timeout);
             self.entry("pmask", persistence.granularity);
         }
-        if server.forwarding != config.network {
-            self.entry("network", server.forwarding.name());
-        }
-        self.optional("sorry_server", server.sorry_server);
+        self.network(server.forwarding, config.network);
+        let sorry = server.sorry_server.map(|sorry| sorry.forwarding);
+        let tunnel = tunnel_of(server.forwarding).or_else(|| tunnel_of(sorry?)).unwrap_or_default();
+        self.tunnel(tunnel, Tunnel::default());
+        self.sorry_server(server);
         self.switch("quiesce_server", server.quiesce);
+        self.policy(server);
         self.check(&server.check);
         for real_server in &server.servers {
-            self.real_server(real_server);
+            self.real_server(real_server, server.forwarding, tunnel);
         }
         self.close("");
     }
 
-    fn real_server(&mut self, server: &RealServer) {
+    /// The method `own` where the block around has `inherited`.
+    fn network(&mut self, own: Forwarding, inherited: Forwarding) {
+        if own.name() != inherited.name() {
+            self.entry("network", own.name());
+        }
+    }
+
+    /// The tunnel `own` where the block around has `inherited`. A type takes nothing over from there, so that it needs
+    /// only what differs from the defaults.
+    fn tunnel(&mut self, own: Tunnel, inherited: Tunnel) {
+        if own == inherited {
+            return;
+        }
+        self.entry("tunnel_type", TunnelKind::of(own).name());
+        let (port, checksum) = match own {
+            Tunnel::Ipip | Tunnel::Gre { checksum: false } => (None, TunnelChecksum::None),
+            Tunnel::Gue { port, checksum } => (Some(port), checksum),
+            Tunnel::Gre { checksum: true } => (None, TunnelChecksum::Checksum),
+        };
+        self.optional("tunnel_port", port);
+        if checksum != TunnelChecksum::None {
+            self.entry("tunnel_checksum", checksum.name());
+        }
+    }
+
+    fn sorry_server(&mut self, server: &VirtualServer) {
+        let Some(SorryServer { address, port, forwarding }) = server.sorry_server else { return };
+        let method = forwarding.name();
+        let method = if method == server.forwarding.name() { String::new() } else { format!(" {method}") };
+        if port == server.port {
+            self.entry("sorry_server", format_args!("{address}{method}"));
+        } else {
+            self.entry("sorry_server", format_args!("{}{method}", SocketAddr::new(address, port)));
+        }
+    }
+
+    fn policy(&mut self, server: &VirtualServer) {
+        if server.start != StartPolicy::default() {
+            self.entry("start", server.start.name());
+        }
+        self.optional("slow_start", server.slow_start.map(time_text));
+        self.optional("drain", server.drain.map(time_text));
+        if server.quorum != Quorum::default() {
+            self.entry("quorum", server.quorum.weight);
+            self.entry("quorum_hysteresis", server.quorum.hysteresis);
+        }
+        self.hooks(&server.hooks);
+    }
+
+    fn hooks(&mut self, hooks: &Hooks) {
+        self.command("on_up", hooks.on_up.as_ref());
+        self.command("on_down", hooks.on_down.as_ref());
+    }
+
+    fn real_server(&mut self, server: &RealServer, network: Forwarding, tunnel: Tunnel) {
         self.open("server", &server.name, "        ");
         self.switch("active", server.active);
         self.entry("address", server.address);
@@ -166,6 +225,9 @@ impl Writer {
         let is_set = |limit: &u32| *limit > 0;
         self.optional("max_connections", Some(server.limits.max).filter(is_set));
         self.optional("min_connections", Some(server.limits.min).filter(is_set));
+        self.network(server.forwarding, network);
+        self.tunnel(tunnel_of(server.forwarding).unwrap_or(tunnel), tunnel);
+        self.hooks(&server.hooks);
         self.close("    ");
     }
 
@@ -186,8 +248,14 @@ impl Writer {
         self.text("send_program", check.send_program.as_deref());
         self.time("timeout", check.interval);
         self.time("reentry", check.reentry);
+        self.optional("rise", Some(check.rise).filter(|rise| *rise != 1));
+        self.optional("fall", Some(check.fall).filter(|fall| *fall != 1));
         self.text("load_monitor", check.load_monitor.as_deref());
     }
+}
+
+fn tunnel_of(forwarding: Forwarding) -> Option<Tunnel> {
+    if let Forwarding::Tunnel(tunnel) = forwarding { Some(tunnel) } else { None }
 }
 
 /// `text` as one token. A text with both kinds of quotes can only have come from a token without quotes around it.

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use common::{Table, files};
 use lvs_config::model::{
-    Check, Forwarding, Limits, Protocol, RealServer, Scheduler, SchedulerFlags, ServiceKind, Timeouts,
-    VirtualServer,
+    Check, Forwarding, Hooks, Limits, Protocol, Quorum, RealServer, Scheduler, SchedulerFlags, ServiceKind,
+    SorryServer, StartPolicy, Timeouts, VirtualServer,
 };
 use lvs_config::units::Weight;
 use lvs_config::{Config, parse, reference_man, reference_markdown};
@@ -35,6 +35,8 @@ fn real_server(name: &str, line: u32, address: &str, port: u16, weight: u32) -> 
         port,
         weight: Weight::new(weight).expect("a weight"),
         limits: Limits::default(),
+        forwarding: Forwarding::Nat,
+        hooks: Hooks::default(),
     }
 }
 
@@ -47,6 +49,8 @@ fn check(send: &str, expect: &str) -> Check {
         send_program: None,
         interval: Duration::from_secs(1),
         reentry: Duration::from_secs(3),
+        rise: 1,
+        fall: 1,
         load_monitor: Some("none".to_owned()),
     }
 }
@@ -101,7 +105,16 @@ fn the_example_serves_a_web_site_and_a_line_service() {
         one_packet: false,
         persistence: None,
         forwarding: Forwarding::Nat,
-        sorry_server: Some("10.0.0.99".parse().unwrap()),
+        sorry_server: Some(SorryServer {
+            address: "10.0.0.99".parse().unwrap(),
+            port: 80,
+            forwarding: Forwarding::Nat,
+        }),
+        quorum: Quorum { weight: 1, hysteresis: 0 },
+        start: StartPolicy::Probe,
+        slow_start: None,
+        drain: None,
+        hooks: Hooks::default(),
         quiesce: true,
         check: check(r"GET / HTTP/1.0\r\n\r\n", "HTTP/"),
         servers: vec![

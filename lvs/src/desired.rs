@@ -11,7 +11,7 @@ use ipvsadm::{
 use lvs_config::model::{self, Config, Limits, VirtualServer};
 
 use crate::health::Standing;
-use crate::identity::{ServerKey, destination_id, forward, service_id};
+use crate::identity::{ServerKey, destination_id, forward, service_id, sorry_id};
 
 /// Weight of a sorry server, which is always alone.
 const SORRY_WEIGHT: u32 = 1;
@@ -63,11 +63,10 @@ pub fn wanted_service(
         left_alone: BTreeSet::new(),
         sorry: false,
     };
-    let forward = forward(virtual_server.forwarding);
     let (mut usable, mut awaited) = (false, false);
     let mut places = HashMap::new();
     for server in virtual_server.active_servers() {
-        let id = destination_id(virtual_server, server.address, server.port);
+        let id = destination_id(virtual_server, server);
         let standing = standing(&ServerKey::of(virtual_server, server));
         awaited |= standing == Standing::Awaited;
         let weight = match standing {
@@ -81,13 +80,13 @@ pub fn wanted_service(
             wanted.left_alone.insert(id);
         } else if let Some(weight) = weight {
             let Limits { max: upper_threshold, min: lower_threshold } = server.limits;
-            let known = Destination::new(id, forward);
+            let known = Destination::new(id, forward(server.forwarding));
             wanted.put(Destination { weight, upper_threshold, lower_threshold, ..known }, &mut places);
         }
     }
-    if let Some(address) = virtual_server.sorry_server.filter(|_| !usable && !awaited) {
-        let id = destination_id(virtual_server, address, virtual_server.port);
-        wanted.put(Destination { weight: SORRY_WEIGHT, ..Destination::new(id, forward) }, &mut places);
+    if let Some(sorry) = virtual_server.sorry_server.as_ref().filter(|_| !usable && !awaited) {
+        let row = Destination::new(sorry_id(virtual_server, sorry), forward(sorry.forwarding));
+        wanted.put(Destination { weight: SORRY_WEIGHT, ..row }, &mut places);
         wanted.sorry = true;
     }
     wanted

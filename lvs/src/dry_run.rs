@@ -50,10 +50,10 @@ pub fn render(config: &Config, monitors: &MonitorSettings, table: Option<&Table>
 /// The servers whose row is in the table already, with its weight; they keep it until their first check.
 fn rows_kept(virtual_server: &VirtualServer, table: &Table) -> Vec<(ServerKey, u32)> {
     let Some(entry) = table.find(&service_id(virtual_server)) else { return Vec::new() };
-    let row = |address, port| entry.find(&destination_id(virtual_server, address, port));
+    let row = |server| entry.find(&destination_id(virtual_server, server));
     virtual_server
         .active_servers()
-        .filter_map(|server| Some((server, row(server.address, server.port)?)))
+        .filter_map(|server| Some((server, row(server)?)))
         .map(|(server, row)| (ServerKey::of(virtual_server, server), row.destination.weight))
         .collect()
 }

@@ -7,8 +7,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 
-use ipvsadm::{DestinationId, Family, Forward, Protocol, ServiceId, Tunnel};
-use lvs_config::model::{self, Forwarding, RealServer, VirtualServer};
+use ipvsadm::{DestinationId, Family, Forward, Protocol, ServiceId, Tunnel, TunnelChecksum};
+use lvs_config::model::{self, Forwarding, RealServer, SorryServer, VirtualServer};
 
 /// A real server of a virtual server. `server` is what is checked, so it carries the file's port; under which port
 /// the kernel knows it says [`destination_id`].
@@ -52,16 +52,26 @@ pub fn service_id(virtual_server: &VirtualServer) -> ServiceId {
     }
 }
 
-/// What the kernel knows a server of `virtual_server` by.
+/// What the kernel knows `server` of `virtual_server` by.
 ///
 /// Only address translation can change a port: for direct routing and tunnelling the kernel wants the service's
 /// port, which for a firewall mark is 0, "the client's". Under address translation a firewall mark keeps the
 /// file's port, and 0 keeps the client's.
 #[must_use]
-pub fn destination_id(virtual_server: &VirtualServer, address: IpAddr, port: u16) -> DestinationId {
-    let port = match virtual_server.forwarding {
+pub fn destination_id(virtual_server: &VirtualServer, server: &RealServer) -> DestinationId {
+    id_by(virtual_server, server.forwarding, server.address, server.port)
+}
+
+/// What the kernel knows the sorry server of `virtual_server` by; as [`destination_id`].
+#[must_use]
+pub fn sorry_id(virtual_server: &VirtualServer, sorry: &SorryServer) -> DestinationId {
+    id_by(virtual_server, sorry.forwarding, sorry.address, sorry.port)
+}
+
+fn id_by(virtual_server: &VirtualServer, by: Forwarding, address: IpAddr, port: u16) -> DestinationId {
+    let port = match by {
         Forwarding::Nat => port,
-        Forwarding::Direct | Forwarding::Tunnel => service_id(virtual_server).port(),
+        Forwarding::Direct | Forwarding::Tunnel(_) => service_id(virtual_server).port(),
     };
     DestinationId::new(address, port)
 }
@@ -72,6 +82,20 @@ pub fn forward(forwarding: Forwarding) -> Forward {
     match forwarding {
         Forwarding::Nat => Forward::Masquerade,
         Forwarding::Direct => Forward::DirectRoute,
-        Forwarding::Tunnel => Forward::Tunnel(Tunnel::Ipip),
+        Forwarding::Tunnel(tunnel) => Forward::Tunnel(match tunnel {
+            model::Tunnel::Ipip => Tunnel::Ipip,
+            model::Tunnel::Gue { port, checksum } => {
+                Tunnel::Gue { port, checksum: tunnel_checksum(checksum) }
+            }
+            model::Tunnel::Gre { checksum } => Tunnel::Gre { checksum },
+        }),
+    }
+}
+
+fn tunnel_checksum(checksum: model::TunnelChecksum) -> TunnelChecksum {
+    match checksum {
+        model::TunnelChecksum::None => TunnelChecksum::None,
+        model::TunnelChecksum::Checksum => TunnelChecksum::Checksum,
+        model::TunnelChecksum::Remote => TunnelChecksum::Remote,
     }
 }

@@ -72,7 +72,7 @@ impl MonitorCommand {
         words.option("-w", &server.weight);
         let weight_at = words.0.len() - 1;
         words.option("-V", &virtual_server.address.address);
-        words.option("-M", &method(virtual_server.forwarding));
+        words.option("-M", &method(server.forwarding));
         let load = check.load_monitor.as_deref();
         if let Some(load) = load {
             words.option("-U", &if load == "uptime" { &config.rsh_command } else { load });
@@ -153,7 +153,7 @@ fn method(forwarding: Forwarding) -> &'static str {
     match forwarding {
         Forwarding::Nat => "m",
         Forwarding::Direct => "g",
-        Forwarding::Tunnel => "i",
+        Forwarding::Tunnel(_) => "i",
     }
 }
 

@@ -22,12 +22,12 @@ impl<'a> Lowering<'a> {
         self.one(found, directive, |lowering, a| lowering.host_of(a, Some(wanted)))
     }
 
-    /// A literal address.
-    pub(super) fn address(&mut self, found: &Found<'a>, directive: Directive) -> Option<Located<IpAddr>> {
-        self.one(found, directive, |lowering, a| lowering.host_of(a, None))
-    }
-
-    fn host_of(&mut self, argument: Argument<'_>, wanted: Option<Family>) -> Option<Located<IpAddr>> {
+    /// The address that `argument` is; without `wanted`, only as a literal.
+    pub(super) fn host_of(
+        &mut self,
+        argument: Argument<'_>,
+        wanted: Option<Family>,
+    ) -> Option<Located<IpAddr>> {
         let value = match value::literal(argument.text) {
             Literal::Usual(address) => address,
             Literal::Odd(address) => {

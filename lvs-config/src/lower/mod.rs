@@ -6,19 +6,24 @@
 //!
 //! `read.rs`, `number.rs` and `address.rs` read values; `global.rs` and `routers.rs` read what stands outside the
 //! blocks, `service.rs` and `server.rs` the blocks, `scheduler.rs` the switches of a scheduler,
-//! `limits.rs` how many connections a server takes, `sysctl.rs` the settings of the kernel; `conflicts.rs` knows what has been seen before.
+//! `limits.rs` how many connections a server takes, `tunnel.rs` how packets get to it, `sorry.rs` the server of last resort,
+//! `policy.rs` what health leads to, `sysctl.rs` the settings of the kernel; `conflicts.rs` knows what has been seen
+//! before.
 
 mod address;
 mod conflicts;
 mod global;
 mod limits;
 mod number;
+mod policy;
 mod read;
 mod routers;
 mod scheduler;
 mod server;
 mod service;
+mod sorry;
 mod sysctl;
+mod tunnel;
 
 use std::collections::HashMap;
 use std::net::IpAddr;

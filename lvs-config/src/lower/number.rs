@@ -76,10 +76,19 @@ impl<'a> Lowering<'a> {
         protocol: Protocol,
     ) -> Option<Located<u16>> {
         self.one(found, directive, |lowering, a| {
-            let is_name = a.text.starts_with(|c: char| c.is_ascii_alphabetic());
-            let value = if is_name { lowering.service(a, protocol) } else { lowering.port_number(a, 1) }?;
-            Some(Located { value, span: a.span })
+            Some(Located { value: lowering.port_of(a, protocol)?, span: a.span })
         })
+    }
+
+    /// The port that `argument` is.
+    pub(super) fn port_of(&mut self, argument: Argument<'_>, protocol: Protocol) -> Option<u16> {
+        let is_name = argument.text.starts_with(|c: char| c.is_ascii_alphabetic());
+        if is_name { self.service(argument, protocol) } else { self.port_number(argument, 1) }
+    }
+
+    /// A number in the range of the table that fits in 32 bits.
+    pub(super) fn count(&mut self, found: &Found<'a>, directive: Directive) -> Option<u32> {
+        u32::try_from(self.number(found, directive)?).ok()
     }
 
     /// A real server's port; 0 with `zero`.

@@ -18,10 +18,10 @@ pub(super) struct Found<'a> {
     entries: [Option<&'a Entry>; Directive::COUNT],
     /// Directives that unknown words were probably meant to be, a bit for each. They have been told as unknown; that
     /// they are missing as well would be the same mistake told twice.
-    misspelt: u64,
+    misspelt: u128,
 }
 
-const _: () = assert!(Directive::COUNT <= 64, "every directive has a bit");
+const _: () = assert!(Directive::COUNT <= 128, "every directive has a bit");
 
 impl<'a> Found<'a> {
     /// The entry of `directive`, if it is there.
@@ -31,7 +31,7 @@ impl<'a> Found<'a> {
 
     /// Whether `directive` is there, or would be if it were spelt rightly.
     pub(super) fn is_given(&self, directive: Directive) -> bool {
-        self.entry(directive).is_some() || self.misspelt & (1 << directive as u64) != 0
+        self.entry(directive).is_some() || self.misspelt & (1 << directive as u32) != 0
     }
 
     /// Where `directive` is, if it is there.
@@ -64,7 +64,7 @@ impl<'a> Lowering<'a> {
             let name = entry.name.text(self.document.text);
             let Some(key) = Key::find(section, name) else {
                 if let Some(meant) = self.unknown_directive(section, entry) {
-                    found.misspelt |= 1 << meant as u64;
+                    found.misspelt |= 1 << meant as u32;
                 }
                 continue;
             };

@@ -5,9 +5,10 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::Lowering;
 use super::read::{Found, Located};
+use super::tunnel::through;
 use crate::diagnostic::{Code, Problem};
 use crate::keys::{Directive, Section};
-use crate::model::{Forwarding, Limits, RealServer};
+use crate::model::{Forwarding, Limits, RealServer, SorryServer, Tunnel};
 use crate::names::Family;
 use crate::span::Span;
 use crate::tree::{Block, Node};
@@ -19,6 +20,9 @@ pub(super) struct Around {
     pub(super) port: Option<u16>,
     pub(super) has_fwmark: bool,
     pub(super) forwarding: Option<Forwarding>,
+    /// Where that is given, if it is.
+    pub(super) network: Option<Span>,
+    pub(super) tunnel: Option<Located<Tunnel>>,
     pub(super) limits: Option<Limits>,
 }
 
@@ -28,7 +32,7 @@ impl<'a> Lowering<'a> {
         &mut self,
         block: &'a Block,
         around: &Around,
-        sorry: Option<&Located<IpAddr>>,
+        sorry: Option<&Located<SorryServer>>,
     ) -> Vec<RealServer> {
         let mut servers = Vec::new();
         let mut seen: HashMap<(IpAddr, u16), Span> = HashMap::new();
@@ -46,7 +50,7 @@ impl<'a> Lowering<'a> {
             }
             servers.push(server);
         }
-        let sorry_key = sorry.and_then(|s| Some((s.value, around.port?)));
+        let sorry_key = sorry.map(|s| (s.value.address, s.value.port));
         if let (Some(sorry), Some(first)) = (sorry, sorry_key.and_then(|key| seen.get(&key))) {
             let problem =
                 Problem::error(Code::Conflict, sorry.span, "the sorry server is one of the real servers");
@@ -62,12 +66,14 @@ impl<'a> Lowering<'a> {
         let address = self.usable_address(block, &found, active, address, |a| *a);
         let weight = self.weight(&found);
         let limits = self.limits(&found, around.limits);
+        let forwarding = self.server_forwarding(&found, around);
+        let hooks = self.hooks(&found);
         let port = self.server_port(&found, around.has_fwmark);
         if let Some(address) = &address {
-            self.family_rule(around, address, "real server");
+            self.family_rule(around.family, forwarding, address, "real server");
         }
         if let (Some(port), Some(wanted), false) = (&port, around.port, around.has_fwmark)
-            && let Some(method @ (Forwarding::Direct | Forwarding::Tunnel)) = around.forwarding
+            && let Some(method @ (Forwarding::Direct | Forwarding::Tunnel(_))) = forwarding
             && port.value != wanted
         {
             let message = format!("packets keep port {wanted} with `network = {}`", method.name());
@@ -85,15 +91,33 @@ impl<'a> Lowering<'a> {
             port,
             weight: weight?,
             limits: limits?,
+            forwarding: forwarding?,
+            hooks,
         };
         Some((server, address.span))
     }
 
+    /// How packets get to a server: by its own method and tunnel, or those of its block.
+    fn server_forwarding(&mut self, found: &Found<'a>, around: &Around) -> Option<Forwarding> {
+        let method = self.choice::<Forwarding>(found, Directive::Network);
+        let method = if found.is_given(Directive::Network) { method } else { around.forwarding };
+        let tunnel = self.tunnel(found, around.tunnel.clone());
+        self.useless_tunnel(found, method);
+        through(method?, tunnel.map(|tunnel| tunnel.value))
+    }
+
     /// The kernel forwards between families through tunnels only.
-    pub(super) fn family_rule(&mut self, around: &Around, server: &Located<IpAddr>, what: &str) {
-        let (Some(family), Some(forwarding)) = (around.family, around.forwarding) else { return };
+    pub(super) fn family_rule(
+        &mut self,
+        family: Option<Family>,
+        forwarding: Option<Forwarding>,
+        server: &Located<IpAddr>,
+        what: &str,
+    ) {
+        let (Some(family), Some(forwarding)) = (family, forwarding) else { return };
         let is_none = server.value == IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        if forwarding != Forwarding::Tunnel && family != Family::of(server.value) && !is_none {
+        let is_tunnelled = matches!(forwarding, Forwarding::Tunnel(_));
+        if !is_tunnelled && family != Family::of(server.value) && !is_none {
             let message = format!("the {what} and the VIP are of different families");
             let problem = Problem::error(Code::Conflict, server.span, message);
             self.report.add(problem.help("allowed with `network = tunnel` only"));

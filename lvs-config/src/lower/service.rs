@@ -5,15 +5,18 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Lowering;
+use super::policy::Policy;
 use super::read::{Found, Located};
 use super::server::Around;
+use super::tunnel::through;
 use crate::diagnostic::{Code, Problem};
 use crate::keys::{Directive, Key, Section};
 use crate::model::{
     Check, FailoverService, FloatingAddress, Forwarding, Persistence, Protocol, Scheduler, ServiceKind,
-    VirtualServer,
+    Tunnel, VirtualServer,
 };
 use crate::names::Family;
+use crate::span::Span;
 use crate::tree::{Block, BlockKind, Node};
 use crate::units::FwMark;
 
@@ -21,7 +24,7 @@ use crate::units::FwMark;
 const DEFAULT_REENTRY: Duration = Duration::from_secs(180);
 
 /// Directives that mean something for load balancing only.
-const BALANCING: [Directive; 11] = [
+const BALANCING: [Directive; 21] = [
     Directive::SorryServer,
     Directive::Fwmark,
     Directive::Network,
@@ -33,6 +36,16 @@ const BALANCING: [Directive; 11] = [
     Directive::QuiesceServer,
     Directive::MaxConnections,
     Directive::MinConnections,
+    Directive::SlowStart,
+    Directive::Drain,
+    Directive::Start,
+    Directive::Quorum,
+    Directive::QuorumHysteresis,
+    Directive::OnUp,
+    Directive::OnDown,
+    Directive::TunnelType,
+    Directive::TunnelPort,
+    Directive::TunnelChecksum,
 ];
 
 /// What both kinds of block have.
@@ -66,12 +79,16 @@ impl<'a> Lowering<'a> {
         let family = common.address.as_ref().map(|a| Family::of(a.value.address));
         let persistence = self.persistence(&found, family);
         let own_network = self.choice::<Forwarding>(&found, Directive::Network);
-        let forwarding = if found.is_given(Directive::Network) { own_network } else { network };
+        let method = if found.is_given(Directive::Network) { own_network } else { network };
+        let tunnel = self.tunnel(&found, Some(Located { value: Tunnel::default(), span: Span::START }));
+        let forwarding =
+            method.and_then(|method| through(method, tunnel.as_ref().map(|tunnel| tunnel.value)));
         let scheduler_flags = self.scheduler_flags(&found, scheduler);
         let has_mark = fwmark.as_ref().is_none_or(|f| f.value.is_some());
         let one_packet = self.one_packet(&found, common.protocol, has_mark, forwarding);
         let quiesce = self.switch(&found, Directive::QuiesceServer);
-        let sorry = self.address(&found, Directive::SorryServer).filter(|s| !s.value.is_unspecified());
+        let sorry = self.sorry(&found, common.protocol);
+        let Policy { quorum, start, slow_start, drain, hooks } = self.policy(&found);
         if is_served {
             self.service_key(&common, fwmark.as_ref());
             if let Some(address) = &common.address {
@@ -85,15 +102,18 @@ impl<'a> Lowering<'a> {
             port: common.port.as_ref().map(|p| p.value),
             has_fwmark: fwmark.as_ref().is_some_and(|f| f.value.is_some()),
             forwarding,
+            network: found.span(Directive::Network),
+            tunnel,
             limits,
         };
-        if let Some(sorry) = &sorry {
-            self.family_rule(&around, sorry, "sorry server");
-        }
+        let sorry = sorry.and_then(|sorry| self.sorry_server(sorry, &around));
         let servers = self.servers(block, &around, sorry.as_ref());
         self.default_port_order(block, &found);
         let is_foreign = common.check.as_ref().is_some_and(|check| check.client_monitor.is_some());
         self.useless_limits(&found, is_foreign, &servers);
+        let methods = servers.iter().map(|server| server.forwarding).chain(forwarding);
+        let methods = methods.chain(sorry.as_ref().map(|sorry| sorry.value.forwarding));
+        self.useless_tunnel(&found, methods);
         if is_served && !servers.iter().any(|s| s.active) {
             let message = "this virtual server has no active real server";
             self.if_valid.push(Problem::warning(Code::NoEffect, block.keyword, message));
@@ -112,6 +132,11 @@ impl<'a> Lowering<'a> {
             persistence: persistence?,
             forwarding: forwarding?,
             sorry_server: sorry.map(|s| s.value),
+            quorum: quorum?,
+            start: start?,
+            slow_start,
+            drain,
+            hooks,
             quiesce: quiesce?,
             check: common.check?,
             servers,
@@ -129,7 +154,9 @@ impl<'a> Lowering<'a> {
         let is_served = common.active == Some(true) && kind == Some(ServiceKind::Fos);
         let family = common.address.as_ref().map(|a| Family::of(a.value.address));
         // Read for what may be wrong with them, then told to be useless.
-        self.address(&found, Directive::SorryServer);
+        self.sorry(&found, common.protocol);
+        self.tunnel(&found, Some(Located { value: Tunnel::default(), span: Span::START }));
+        self.policy(&found);
         self.fwmark(&found);
         self.choice::<Forwarding>(&found, Directive::Network);
         let scheduler = self.choice::<Scheduler>(&found, Directive::Scheduler);
@@ -249,6 +276,8 @@ impl<'a> Lowering<'a> {
         let send_program = self.text(found, Directive::SendProgram);
         let interval = self.time(found, Directive::Timeout);
         let reentry = self.time(found, Directive::Reentry);
+        let rise = self.count(found, Directive::Rise);
+        let fall = self.count(found, Directive::Fall);
         let load_monitor = self.text(found, Directive::LoadMonitor);
         if send_program.is_some() {
             self.warn_no_effect(found, Directive::Send, "`send` has no effect beside `send_program`");
@@ -264,6 +293,8 @@ impl<'a> Lowering<'a> {
             send_program,
             interval: interval?.value,
             reentry: Some(reentry?.value).filter(|time| !time.is_zero()).unwrap_or(DEFAULT_REENTRY),
+            rise: rise?,
+            fall: fall?,
             load_monitor,
         })
     }

@@ -272,7 +272,7 @@ impl Engine {
             }
             services += usize::from(entry.is_some());
             for server in virtual_server.active_servers() {
-                let id = destination_id(virtual_server, server.address, server.port);
+                let id = destination_id(virtual_server, server);
                 let row = entry.and_then(|entry| entry.find(&id));
                 servers += usize::from(row.is_some());
                 if let Some(known) = self.servers.get_mut(&ServerKey::of(virtual_server, server)) {

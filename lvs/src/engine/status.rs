@@ -8,7 +8,7 @@ use lvs_config::model::{RealServer, VirtualServer};
 use lvs_ipc::status::{Child, Health, LvsStatus, RealServerStatus, Since, VirtualServerStatus};
 
 use super::{Engine, Verdict};
-use crate::identity::{ServerKey, destination_id, service_id};
+use crate::identity::{ServerKey, destination_id, service_id, sorry_id};
 
 /// Both clocks at one moment, to show times of the one as times of the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,8 +66,8 @@ impl Engine {
     fn virtual_server_status(&self, clock: WallClock, virtual_server: &VirtualServer) -> VirtualServerStatus {
         let id = service_id(virtual_server);
         let entry = self.reconciler.believed().and_then(|table| table.find(&id));
-        let sorry = virtual_server.sorry_server.is_some_and(|address| {
-            let id = destination_id(virtual_server, address, virtual_server.port);
+        let sorry = virtual_server.sorry_server.as_ref().is_some_and(|sorry| {
+            let id = sorry_id(virtual_server, sorry);
             entry.is_some_and(|entry| entry.find(&id).is_some())
         });
         VirtualServerStatus {
@@ -78,7 +78,7 @@ impl Engine {
             real_servers: virtual_server
                 .active_servers()
                 .map(|server| {
-                    let id = destination_id(virtual_server, server.address, server.port);
+                    let id = destination_id(virtual_server, server);
                     let weight = entry.and_then(|entry| entry.find(&id)).map(|row| row.destination.weight);
                     self.real_server_status(clock, ServerKey::of(virtual_server, server), server, weight)
                 })

@@ -223,6 +223,8 @@ mod tests {
             send_program: None,
             interval: Duration::from_secs(1),
             reentry: Duration::from_secs(1),
+            rise: 1,
+            fall: 1,
             load_monitor: None,
         }
     }

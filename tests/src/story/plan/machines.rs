@@ -56,7 +56,7 @@ pub(super) fn place(
         }
         let sorry = virtual_server
             .sorry_server
-            .and_then(|address| reach("sorry", virtual_server.line, address, virtual_server.port));
+            .and_then(|sorry| reach("sorry", virtual_server.line, sorry.address, sorry.port));
         services.extend(service(virtual_server, members, sorry));
     }
     let machines: Vec<Machine> =

@@ -101,7 +101,9 @@ fn named(address: &FloatingAddress) -> Result<Option<Network>, String> {
 fn inside(config: &Config, nat: &FloatingAddress) -> Result<Device, String> {
     let mut servers = vec![v4(nat.address)?];
     for service in config.active_virtual_servers() {
-        for address in service.active_servers().map(|s| s.address).chain(service.sorry_server) {
+        for address in
+            service.active_servers().map(|s| s.address).chain(service.sorry_server.map(|s| s.address))
+        {
             servers.push(v4(address)?);
         }
     }
@@ -234,8 +236,12 @@ fn taken(config: &Config, devices: &[Device], floating: &[Ipv4Addr]) -> Result<B
     let mut taken: BTreeSet<Ipv4Addr> = floating.iter().copied().collect();
     taken.extend(devices.iter().flat_map(|device| device.own.iter().flatten().copied()));
     for service in &config.virtual_servers {
-        for address in
-            service.servers.iter().map(|s| s.address).chain(service.sorry_server).filter(IpAddr::is_ipv4)
+        for address in service
+            .servers
+            .iter()
+            .map(|s| s.address)
+            .chain(service.sorry_server.map(|s| s.address))
+            .filter(IpAddr::is_ipv4)
         {
             taken.insert(v4(address)?);
         }

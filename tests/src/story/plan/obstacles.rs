@@ -40,7 +40,7 @@ fn general(file: &str, config: &Config, found: &mut Vec<String>) {
         return;
     }
     if config.network != Forwarding::Nat {
-        let word = word(config.network);
+        let word = config.network.name();
         obstacle(format!("`network = {word}`: the demo rehearses `network = nat` only"));
     }
     if config.nat_router.is_none() && config.network == Forwarding::Nat {
@@ -69,7 +69,7 @@ fn of_service(file: &str, service: &VirtualServer, exists: &dyn Fn(&str) -> bool
         |line: u32, text: String| found.push(format!("{file}:{line}: virtual {}: {text}", service.name));
     let line = service.line;
     if service.forwarding != Forwarding::Nat {
-        at(line, format!("it forwards by `{}`; the demo rehearses `nat` only", word(service.forwarding)));
+        at(line, format!("it forwards by `{}`; the demo rehearses `nat` only", service.forwarding.name()));
     }
     if let Some(mark) = service.fwmark {
         at(
@@ -168,12 +168,4 @@ pub(super) fn notes(config: &Config) -> Vec<String> {
         }
     }
     notes
-}
-
-fn word(forwarding: Forwarding) -> &'static str {
-    match forwarding {
-        Forwarding::Nat => "nat",
-        Forwarding::Direct => "direct",
-        Forwarding::Tunnel => "tunnel",
-    }
 }
