@@ -8,9 +8,10 @@ use lvs_config::Config;
 use lvs_config::model::VirtualServer;
 
 use crate::desired::wanted;
+use crate::feeds::feeds;
 use crate::health::Standing;
 use crate::identity::{ServerKey, destination_id, service_id};
-use crate::nanny_args::{MonitorCommand, MonitorSettings};
+use crate::nanny_args::MonitorSettings;
 use crate::plan::plan;
 
 /// The lines, given the kernel's table as it is; `None` if it cannot be read.
@@ -37,12 +38,9 @@ pub fn render(config: &Config, monitors: &MonitorSettings, table: Option<&Table>
         &plan_and_accept(&checked, &mut table),
     );
     text.push_str("# Monitors:\n");
-    for virtual_server in config.active_virtual_servers() {
-        for server in virtual_server.active_servers() {
-            let command = MonitorCommand::new(monitors, config, virtual_server, server);
-            // Writing to a String cannot fail.
-            let _ = writeln!(text, "{}", command.shell_line());
-        }
+    for feed in feeds(monitors, config) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{}", feed.command.shell_line());
     }
     text
 }

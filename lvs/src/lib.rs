@@ -13,7 +13,7 @@
 //! | [`owned`] | which services are ours, and when to write that down; [`service_list`]: how |
 //! | [`withdrawal`] | withdrawing what an earlier run left, and nothing else |
 //! | [`supervisor`] | when a monitor is started, restarted, stopped, given up |
-//! | [`nanny_args`] | a monitor's command line |
+//! | [`nanny_args`] | a monitor's command line; [`feeds`]: which servers share one |
 //! | [`scope`] | which services a change is about |
 //! | [`identity`] | which row of the kernel is which server of the file |
 //! | [`args`], [`dry_run`], [`status_view`] | what the command line means and how answers look |
@@ -40,6 +40,7 @@ pub mod desired;
 pub mod dry_run;
 pub mod engine;
 pub mod event;
+pub mod feeds;
 pub mod health;
 pub mod identity;
 pub mod kernel;

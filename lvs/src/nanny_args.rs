@@ -9,12 +9,17 @@
 //! `--report` is for our own `nanny` only: it tells what it sees and leaves the kernel to us. Without it a monitor
 //! programs IPVS by itself. `--nodaemon` makes ours log to our standard error, when we are in the foreground; others
 //! always get it, because without it the original's closes its standard output, which is our pipe.
+//!
+//! Much of this says for whom is checked, not what: one of ours that only reports can serve all virtual servers that
+//! want the same check of the same server. Which words those are is decided here, as [`CheckIdentity`].
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lvs_config::model::{Check, Config, Forwarding, Protocol, RealServer, VirtualServer};
+
+use crate::identity::ServerKey;
 
 /// What is needed beside the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,8 +41,21 @@ pub struct MonitorCommand {
     pub arguments: Vec<String>,
     /// Whether it is the suite's own, which ends its output only with itself.
     pub ours: bool,
-    /// Where the weight stands in `arguments`, when it does not matter to the check.
-    weight_at: Option<usize>,
+    /// Where in `arguments` stand words that do not matter to the check.
+    incidental: Vec<usize>,
+    /// Whether the virtual port makes it ask for a web page, as without any text it does for port 80.
+    asks_for_page: bool,
+    /// The only server that it can speak for; `None` if its reports are true for whoever wants the same check.
+    only_for: Option<ServerKey>,
+}
+
+/// What a monitor does, whoever wants to know: commands of which this is equal need one monitor only.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CheckIdentity<'a> {
+    program: &'a Path,
+    words: Vec<&'a str>,
+    asks_for_page: bool,
+    only_for: Option<ServerKey>,
 }
 
 impl MonitorCommand {
@@ -51,57 +69,64 @@ impl MonitorCommand {
     ) -> Self {
         let check = &virtual_server.check;
         let ours = check.client_monitor.is_none();
-        let mut words = Words(Vec::with_capacity(32));
+        let load = check.load_monitor.as_deref();
+        let mut words = Words::default();
         words.flag("--report", ours);
         words.flag("-c", true);
         words.option("-h", &server.address);
-        words.option("-p", &virtual_server.port);
+        words.incidental(|words| words.option("-p", &virtual_server.port));
         words.option("-r", &server.port);
         if let Some(mark) = virtual_server.fwmark {
-            words.option("-f", &mark);
+            words.incidental(|words| words.option("-f", &mark));
         }
         words.flag("-u", virtual_server.protocol == Protocol::Udp);
         words.flag("--sctp", virtual_server.protocol == Protocol::Sctp);
         words.texts(check);
-        words.flag("-q", virtual_server.quiesce);
+        words.incidental(|words| words.flag("-q", virtual_server.quiesce));
         words.flag("--regex", check.use_regex);
         words.flag("-v", settings.verbose);
         words.option("-a", &time(check.reentry));
-        words.option("-I", &config.ipvsadm.display());
+        words.incidental(|words| words.option("-I", &config.ipvsadm.display()));
         words.option("-t", &time(check.interval));
-        words.option("-w", &server.weight);
-        let weight_at = words.0.len() - 1;
-        words.option("-V", &virtual_server.address.address);
-        words.option("-M", &method(server.forwarding));
-        let load = check.load_monitor.as_deref();
-        if let Some(load) = load {
-            words.option("-U", &if load == "uptime" { &config.rsh_command } else { load });
-        }
+        words.incidental(|words| {
+            words.option("-w", &server.weight);
+            words.option("-V", &virtual_server.address.address);
+            words.option("-M", &method(server.forwarding));
+            if let Some(load) = load {
+                words.option("-U", &if load == "uptime" { &config.rsh_command } else { load });
+            }
+        });
         words.flag("--nodaemon", settings.foreground || !ours);
         words.flag("--lvs", true);
-        // A monitor that computes weights from the load needs to know the weight that they are relative to.
-        let computes_weights = load.is_some_and(|load| load != "none") || !ours;
+        // One that computes weights from the load needs to know the weight that they are relative to; one of somebody
+        // else's changes the rows of one virtual server.
+        let own = !ours || load.is_some_and(|load| load != "none");
+        let says_nothing = check.send.is_none() && check.expect.is_none() && check.send_program.is_none();
         Self {
             program: check.client_monitor.as_deref().unwrap_or(&settings.nanny).to_owned(),
-            arguments: words.0,
+            arguments: words.all,
             ours,
-            weight_at: (!computes_weights).then_some(weight_at),
+            incidental: if own { Vec::new() } else { words.incidental },
+            asks_for_page: says_nothing
+                && virtual_server.protocol == Protocol::Tcp
+                && virtual_server.port == 80,
+            only_for: own.then(|| ServerKey::of(virtual_server, server)),
         }
     }
 
-    /// Whether a monitor started with `other` would do the same as one started with this: nothing differs, or
-    /// only a weight that the monitor does not use.
+    /// What a monitor started with this does.
     #[must_use]
-    pub fn checks_like(&self, other: &Self) -> bool {
-        let matters = |at: usize| self.weight_at != Some(at) || other.weight_at != Some(at);
-        self.program == other.program
-            && self.arguments.len() == other.arguments.len()
-            && self
-                .arguments
-                .iter()
-                .zip(&other.arguments)
-                .enumerate()
-                .all(|(at, (one, two))| one == two || !matters(at))
+    pub fn identity(&self) -> CheckIdentity<'_> {
+        let words = self.arguments.iter().enumerate();
+        CheckIdentity {
+            program: &self.program,
+            words: words
+                .filter(|(at, _)| !self.incidental.contains(at))
+                .map(|(_, word)| word.as_str())
+                .collect(),
+            asks_for_page: self.asks_for_page,
+            only_for: self.only_for,
+        }
     }
 
     /// The line to type in a shell that starts this monitor.
@@ -117,18 +142,30 @@ impl MonitorCommand {
 }
 
 /// Arguments in the making.
-struct Words(Vec<String>);
+#[derive(Default)]
+struct Words {
+    all: Vec<String>,
+    /// Where those are that do not matter to the check.
+    incidental: Vec<usize>,
+}
 
 impl Words {
     fn flag(&mut self, name: &str, given: bool) {
         if given {
-            self.0.push(name.to_owned());
+            self.all.push(name.to_owned());
         }
     }
 
     fn option(&mut self, name: &str, value: &dyn fmt::Display) {
-        self.0.push(name.to_owned());
-        self.0.push(value.to_string());
+        self.all.push(name.to_owned());
+        self.all.push(value.to_string());
+    }
+
+    /// What `add` adds does not matter to the check.
+    fn incidental(&mut self, add: impl FnOnce(&mut Self)) {
+        let from = self.all.len();
+        add(self);
+        self.incidental.extend(from..self.all.len());
     }
 
     fn texts(&mut self, check: &Check) {

@@ -1,5 +1,7 @@
-//! Keeps one monitor running per real server. Decides when to start, restart, stop and give up; starts nothing
-//! itself.
+//! Keeps one monitor running per check. Decides when to start, restart, stop and give up; starts nothing itself.
+//!
+//! Servers of several virtual servers that want the same check share a monitor ([`crate::feeds`]). It is started in the
+//! name of the first of them in the file, and goes on when that one goes.
 //!
 //! | state \ event | due | ended, would help to restart | ended for good | no longer wanted, or wanted otherwise |
 //! | --- | --- | --- | --- | --- |
@@ -16,13 +18,15 @@ use std::time::Duration;
 use daemonkit::children::Exit;
 use daemonkit::clock::Mono;
 use daemonkit::exit::{DO_NOT_RESTART, USAGE};
+use lvs_ipc::report::Report;
 use lvs_ipc::status::Child;
 
 use crate::action::Action;
 use crate::backoff::Backoff;
 use crate::event::Event;
+use crate::feeds::Feed;
 use crate::identity::ServerKey;
-use crate::nanny_args::MonitorCommand;
+use crate::nanny_args::CheckIdentity;
 
 /// Longest wait before a restart.
 pub const RESTART_LIMIT: Duration = Duration::from_secs(60);
@@ -38,7 +42,9 @@ pub const PACE: Duration = Duration::from_millis(10);
 /// One monitor that should run.
 #[derive(Debug)]
 struct Slot {
-    command: MonitorCommand,
+    feed: Feed,
+    /// What it last said of its server, for who joins later.
+    last: Option<Report>,
     state: State,
     reason: String,
     since: Mono,
@@ -55,65 +61,92 @@ enum State {
 /// Something to look at when its time comes; whether it still matters is decided then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Timer {
-    Start(ServerKey),
+    Start(u64),
     Mute(u64),
     Kill(u64),
 }
 
-/// The monitors.
+/// The monitors. Each has a number while it is wanted, and a token while it runs.
 #[derive(Debug, Default)]
 pub struct Supervisor {
-    slots: BTreeMap<ServerKey, Slot>,
-    running: HashMap<u64, ServerKey>,
+    slots: BTreeMap<u64, Slot>,
+    /// The numbers by the servers that they are for.
+    numbers: HashMap<ServerKey, u64>,
+    running: HashMap<u64, u64>,
     leaving: BTreeSet<u64>,
     timers: BTreeSet<(Mono, Timer)>,
+    last_number: u64,
     last_token: u64,
 }
 
+/// What follows from a new wish.
+#[derive(Debug, Default, PartialEq)]
+pub struct Rearranged {
+    /// What to do at once; starts come with [`Supervisor::tick`].
+    pub actions: Vec<Action>,
+    /// How many monitors are started, stopped or replaced.
+    pub changed: usize,
+    /// What is known already of servers that join a monitor, because it said so before: it will not say it again.
+    pub known: Vec<(ServerKey, Report)>,
+}
+
 impl Supervisor {
-    /// Says which monitors are to run from now on. One whose check is still the same is left alone; one that had
-    /// been given up is tried again. Returns what to do at once and how many monitors are concerned; starts come
-    /// with [`Supervisor::tick`].
-    pub fn want(&mut self, now: Mono, commands: Vec<(ServerKey, MonitorCommand)>) -> (Vec<Action>, usize) {
-        let mut actions = Vec::new();
-        let mut changed = 0;
+    /// Says which monitors are to run from now on. One whose check is still the same is left alone, whoever it is for;
+    /// one that had been given up is tried again.
+    pub fn want(&mut self, now: Mono, feeds: Vec<Feed>) -> Rearranged {
+        let kept = self.kept(&feeds);
         let mut old = std::mem::take(&mut self.slots);
-        let mut new_ones = 0;
-        for (key, command) in commands {
-            let slot = match old.remove(&key) {
-                Some(slot) if slot.state != State::GivenUp && slot.command.checks_like(&command) => {
-                    Slot { command, ..slot }
+        let before = std::mem::take(&mut self.numbers);
+        let mut rearranged = Rearranged::default();
+        let mut replaced: BTreeSet<u64> = BTreeSet::new();
+        for (feed, kept) in feeds.into_iter().zip(kept) {
+            let slot = kept.and_then(|number| Some((number, old.remove(&number)?)));
+            let (number, slot) = match slot {
+                Some((number, slot)) => {
+                    let joining = feed.users.iter().filter(|user| before.get(user) != Some(&number));
+                    let known = joining.filter_map(|user| Some((*user, slot.last.clone()?)));
+                    rearranged.known.extend(known);
+                    (number, Slot { feed, ..slot })
                 }
-                before => {
-                    changed += 1;
-                    if let Some(Slot { state: State::Running { token }, .. }) = before {
-                        self.stop(now, token, &mut actions);
-                    }
-                    let due = now + PACE * u32::try_from(new_ones / BURST).unwrap_or(u32::MAX);
-                    new_ones += 1;
-                    self.new_slot(now, due, key, command)
+                None => {
+                    replaced.extend(feed.users.iter().filter_map(|user| before.get(user)));
+                    let bursts = u32::try_from(rearranged.changed / BURST).unwrap_or(u32::MAX);
+                    rearranged.changed += 1;
+                    self.new_slot(now, now + PACE * bursts, feed)
                 }
             };
-            self.slots.insert(key, slot);
+            self.numbers.extend(slot.feed.users.iter().map(|user| (*user, number)));
+            self.slots.insert(number, slot);
         }
-        changed += old.len();
+        rearranged.changed += old.keys().filter(|number| !replaced.contains(number)).count();
         for slot in old.into_values() {
             if let State::Running { token } = slot.state {
-                self.stop(now, token, &mut actions);
+                self.stop(now, token, &mut rearranged.actions);
             }
         }
-        (actions, changed)
+        rearranged
     }
 
-    fn new_slot(&mut self, now: Mono, due: Mono, key: ServerKey, command: MonitorCommand) -> Slot {
-        self.timers.insert((due, Timer::Start(key)));
-        Slot {
-            command,
+    /// The number of the monitor that does already what each of `feeds` asks for.
+    fn kept(&self, feeds: &[Feed]) -> Vec<Option<u64>> {
+        let usable = self.slots.iter().filter(|(_, slot)| slot.state != State::GivenUp);
+        let known: HashMap<CheckIdentity<'_>, u64> =
+            usable.map(|(number, slot)| (slot.feed.command.identity(), *number)).collect();
+        feeds.iter().map(|feed| known.get(&feed.command.identity()).copied()).collect()
+    }
+
+    fn new_slot(&mut self, now: Mono, due: Mono, feed: Feed) -> (u64, Slot) {
+        self.last_number += 1;
+        self.timers.insert((due, Timer::Start(self.last_number)));
+        let slot = Slot {
+            feed,
+            last: None,
             state: State::Waiting { due, started_before: false },
             reason: "about to be started".into(),
             since: now,
             backoff: Backoff::default(),
-        }
+        };
+        (self.last_number, slot)
     }
 
     fn stop(&mut self, now: Mono, token: u64, actions: &mut Vec<Action>) {
@@ -123,10 +156,19 @@ impl Supervisor {
         actions.push(Action::Terminate(token));
     }
 
-    /// The real server that the monitor `token` speaks for; `None` once it is not to be heard any more.
+    /// The real servers that the monitor `token` speaks for; none once it is not to be heard any more.
     #[must_use]
-    pub fn server_of(&self, token: u64) -> Option<ServerKey> {
-        self.running.get(&token).copied()
+    pub fn servers_of(&self, token: u64) -> &[ServerKey] {
+        let slot = self.running.get(&token).and_then(|number| self.slots.get(number));
+        slot.map_or(&[], |slot| &slot.feed.users)
+    }
+
+    /// Remembers what the monitor `token` said of its server's health.
+    pub fn heard(&mut self, token: u64, report: &Report) {
+        let slot = self.running.get(&token).and_then(|number| self.slots.get_mut(number));
+        if let Some(slot) = slot.filter(|_| !matches!(report, Report::Weight { .. })) {
+            slot.last = Some(report.clone());
+        }
     }
 
     /// A monitor ended.
@@ -134,8 +176,9 @@ impl Supervisor {
         if self.leaving.remove(&token) {
             return Vec::new();
         }
-        let Some(key) = self.running.remove(&token) else { return Vec::new() };
-        let Some(slot) = self.slots.get_mut(&key) else { return Vec::new() };
+        let Some(number) = self.running.remove(&token) else { return Vec::new() };
+        let Some(slot) = self.slots.get_mut(&number) else { return Vec::new() };
+        let key = slot.feed.name();
         if exit.is(DO_NOT_RESTART) || exit.is(USAGE) {
             slot.become_state(now, State::GivenUp, exit.to_string());
             return vec![Action::Log(Event::MonitorGivenUp { key, exit })];
@@ -143,31 +186,25 @@ impl Supervisor {
         if now.since(slot.since) >= HEALTHY {
             slot.backoff.reset();
         }
-        let restart_in = self.restart_later(now, key, exit.to_string());
+        let restart_in = slot.restart_later(now, exit.to_string());
+        self.timers.insert((now + restart_in, Timer::Start(number)));
         vec![Action::Log(Event::MonitorEnded { key, exit, restart_in })]
     }
 
     /// A monitor could not be started.
     pub fn spawn_failed(&mut self, now: Mono, token: u64, reason: String) -> Vec<Action> {
-        let Some(key) = self.running.remove(&token) else { return Vec::new() };
-        let retry_in = self.restart_later(now, key, reason.clone());
-        vec![Action::Log(Event::MonitorNotStarted { key, reason, retry_in })]
-    }
-
-    fn restart_later(&mut self, now: Mono, key: ServerKey, reason: String) -> Duration {
-        let Some(slot) = self.slots.get_mut(&key) else { return Duration::ZERO };
-        let wait = slot.backoff.fail(RESTART_LIMIT);
-        let due = now + wait;
-        slot.become_state(now, State::Waiting { due, started_before: true }, reason);
-        self.timers.insert((due, Timer::Start(key)));
-        wait
+        let Some(number) = self.running.remove(&token) else { return Vec::new() };
+        let Some(slot) = self.slots.get_mut(&number) else { return Vec::new() };
+        let retry_in = slot.restart_later(now, reason.clone());
+        self.timers.insert((now + retry_in, Timer::Start(number)));
+        vec![Action::Log(Event::MonitorNotStarted { key: slot.feed.name(), reason, retry_in })]
     }
 
     /// A monitor's output ended. Most often it has ended too and its exit arrives any moment; one of ours that
     /// goes on without output is useless and is replaced when the grace is over.
     pub fn output_ended(&mut self, now: Mono, token: u64) {
-        let slot = self.running.get(&token).and_then(|key| self.slots.get(key));
-        if slot.is_some_and(|slot| slot.command.ours) {
+        let slot = self.running.get(&token).and_then(|number| self.slots.get(number));
+        if slot.is_some_and(|slot| slot.feed.command.ours) {
             self.timers.insert((now + GRACE, Timer::Mute(token)));
         }
     }
@@ -179,7 +216,7 @@ impl Supervisor {
         let mut started = 0;
         while started < BURST && self.timers.first().is_some_and(|(due, _)| *due <= now) {
             match self.timers.pop_first() {
-                Some((due, Timer::Start(key))) => started += self.start(now, due, key, &mut actions),
+                Some((due, Timer::Start(number))) => started += self.start(now, due, number, &mut actions),
                 Some((_, Timer::Mute(token))) => self.replace_mute(now, token, &mut actions),
                 Some((_, Timer::Kill(token))) if self.leaving.contains(&token) => {
                     actions.push(Action::Kill(token));
@@ -190,26 +227,28 @@ impl Supervisor {
         actions
     }
 
-    /// Starts the monitor of `key` if its timer still matters; returns how many were started.
-    fn start(&mut self, now: Mono, timer: Mono, key: ServerKey, actions: &mut Vec<Action>) -> usize {
-        let Some(slot) = self.slots.get_mut(&key) else { return 0 };
+    /// Starts the monitor `number` if its timer still matters; returns how many were started.
+    fn start(&mut self, now: Mono, timer: Mono, number: u64, actions: &mut Vec<Action>) -> usize {
+        let Some(slot) = self.slots.get_mut(&number) else { return 0 };
         if !matches!(slot.state, State::Waiting { due, .. } if due == timer) {
             return 0;
         }
         self.last_token += 1;
         let token = self.last_token;
         slot.become_state(now, State::Running { token }, "started".into());
-        self.running.insert(token, key);
-        actions.push(Action::Log(Event::MonitorStarted(key)));
-        actions.push(Action::Spawn(token, slot.command.clone()));
+        self.running.insert(token, number);
+        actions.push(Action::Log(Event::MonitorStarted(slot.feed.name())));
+        actions.push(Action::Spawn(token, slot.feed.command.clone()));
         1
     }
 
     fn replace_mute(&mut self, now: Mono, token: u64, actions: &mut Vec<Action>) {
-        let Some(key) = self.running.get(&token).copied() else { return };
-        actions.push(Action::Log(Event::MonitorMute(key)));
+        let Some(number) = self.running.get(&token).copied() else { return };
+        let Some(slot) = self.slots.get_mut(&number) else { return };
+        actions.push(Action::Log(Event::MonitorMute(slot.feed.name())));
+        let restart_in = slot.restart_later(now, "closed its output".into());
+        self.timers.insert((now + restart_in, Timer::Start(number)));
         self.stop(now, token, actions);
-        self.restart_later(now, key, "closed its output".into());
     }
 
     /// The next moment at which [`Supervisor::tick`] has something to do.
@@ -227,7 +266,7 @@ impl Supervisor {
     /// State of a server's monitor, why and since when; `None` when it has none.
     #[must_use]
     pub fn state(&self, key: &ServerKey) -> Option<(Child, &str, Mono)> {
-        let slot = self.slots.get(key)?;
+        let slot = self.slots.get(self.numbers.get(key)?)?;
         let state = match slot.state {
             State::Waiting { started_before: false, .. } => Child::Starting,
             State::Waiting { .. } => Child::Waiting,
@@ -243,5 +282,12 @@ impl Slot {
         self.state = state;
         self.reason = reason;
         self.since = now;
+    }
+
+    /// Waits for a restart; returns how long.
+    fn restart_later(&mut self, now: Mono, reason: String) -> Duration {
+        let wait = self.backoff.fail(RESTART_LIMIT);
+        self.become_state(now, State::Waiting { due: now + wait, started_before: true }, reason);
+        wait
     }
 }

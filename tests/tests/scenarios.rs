@@ -15,6 +15,7 @@ mod originals;
 mod pair;
 mod reload;
 mod schedulers;
+mod sharing;
 mod supervision;
 mod tool;
 mod wiring;
@@ -39,6 +40,7 @@ fn all() -> Vec<Scenario> {
         originals::all(),
         reload::all(),
         schedulers::all(),
+        sharing::all(),
         supervision::all(),
         tool::all(),
         wiring::all(),

@@ -12,7 +12,7 @@
 //! | --- | --- | --- |
 //! | `Reload(Ok)` | difference: monitors, health kept for what stays, new table wanted | ignored |
 //! | `Reload(Err)` | nothing changes; logged, in the status | ignored |
-//! | `Line` | health or weight of its server | ignored |
+//! | `Line` | health or weight of the servers that its monitor is for | ignored |
 //! | `MonitorEnded`, `SpawnFailed`, `OutputEnded` | restart later; health stays | one less to wait for |
 //! | `Table`, `Applied` | adoption, drift, refusals | as serving |
 //! | `Recorded` | a failure is logged, and tried again at the next reading | as serving |
@@ -187,17 +187,28 @@ impl Engine {
     }
 
     fn line(&mut self, now: Mono, token: u64, line: &str) -> Vec<Action> {
-        let Some(key) = self.supervisor.server_of(token) else { return Vec::new() };
-        let Some(server) = self.servers.get_mut(&key) else { return Vec::new() };
-        let vs = server.vs.clone();
-        let event = match Report::parse(line) {
-            Ok(Report::Active { took, reason, .. }) => server.checked(now, key, true, took, reason),
-            Ok(Report::Inactive { took, reason, .. }) => server.checked(now, key, false, took, reason),
-            Ok(Report::Weight { weight, reason, .. }) => {
-                server.health.weighed(weight).then_some(Event::Weight { vs, key, to: weight, reason })
+        let keys = self.supervisor.servers_of(token).to_vec();
+        let Some(first) = keys.first() else { return Vec::new() };
+        match Report::parse(line) {
+            Ok(report) => {
+                self.supervisor.heard(token, &report);
+                keys.into_iter().flat_map(|key| self.told(now, key, &report)).collect()
             }
-            Err(error) => return vec![Action::Log(Event::NoReport { key, reason: error.to_string() })],
-        };
+            Err(error) => vec![Action::Log(Event::NoReport { key: *first, reason: error.to_string() })],
+        }
+    }
+
+    /// What a monitor said, for one of the servers that it speaks for.
+    fn told(&mut self, now: Mono, key: ServerKey, report: &Report) -> Vec<Action> {
+        let Some(server) = self.servers.get_mut(&key) else { return Vec::new() };
+        let event =
+            match report {
+                Report::Active { took, reason, .. } => server.checked(now, key, true, *took, reason),
+                Report::Inactive { took, reason, .. } => server.checked(now, key, false, *took, reason),
+                Report::Weight { weight, reason, .. } => server.health.weighed(*weight).then(|| {
+                    Event::Weight { vs: server.vs.clone(), key, to: *weight, reason: reason.clone() }
+                }),
+            };
         if server.health.state() == Health::Up {
             self.first_checks.end(&key.service);
         }
@@ -293,7 +304,7 @@ impl Engine {
         self.stale = Scope::All;
         let services = self.reconciler.wanted().services.len();
         let mut actions = vec![Action::Log(Event::Stopping { services })];
-        actions.extend(self.supervisor.want(now, Vec::new()).0);
+        actions.extend(self.supervisor.want(now, Vec::new()).actions);
         actions
     }
 
@@ -331,10 +342,10 @@ impl Server {
         key: ServerKey,
         up: bool,
         took: Duration,
-        reason: String,
+        reason: &str,
     ) -> Option<Event> {
-        let from = self.health.checked(now, up, &reason)?;
+        let from = self.health.checked(now, up, reason)?;
         let to = if up { Health::Up } else { Health::Down };
-        Some(Event::Health { vs: self.vs.clone(), key, from, to, reason, took })
+        Some(Event::Health { vs: self.vs.clone(), key, from, to, reason: reason.to_owned(), took })
     }
 }

@@ -1,5 +1,7 @@
 //! Taking a configuration: what stays keeps its health and its monitor, and only the rest changes.
 //!
+//! A server that joins a monitor which has spoken already knows at once what that one said.
+//!
 //! A virtual server that moved (another address, port, protocol or mask under the same name) takes the health of
 //! its servers along, so that the new service serves before the old one goes.
 
@@ -12,18 +14,19 @@ use lvs_config::Config;
 use super::{Engine, Server};
 use crate::action::Action;
 use crate::event::Event;
+use crate::feeds::feeds;
 use crate::health::ServerHealth;
 use crate::identity::ServerKey;
-use crate::nanny_args::MonitorCommand;
 use crate::scope::Scope;
+use crate::supervisor::Rearranged;
 
 impl Engine {
     /// Makes the first configuration, which is in `self` already, the one in force.
     pub(super) fn begin(&mut self, now: Mono) {
         self.servers = servers_of(&self.config, |_, _| ServerHealth::unknown(now));
-        let commands = self.commands();
+        let feeds = feeds(&self.settings.monitors, &self.config);
         // There is nothing to stop yet.
-        let _ = self.supervisor.want(now, commands);
+        let _ = self.supervisor.want(now, feeds);
         self.ask_for_timeouts(None);
     }
 
@@ -42,23 +45,17 @@ impl Engine {
         self.stale = Scope::All;
         self.reload.update(now, true, "read again".into());
         self.ask_for_timeouts(Some(&old_config));
-        let commands = self.commands();
-        let (mut actions, monitors_changed) = self.supervisor.want(now, commands);
+        let feeds = feeds(&self.settings.monitors, &self.config);
+        let Rearranged { mut actions, changed: monitors_changed, known } = self.supervisor.want(now, feeds);
+        for (key, report) in known {
+            actions.extend(self.told(now, key, &report));
+        }
         actions.push(Action::Log(Event::Reloaded {
             virtual_servers: self.config.active_virtual_servers().count(),
             real_servers: self.servers.len(),
             monitors_changed,
         }));
         actions
-    }
-
-    fn commands(&self) -> Vec<(ServerKey, MonitorCommand)> {
-        each_server(&self.config)
-            .map(|(virtual_server, server)| {
-                let key = ServerKey::of(virtual_server, server);
-                (key, MonitorCommand::new(&self.settings.monitors, &self.config, virtual_server, server))
-            })
-            .collect()
     }
 
     /// A weight that a monitor computed was relative to the file's; where that changed, it is void.

@@ -10,6 +10,7 @@ mod monitor_args;
 mod plan;
 mod program;
 mod reload;
+mod sharing;
 mod simulation;
 mod supervision;
 mod trouble;

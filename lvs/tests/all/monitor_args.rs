@@ -96,11 +96,39 @@ fn a_weight_matters_only_to_a_monitor_that_computes_with_it() {
     ] {
         let one = command("", directives, "10.2.0.11 weight = 1");
         let two = command("", directives, "10.2.0.11 weight = 2");
-        assert_eq!(one.checks_like(&two), same, "{directives}");
-        assert!(one.checks_like(&one));
+        assert_eq!(one.identity() == two.identity(), same, "{directives}");
     }
-    assert!(!command("", "timeout = 2", "10.2.0.11").checks_like(&command("", "timeout = 3", "10.2.0.11")));
-    assert!(!command("", "", "10.2.0.11").checks_like(&command("", "quiesce_server = 1", "10.2.0.11")));
+}
+
+#[test]
+fn what_is_done_with_an_answer_is_no_part_of_a_check() {
+    let plain = command("", "", "10.2.0.11");
+    for same in ["quiesce_server = 1", "fwmark = 3", "load_monitor = none", "scheduler = wlc"] {
+        assert_eq!(command("", same, "10.2.0.11").identity(), plain.identity(), "{same}");
+    }
+    assert_eq!(command("network = direct\nipvsadm = /x", "", "10.2.0.11").identity(), plain.identity());
+    let others = [
+        "timeout = 3",
+        "reentry = 3",
+        "send = x",
+        "expect = x",
+        "send_program = /x",
+        "protocol = udp",
+        "use_regex = 1; expect = x",
+    ];
+    for other in others {
+        assert_ne!(command("", other, "10.2.0.11").identity(), plain.identity(), "{other}");
+    }
+    assert_ne!(command("", "", "10.2.0.12").identity(), plain.identity());
+    assert_ne!(command("", "", "10.2.0.11 port = 81").identity(), plain.identity());
+}
+
+#[test]
+fn the_virtual_port_matters_where_it_makes_a_check_ask_for_a_page() {
+    let on = |port: u16, more: &str| command("", &format!("port = {port}; {more}"), "10.2.0.11 port = 8080");
+    assert_ne!(on(80, "").identity(), on(81, "").identity());
+    assert_eq!(on(82, "").identity(), on(81, "").identity());
+    assert_eq!(on(80, "expect = x").identity(), on(81, "expect = x").identity());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A director with a kernel in memory. What it does is written down as short lines, in order.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -60,6 +60,8 @@ pub(crate) struct Director {
     pub(crate) published: usize,
     /// Monitors started so far.
     pub(crate) monitors: Vec<u64>,
+    /// The command lines of those that have been started and neither ended nor been asked to end.
+    pub(crate) running: BTreeMap<u64, String>,
 }
 
 impl Director {
@@ -81,7 +83,8 @@ impl Director {
         let settings = Settings { config_path: "/etc/lvs.cf".into(), monitors: monitor_settings() };
         let engine = Engine::new(now, settings, config.clone(), record.clone());
         let (published, monitors) = (0, Vec::new());
-        Self { engine, kernel, fake, now, record, read_only: None, published, monitors }
+        let running = BTreeMap::new();
+        Self { engine, kernel, fake, now, record, read_only: None, published, monitors, running }
     }
 
     /// What is done at `millis` when `input` arrives.
@@ -137,6 +140,7 @@ impl Director {
     }
 
     pub(crate) fn ended(&mut self, millis: u64, token: u64, status: i32) -> Vec<String> {
+        self.running.remove(&token);
         self.at(millis, Input::MonitorEnded(token, Exit::Status(status)))
     }
 
@@ -169,9 +173,13 @@ impl Director {
             Action::Spawn(token, command) => {
                 let at = command.arguments.iter().position(|word| word == "-h").unwrap();
                 self.monitors.push(token);
+                self.running.insert(token, command.shell_line());
                 done.push(format!("spawn {token} {}", command.arguments[at + 1]));
             }
-            Action::Terminate(token) => done.push(format!("terminate {token}")),
+            Action::Terminate(token) => {
+                self.running.remove(&token);
+                done.push(format!("terminate {token}"));
+            }
             Action::Kill(token) => done.push(format!("kill {token}")),
             Action::ReadTable => {
                 done.push("read".into());
