@@ -84,7 +84,10 @@ fn one_check_feeds_three_virtual_servers(lab: &Lab) -> Result<()> {
 
     // The one in whose name the checks run goes, and they go on.
     reload(lab, &world, &lvs, &blocks[1..])?;
-    ensure!(world.service(web()).is_err(), "web is still there");
+    eventually(SOON, "the service to go", || match world.service(web()) {
+        Ok(service) => Err(service.to_string()),
+        Err(_) => Ok(()),
+    })?;
     assert_eq!(world.nannies(&lvs)?, nannies);
     world.server(2).behave(&Behaviour::Refuse)?;
     world.wait_for_weights(Match::Tcp(at(standard::vip(1), 80)), &[("rs1", 3)])
