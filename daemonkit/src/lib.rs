@@ -2,10 +2,12 @@
 //!
 //! | module | gives |
 //! | --- | --- |
+//! | [`answering`] | one answer each for the clients of a listening socket, whatever they do |
 //! | [`clock`] | [`clock::Mono`], the only clock that decisions see |
 //! | [`control_socket`] | one line in and one line out for whoever may |
 //! | [`duration`] | times on command lines: `2`, `200ms`, `1.5s` |
 //! | [`exit`] | the exit codes that every program shares |
+//! | [`http`] | the part of HTTP that a page of metrics needs |
 //! | [`log`] | one line per event to a terminal, the journal or syslog |
 //! | [`signals`] | signals as messages on a channel |
 //! | [`children`] | child processes by token, reaped without blocking, tied to this process's life |
@@ -15,11 +17,13 @@
 //! | [`program`] | where the suite's other programs are |
 //! | [`status_socket`] | one snapshot for whoever connects |
 
+pub mod answering;
 pub mod children;
 pub mod clock;
 pub mod control_socket;
 pub mod duration;
 pub mod exit;
+pub mod http;
 pub mod lines;
 pub mod log;
 pub mod pidfile;
