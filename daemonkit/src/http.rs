@@ -106,7 +106,9 @@ mod tests {
 
     #[test]
     fn garbage_and_endless_requests_are_refused() {
-        for garbage in ["\u{0}\u{1}\u{2}", "\u{16}\u{3}\u{1}", "GET  HTTP/1.1\r\n\r\n", "GET /metrics SPDY/3\r\n"] {
+        for garbage in
+            ["\u{0}\u{1}\u{2}", "\u{16}\u{3}\u{1}", "GET  HTTP/1.1\r\n\r\n", "GET /metrics SPDY/3\r\n"]
+        {
             assert_eq!(status(garbage), "HTTP/1.1 400 Bad Request", "{garbage:?}");
         }
         let long = format!("GET /metrics HTTP/1.1\r\nX: {}", "a".repeat(LONGEST_REQUEST));

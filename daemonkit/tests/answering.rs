@@ -18,7 +18,8 @@ fn serve(body: &str) -> (SocketAddr, Serving) {
     let listener = Listener::tcp("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.address().unwrap();
     let body: Arc<str> = body.into();
-    let serving = listener.serve("test", move |heard| PAGE.answer(heard, || Some(Arc::clone(&body)))).unwrap();
+    let serving =
+        listener.serve("test", move |heard| PAGE.answer(heard, || Some(Arc::clone(&body)))).unwrap();
     (address, serving)
 }
 

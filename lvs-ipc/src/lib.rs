@@ -2,6 +2,7 @@
 //!
 //! | module | said by | to |
 //! | --- | --- | --- |
+//! | [`counts`] | the kernel and `lvs`, inside the status | as [`status`] |
 //! | [`report`] | `nanny`, on its standard output | `lvs`, or a person |
 //! | [`ready`] | `lvs`, on its standard output | `pulse`, or a person |
 //! | [`check`] | `lvs check --json` | any program |
@@ -10,6 +11,7 @@
 
 pub mod check;
 pub mod control;
+pub mod counts;
 pub mod ready;
 pub mod report;
 pub mod status;

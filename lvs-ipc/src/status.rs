@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::counts::{Moment, Monitor, Monitors, Reloads, Repairs, Requests, Traffic};
+
 /// Where `pulse` and `lvs` keep their sockets and pid files.
 pub const RUN_DIR: &str = "/run/lvs-router";
 /// File name of the status socket of `pulse` in [`RUN_DIR`].
@@ -167,6 +169,28 @@ pub struct LvsStatus {
     pub reload: Since<bool>,
     /// Whether the kernel's table is as wanted, and what is wrong if not.
     pub table: Since<bool>,
+    /// When the process began to serve.
+    #[serde(default)]
+    pub started_ms: u64,
+    /// When the kernel's table was last read, from which the numbers of connections and traffic are; `None` when it
+    /// could not be.
+    #[serde(default)]
+    pub table_read_ms: Option<u64>,
+    /// What changed last.
+    #[serde(default)]
+    pub last_change: Option<Moment>,
+    /// What others changed in our services and was put right.
+    #[serde(default)]
+    pub repairs: Repairs,
+    /// Readings of the file after the first.
+    #[serde(default)]
+    pub reloads: Reloads,
+    /// Requests to the kernel.
+    #[serde(default)]
+    pub requests: Requests,
+    /// The monitors.
+    #[serde(default)]
+    pub monitors: Monitors,
     /// The active virtual servers.
     pub virtual_servers: Vec<VirtualServerStatus>,
     /// Whether what is to survive a restart (overrides, drains, failed servers) is in the state file, and why not.
@@ -183,8 +207,17 @@ pub struct VirtualServerStatus {
     pub service: String,
     /// Scheduler.
     pub scheduler: String,
+    /// Forwarding method of the file: `nat`, `direct` or `tunnel`.
+    #[serde(default)]
+    pub forwarding: String,
     /// Whether the sorry server serves.
     pub sorry: bool,
+    /// What the kernel counted; `None` when it is not in the table.
+    #[serde(default)]
+    pub traffic: Option<Traffic>,
+    /// How often others changed it or its real servers and that was put right.
+    #[serde(default)]
+    pub repairs: u64,
     /// Its real servers.
     pub real_servers: Vec<RealServerStatus>,
     /// What an operator asked for about the virtual server as a whole.
@@ -204,10 +237,31 @@ pub struct RealServerStatus {
     pub address: String,
     /// Weight in the kernel; `None` when it is not in the table.
     pub weight: Option<u32>,
+    /// Weight that it should have in the kernel; `None` when it should not be in the table.
+    #[serde(default)]
+    pub weight_wanted: Option<u32>,
+    /// Forwarding method: `nat`, `direct` or `tunnel`.
+    #[serde(default)]
+    pub forwarding: String,
+    /// Its connections; `None` when it is not in the table.
+    #[serde(default)]
+    pub connections: Option<Left>,
+    /// What the kernel counted; `None` when it is not in the table.
+    #[serde(default)]
+    pub traffic: Option<Traffic>,
     /// Its health.
     pub health: Since<Health>,
-    /// Its monitor.
+    /// How often its health has changed.
+    #[serde(default)]
+    pub health_changes: u64,
+    /// What changed last.
+    #[serde(default)]
+    pub last_change: Option<Moment>,
+    /// State of its monitor.
     pub monitor: Since<Child>,
+    /// The monitor's process.
+    #[serde(default)]
+    pub monitor_process: Monitor,
     /// What an operator asked for.
     #[serde(default)]
     pub overrides: Vec<OverrideStatus>,

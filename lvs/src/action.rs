@@ -53,8 +53,6 @@ pub enum Action {
     Apply(Vec<Request>),
     /// The first plan is in the kernel: tell whoever waits for it.
     Ready,
-    /// The status has changed.
-    Publish,
     /// Write a log line.
     Log(Event),
     /// End this program with this exit code.

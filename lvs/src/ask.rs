@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, ensure};
 use lvs_ipc::status::{LVS_SOCKET, LvsStatus};
 
 use crate::status_view::render;
@@ -33,6 +33,7 @@ pub fn status(run_dir: &Path, json: bool) -> anyhow::Result<String> {
         .take(LONGEST)
         .read_to_string(&mut answer)
         .with_context(|| format!("{}: no answer", path.display()))?;
+    ensure!(!answer.is_empty(), "{}: lvs is too busy to answer, or ends; try again", path.display());
     if json {
         return Ok(answer);
     }

@@ -53,7 +53,7 @@ pub enum Event {
     /// The table is not as we left it; this puts it right.
     Drift(Request),
     /// Further repairs that are not logged one by one.
-    MoreDrift(usize),
+    MoreDrift(Vec<Request>),
     /// The kernel refused a request; it is tried again.
     Refused {
         /// The request and the kernel's reason.
@@ -191,7 +191,9 @@ impl Event {
             }
             Self::RecordedAgain => tracing::info!("the list of our services is written again"),
             Self::Drift(request) => tracing::warn!(repair = %request, "repairing a change by somebody else"),
-            Self::MoreDrift(count) => tracing::warn!(count, "more repairs of the same kind"),
+            Self::MoreDrift(repairs) => {
+                tracing::warn!(count = repairs.len(), "more repairs of the same kind");
+            }
             Self::Refused { error, retry_in } => {
                 tracing::error!(%error, ?retry_in, "the kernel refused a request");
             }

@@ -24,6 +24,7 @@
 //! | --- | --- |
 //! | [`start`] | start-up in its order |
 //! | [`shell`] | owns the engine; threads, children, status |
+//! | [`snapshots`] | brings the status to the threads that tell it |
 //! | [`withdraw`] | carries out a withdrawal |
 //! | [`record`] | the file that lists our services |
 //! | [`kernel`] | the connection to IPVS |
@@ -52,6 +53,7 @@ pub mod record;
 pub mod scope;
 pub mod service_list;
 pub mod shell;
+pub mod snapshots;
 pub mod start;
 pub mod status_view;
 pub mod supervisor;

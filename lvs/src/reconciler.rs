@@ -131,6 +131,12 @@ impl Reconciler {
         }
     }
 
+    /// How many requests the kernel refused that are to be tried again.
+    #[must_use]
+    pub fn refusals(&self) -> usize {
+        self.refused.len()
+    }
+
     /// What is wanted.
     #[must_use]
     pub fn wanted(&self) -> &Wanted {
@@ -213,10 +219,12 @@ impl Reconciler {
             return Vec::new();
         }
         let pending: HashSet<Request> = plan(&self.wanted, before, self.owned.ids()).into_iter().collect();
-        let drift: Vec<Request> = repairs.into_iter().filter(|repair| !pending.contains(repair)).collect();
-        let unlogged = drift.len().saturating_sub(LOGGED_REPAIRS);
-        let logged = drift.into_iter().take(LOGGED_REPAIRS).map(|repair| Action::Log(Event::Drift(repair)));
-        logged.chain((unlogged > 0).then_some(Action::Log(Event::MoreDrift(unlogged)))).collect()
+        let mut drift: Vec<Request> =
+            repairs.into_iter().filter(|repair| !pending.contains(repair)).collect();
+        let unlogged = drift.split_off(drift.len().min(LOGGED_REPAIRS));
+        let logged = drift.into_iter().map(Event::Drift);
+        let counted = (!unlogged.is_empty()).then_some(Event::MoreDrift(unlogged));
+        logged.chain(counted).map(Action::Log).collect()
     }
 
     /// A batch was answered.

@@ -3,7 +3,8 @@
 //! ```text
 //! thread "signals" ── TERM INT HUP CHLD ──┐
 //! thread "lines"   ── monitors' lines ────┼─> bounded channel ─> owner: engine, children, kernel
-//! thread "load"    ── a file read ────────┘                        └─> thread "status": latest snapshot
+//! thread "load"    ── a file read ────────┤                        └─> whoever asked: a snapshot
+//! thread "status"  ── asked for one ──────┘
 //! ```
 //!
 //! The owner waits at one place, never longer than [`LONGEST_WAIT`]. Reading a file has a thread of its own because
@@ -13,26 +14,29 @@ use std::collections::{BTreeSet, VecDeque};
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use crossbeam_channel::{Receiver, Sender, bounded};
+use daemonkit::answering::{Listener, Serving};
 use daemonkit::children::Children;
 use daemonkit::clock::Mono;
 use daemonkit::lines::{self, LineReader};
 use daemonkit::signals;
-use daemonkit::status_socket::StatusSocket;
 use ipvsadm::{Request, ServiceId};
 use lvs_ipc::ready::READY;
+use lvs_ipc::status::LvsStatus;
 use nix::sys::signal::Signal;
 
 use crate::action::{Action, Input};
 use crate::configuration::{self, Unusable, Usable};
-use crate::engine::{Engine, WallClock};
+use crate::engine::{Engine, Processes, WallClock};
 use crate::kernel::Kernel;
 use crate::nanny_args::MonitorCommand;
 use crate::record::Record;
+use crate::snapshots::{Reply, Snapshots, Written};
 
 /// Longest wait for something to happen.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(1);
@@ -51,6 +55,7 @@ enum Message {
     Signal(i32),
     Output(u64, lines::Event),
     Loaded(Box<Result<Usable, Unusable>>),
+    Asked(Reply),
 }
 
 /// The owner.
@@ -60,7 +65,9 @@ pub struct Shell<K> {
     record: Record,
     children: Children,
     lines: LineReader,
-    status: StatusSocket,
+    _status: Serving,
+    /// Who waits for a snapshot.
+    asked: Vec<Reply>,
     messages: Receiver<Message>,
     loader: Loader,
     pending: VecDeque<Input>,
@@ -76,7 +83,7 @@ impl<K: Kernel> Shell<K> {
         engine: Engine,
         kernel: K,
         record: Record,
-        status: StatusSocket,
+        status: Listener,
         config_path: PathBuf,
     ) -> anyhow::Result<Self> {
         let (to_owner, messages) = bounded(CHANNEL);
@@ -85,13 +92,18 @@ impl<K: Kernel> Shell<K> {
             .context("cannot watch signals")?;
         let lines = LineReader::start(to_owner.clone(), Message::Output)
             .context("cannot start the thread that reads the monitors")?;
+        let asking = to_owner.clone();
+        let snapshots = Snapshots::new(move |reply| asking.try_send(Message::Asked(reply)).is_ok());
+        let status =
+            serve_status(status, snapshots).context("cannot start the thread that tells the status")?;
         Ok(Self {
             engine,
             kernel,
             record,
             children: Children::default(),
             lines,
-            status,
+            _status: status,
+            asked: Vec::new(),
             messages,
             loader: Loader { path: config_path, to_owner, busy: false, again: false },
             pending: VecDeque::new(),
@@ -105,6 +117,7 @@ impl<K: Kernel> Shell<K> {
             if let Some(code) = self.settle() {
                 return code;
             }
+            self.tell_the_status();
             let wait = match self.engine.deadline() {
                 _ if !self.pending.is_empty() => Duration::ZERO,
                 Some(deadline) => deadline.since(Mono::now()).min(LONGEST_WAIT),
@@ -130,6 +143,7 @@ impl<K: Kernel> Shell<K> {
                 self.pending.extend(failed.map(|reason| Input::Reload(Err(vec![reason]))));
             }
             Message::Signal(_) => self.pending.push_back(Input::Shutdown),
+            Message::Asked(reply) => self.asked.push(reply),
             Message::Output(token, lines::Event::Line(line)) => {
                 self.pending.push_back(Input::Line(token, line));
             }
@@ -188,7 +202,6 @@ impl<K: Kernel> Shell<K> {
                 let mut out = std::io::stdout();
                 let _ = writeln!(out, "{READY}").and_then(|()| out.flush());
             }
-            Action::Publish => self.publish(),
             Action::Log(event) => event.log(),
             Action::Exit(_) => {}
         }
@@ -202,14 +215,42 @@ impl<K: Kernel> Shell<K> {
         self.lines.add(token, output)
     }
 
-    fn publish(&self) {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let status = self.engine.status(WallClock { now: self.now, since_epoch }, std::process::id());
-        match serde_json::to_string(&status) {
-            Ok(line) => self.status.publish(line + "\n"),
-            Err(error) => tracing::error!(%error, "cannot write the status"),
+    /// Gives a snapshot to those who have asked for one.
+    fn tell_the_status(&mut self) {
+        if self.asked.is_empty() {
+            return;
         }
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let status = Arc::new(self.engine.status(WallClock { now: self.now, since_epoch }, &self.children));
+        // One who has given up waiting is not there any more.
+        self.asked.drain(..).for_each(|reply| drop(reply.try_send(Arc::clone(&status))));
     }
+}
+
+impl Processes for Children {
+    fn own(&self) -> u32 {
+        std::process::id()
+    }
+
+    fn monitor(&self, token: u64) -> Option<u32> {
+        self.pid(token).and_then(|pid| u32::try_from(pid).ok())
+    }
+}
+
+/// Gives whoever connects a snapshot as one line of JSON; nothing while there is none.
+fn serve_status(listener: Listener, snapshots: Snapshots) -> std::io::Result<Serving> {
+    let mut written = Written::default();
+    listener.serve("status", move |_| {
+        let line = snapshots.get().map(|snapshot| written.text(&snapshot, as_json));
+        Some(Arc::from(line.as_deref().unwrap_or_default().as_bytes()))
+    })
+}
+
+fn as_json(status: &LvsStatus) -> String {
+    serde_json::to_string(status).map(|line| line + "\n").unwrap_or_else(|error| {
+        tracing::error!(%error, "cannot write the status");
+        String::new()
+    })
 }
 
 /// Sends requests to the kernel, and logs each.

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use daemonkit::answering::Listener;
 use daemonkit::clock::Mono;
 use daemonkit::log::{self, Sink};
 use daemonkit::pidfile::{PidFile, PidFileError};
 use daemonkit::privilege::{Capability, PrivilegeError, keep_only};
-use daemonkit::status_socket::StatusSocket;
 use daemonkit::{children, exit, program};
 use lvs_ipc::status::LVS_SOCKET;
 
@@ -51,7 +51,7 @@ pub fn run(run: Run) -> anyhow::Result<ExitCode> {
     // Before the first thread: each thread has capabilities of its own.
     keep_only(&[Capability::NET_ADMIN])?;
     let socket_path = run.run_dir.join(LVS_SOCKET);
-    let status = StatusSocket::listen(&socket_path, SOCKET_MODE)
+    let status = Listener::unix(&socket_path, SOCKET_MODE)
         .with_context(|| format!("{}: cannot listen", socket_path.display()))?;
     let settings = Settings { config_path: config_path.clone(), monitors: monitor_settings(&run) };
     tracing::info!(

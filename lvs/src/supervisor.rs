@@ -263,10 +263,35 @@ impl Supervisor {
         self.leaving.len()
     }
 
+    /// How many monitors run that are wanted.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.running.len()
+    }
+
+    /// Token of a server's monitor while it runs.
+    #[must_use]
+    pub fn token_of(&self, key: &ServerKey) -> Option<u64> {
+        match self.slot_of(key)?.state {
+            State::Running { token } => Some(token),
+            State::Waiting { .. } | State::GivenUp => None,
+        }
+    }
+
+    /// All real servers that share the monitor of this one, itself included; none if it has none.
+    #[must_use]
+    pub fn sharing(&self, key: &ServerKey) -> &[ServerKey] {
+        self.slot_of(key).map_or(&[], |slot| &slot.feed.users)
+    }
+
+    fn slot_of(&self, key: &ServerKey) -> Option<&Slot> {
+        self.slots.get(self.numbers.get(key)?)
+    }
+
     /// State of a server's monitor, why and since when; `None` when it has none.
     #[must_use]
     pub fn state(&self, key: &ServerKey) -> Option<(Child, &str, Mono)> {
-        let slot = self.slots.get(self.numbers.get(key)?)?;
+        let slot = self.slot_of(key)?;
         let state = match slot.state {
             State::Waiting { started_before: false, .. } => Child::Starting,
             State::Waiting { .. } => Child::Waiting,

@@ -10,8 +10,8 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use daemonkit::answering::Listener;
 use daemonkit::clock::Mono;
-use daemonkit::status_socket::StatusSocket;
 use ipvsadm::fake::FakeKernel;
 use ipvsadm::{Ipvs, Table};
 use lvs::engine::{Engine, Settings};
@@ -79,7 +79,7 @@ fn serve(kernel: &FakeKernel, folder: &Path, config_path: PathBuf, monitor: Path
     let record = Record::in_folder(folder);
     let settings = Settings { config_path: config_path.clone(), monitors };
     let engine = Engine::new(Mono::now(), settings, config, record.read().unwrap());
-    let socket = StatusSocket::listen(&folder.join("lvs.sock"), 0o640).unwrap();
+    let socket = Listener::unix(&folder.join("lvs.sock"), 0o640).unwrap();
     let kernel = Ipvs::with_transport(kernel.connect()).unwrap();
     Shell::start(engine, kernel, record, socket, config_path).unwrap().run()
 }

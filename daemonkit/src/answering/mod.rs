@@ -129,10 +129,8 @@ fn run(socket: &Socket, ended: &PipeReader, mut answer: impl FnMut(&[u8]) -> Opt
             Socket::Unix(listener) => listener.as_fd(),
             Socket::Tcp(listener) => listener.as_fd(),
         };
-        let mut waiting = vec![
-            PollFd::new(ended.as_fd(), PollFlags::POLLIN),
-            PollFd::new(listening, PollFlags::POLLIN),
-        ];
+        let mut waiting =
+            vec![PollFd::new(ended.as_fd(), PollFlags::POLLIN), PollFd::new(listening, PollFlags::POLLIN)];
         waiting.extend(clients.iter().map(|client| PollFd::new(client.as_fd(), client.awaited())));
         match poll(&mut waiting, patience(&clients)) {
             Ok(_) | Err(Errno::EINTR) => {}

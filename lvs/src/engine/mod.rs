@@ -16,9 +16,10 @@
 //! | `MonitorEnded`, `SpawnFailed`, `OutputEnded` | restart later; health stays | one less to wait for |
 //! | `Table`, `Applied` | adoption, drift, refusals | as serving |
 //! | `Recorded` | a failure is logged, and tried again at the next reading | as serving |
-//! | `Tick` | start monitors, read or change the table, ready, publish | withdraw; exit when all is done |
+//! | `Tick` | start monitors, read or change the table, ready | withdraw; exit when all is done |
 //! | `Shutdown` | stopping: nothing is wanted any more | ignored |
 
+mod counters;
 mod first_checks;
 mod reload;
 mod status;
@@ -44,14 +45,13 @@ use crate::reconciler::Reconciler;
 use crate::scope::Scope;
 use crate::supervisor::Supervisor;
 
+use counters::Counters;
 use first_checks::FirstChecks;
 
-pub use status::WallClock;
+pub use status::{Processes, WallClock};
 
 /// Longest time between being asked to stop and ending, whatever is left then.
 pub const STOP_LIMIT: Duration = Duration::from_secs(6);
-/// Shortest time between two snapshots of the status.
-pub const PUBLISH_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What does not come from the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,8 +107,7 @@ pub struct Engine {
     stop_by: Option<Mono>,
     /// Services of which something else may be wanted than was last computed.
     stale: Scope,
-    unpublished: bool,
-    publish_due: Mono,
+    counters: Counters,
 }
 
 impl Engine {
@@ -129,8 +128,7 @@ impl Engine {
             ready: false,
             stop_by: None,
             stale: Scope::All,
-            unpublished: true,
-            publish_due: now,
+            counters: Counters::new(now),
         };
         engine.begin(now);
         engine
@@ -138,11 +136,13 @@ impl Engine {
 
     /// One step; the actions come in the order in which they are to be carried out.
     pub fn step(&mut self, now: Mono, input: Input) -> Vec<Action> {
-        // Ticks, lines and readings know best whether they change what is seen.
-        self.unpublished |= !matches!(
-            input,
-            Input::Tick | Input::Line(..) | Input::OutputEnded(_) | Input::Table(_) | Input::Recorded(_)
-        );
+        self.counters.hear(now, &input);
+        let actions = self.respond(now, input);
+        self.counters.see(now, &actions, &self.supervisor);
+        actions
+    }
+
+    fn respond(&mut self, now: Mono, input: Input) -> Vec<Action> {
         match input {
             Input::Tick => self.tick(now),
             Input::Line(token, line) => self.line(now, token, &line),
@@ -167,10 +167,7 @@ impl Engine {
 
     fn table(&mut self, now: Mono, result: Result<Table, String>) -> Vec<Action> {
         let first = self.reconciler.believed().is_none();
-        let weights = self.weights_of_others();
         let mut actions = self.reconciler.table(now, result);
-        // What is not as wanted is repaired, and the repair is seen.
-        self.unpublished |= weights != self.weights_of_others();
         if first {
             actions.extend(self.adopt(now));
             actions.extend(self.reconciler.tell_leftovers());
@@ -181,9 +178,8 @@ impl Engine {
     /// When to call [`Engine::step`] with [`Input::Tick`] if nothing happens before.
     #[must_use]
     pub fn deadline(&self) -> Option<Mono> {
-        let publish = self.unpublished.then_some(self.publish_due);
         let (monitors, kernel) = (self.supervisor.deadline(), self.reconciler.deadline());
-        [monitors, kernel, self.first_checks.deadline(), self.stop_by, publish].into_iter().flatten().min()
+        [monitors, kernel, self.first_checks.deadline(), self.stop_by].into_iter().flatten().min()
     }
 
     fn line(&mut self, now: Mono, token: u64, line: &str) -> Vec<Action> {
@@ -213,7 +209,6 @@ impl Engine {
             self.first_checks.end(&key.service);
         }
         self.stale.add(key.service);
-        self.unpublished |= event.is_some();
         event.map(Action::Log).into_iter().collect()
     }
 
@@ -224,25 +219,16 @@ impl Engine {
         if actions.is_empty() {
             // Starting programs takes long; the table comes first, and its answer brings the next tick.
             actions = self.supervisor.tick(now);
-            self.unpublished |= !actions.is_empty();
         }
         let (good, reason) = match self.reconciler.trouble() {
             None => (true, "as wanted".into()),
             Some(trouble) => (false, trouble),
         };
-        if (good, &reason) != (self.as_wanted.good, &self.as_wanted.reason) {
-            self.as_wanted.update(now, good, reason);
-            self.unpublished = true;
-        }
+        self.as_wanted.update(now, good, reason);
         // With every service refused this router serves nobody, and the other one may do better.
         if !self.ready && self.reconciler.is_settled() && self.reconciler.serves() {
             self.ready = true;
             actions.insert(0, Action::Ready);
-        }
-        if self.unpublished && now >= self.publish_due {
-            self.unpublished = false;
-            self.publish_due = now + PUBLISH_INTERVAL;
-            actions.push(Action::Publish);
         }
         actions.extend(self.finish(now));
         actions

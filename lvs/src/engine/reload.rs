@@ -5,10 +5,10 @@
 //! A virtual server that moved (another address, port, protocol or mask under the same name) takes the health of
 //! its servers along, so that the new service serves before the old one goes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use daemonkit::clock::Mono;
-use ipvsadm::Timeouts;
+use ipvsadm::{ServiceId, Timeouts};
 use lvs_config::Config;
 
 use super::{Engine, Server};
@@ -16,7 +16,7 @@ use crate::action::Action;
 use crate::event::Event;
 use crate::feeds::feeds;
 use crate::health::ServerHealth;
-use crate::identity::ServerKey;
+use crate::identity::{ServerKey, service_id};
 use crate::scope::Scope;
 use crate::supervisor::Rearranged;
 
@@ -40,6 +40,8 @@ impl Engine {
             before.map_or_else(|| ServerHealth::unknown(now), |server| server.health.clone())
         });
         self.forget_weights_of(&old_config);
+        let services: BTreeSet<ServiceId> = self.config.active_virtual_servers().map(service_id).collect();
+        self.counters.retain(|key| self.servers.contains_key(key), |id| services.contains(id));
         // The table was read within the last second; a row that is there already need not wait for a check.
         let _ = self.adopt(now);
         self.stale = Scope::All;
@@ -107,8 +109,7 @@ fn servers_of<'a>(
 /// Servers of virtual servers that are gone under their old identity, by the name of their virtual server and
 /// what is checked.
 fn moved_servers<'a>(old: &'a Config, new: &Config) -> HashMap<(&'a str, ipvsadm::DestinationId), ServerKey> {
-    let staying: std::collections::BTreeSet<_> =
-        new.active_virtual_servers().map(crate::identity::service_id).collect();
+    let staying: BTreeSet<ServiceId> = new.active_virtual_servers().map(service_id).collect();
     each_server(old)
         .map(|(virtual_server, server)| (virtual_server, ServerKey::of(virtual_server, server)))
         .filter(|(_, key)| !staying.contains(&key.service))

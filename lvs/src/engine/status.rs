@@ -1,13 +1,19 @@
 //! The engine's state as a snapshot for people and programs. Decides nothing.
+//!
+//! A snapshot is made when somebody asks for one; nothing is kept up to date for nobody.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use daemonkit::clock::Mono;
-use ipvsadm::DestinationId;
-use lvs_config::model::{RealServer, VirtualServer};
-use lvs_ipc::status::{Child, Health, LvsStatus, RealServerStatus, Since, VirtualServerStatus};
+use ipvsadm::{DestinationEntry, ServiceEntry, ServiceId, Stats};
+use lvs_config::model::{Forwarding, RealServer, VirtualServer};
+use lvs_ipc::counts::{Moment, Monitor, Monitors, Rates, Repairs, Requests, Traffic};
+use lvs_ipc::status::{Child, Health, Left, LvsStatus, RealServerStatus, Since, VirtualServerStatus};
 
+use super::counters::Happened;
 use super::{Engine, Verdict};
+use crate::desired::WantedService;
 use crate::identity::{ServerKey, destination_id, service_id, sorry_id};
 
 /// Both clocks at one moment, to show times of the one as times of the other.
@@ -29,59 +35,86 @@ impl WallClock {
     fn since<T>(self, state: T, reason: &str, since: Mono) -> Since<T> {
         Since { state, reason: reason.to_owned(), since_ms: self.epoch_ms(since) }
     }
+
+    fn moment(self, happened: Option<&Happened>) -> Option<Moment> {
+        happened.map(|(at, what)| Moment { what: what.clone(), at_ms: self.epoch_ms(*at) })
+    }
+}
+
+/// The process ids, which the engine does not know.
+pub trait Processes {
+    /// That of this program.
+    fn own(&self) -> u32;
+    /// That of the monitor with this token.
+    fn monitor(&self, token: u64) -> Option<u32>;
+}
+
+/// What a snapshot is made of beside the engine. The tables are by service: one look at each, whatever the number of
+/// services.
+struct View<'a> {
+    clock: WallClock,
+    processes: &'a dyn Processes,
+    wanted: HashMap<ServiceId, &'a WantedService>,
+    believed: HashMap<ServiceId, &'a ServiceEntry>,
 }
 
 impl Engine {
     /// What stands on the status socket.
     #[must_use]
-    pub fn status(&self, clock: WallClock, pid: u32) -> LvsStatus {
+    pub fn status(&self, clock: WallClock, processes: &dyn Processes) -> LvsStatus {
+        let wanted = &self.reconciler.wanted().services;
+        let believed = self.reconciler.believed().map_or(&[][..], |table| &table.services);
+        let view = View {
+            clock,
+            processes,
+            wanted: wanted.iter().map(|wanted| (wanted.service.id, wanted)).collect(),
+            believed: believed.iter().map(|entry| (entry.service.id, entry)).collect(),
+        };
         let verdict = |verdict: &Verdict| clock.since(verdict.good, &verdict.reason, verdict.since);
+        let counters = &self.counters;
+        let last_repair = clock.moment(counters.last_repair.as_ref());
+        let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let (waiting, running) = (number(self.reconciler.refusals()), number(self.supervisor.running()));
+        let virtual_servers = self.config.active_virtual_servers();
         LvsStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            pid,
+            pid: processes.own(),
             config: self.settings.config_path.display().to_string(),
             serial_no: self.config.serial_no,
             reload: verdict(&self.reload),
             table: verdict(&self.as_wanted),
-            virtual_servers: self
-                .config
-                .active_virtual_servers()
-                .map(|virtual_server| self.virtual_server_status(clock, virtual_server))
+            started_ms: clock.epoch_ms(counters.started),
+            table_read_ms: counters.table_read.map(|at| clock.epoch_ms(at)),
+            last_change: clock.moment(counters.last_change.as_ref()),
+            repairs: Repairs { last: last_repair, ..counters.repairs.clone() },
+            reloads: counters.reloads,
+            requests: Requests { waiting, ..counters.requests },
+            monitors: Monitors { running, ..counters.monitors },
+            virtual_servers: virtual_servers
+                .map(|server| self.virtual_server_status(&view, server))
                 .collect(),
             state_file: None,
         }
     }
 
-    /// What the snapshot shows of the table and is not our doing: rows that monitors of others keep.
-    pub(super) fn weights_of_others(&self) -> Vec<(DestinationId, u32)> {
-        let services =
-            self.reconciler.wanted().services.iter().filter(|wanted| !wanted.left_alone.is_empty());
-        services
-            .filter_map(|wanted| self.reconciler.believed()?.find(&wanted.service.id))
-            .flat_map(|entry| &entry.destinations)
-            .map(|row| (row.destination.id, row.destination.weight))
-            .collect()
-    }
-
-    fn virtual_server_status(&self, clock: WallClock, virtual_server: &VirtualServer) -> VirtualServerStatus {
+    fn virtual_server_status(&self, view: &View<'_>, virtual_server: &VirtualServer) -> VirtualServerStatus {
         let id = service_id(virtual_server);
-        let entry = self.reconciler.believed().and_then(|table| table.find(&id));
+        let entry = view.believed.get(&id).copied();
         let sorry = virtual_server.sorry_server.as_ref().is_some_and(|sorry| {
             let id = sorry_id(virtual_server, sorry);
             entry.is_some_and(|entry| entry.find(&id).is_some())
         });
+        let servers = virtual_server.active_servers();
         VirtualServerStatus {
             name: virtual_server.name.clone(),
             service: id.to_string(),
             scheduler: crate::desired::scheduler(virtual_server.scheduler).to_string(),
+            forwarding: method(virtual_server.forwarding).to_owned(),
             sorry,
-            real_servers: virtual_server
-                .active_servers()
-                .map(|server| {
-                    let id = destination_id(virtual_server, server);
-                    let weight = entry.and_then(|entry| entry.find(&id)).map(|row| row.destination.weight);
-                    self.real_server_status(clock, ServerKey::of(virtual_server, server), server, weight)
-                })
+            traffic: entry.map(|entry| traffic(&entry.stats)),
+            repairs: self.counters.repairs_of.get(&id).copied().unwrap_or_default(),
+            real_servers: servers
+                .map(|server| self.real_server_status(view, virtual_server, server))
                 .collect(),
             overrides: Vec::new(),
             leaving: Vec::new(),
@@ -90,25 +123,72 @@ impl Engine {
 
     fn real_server_status(
         &self,
-        clock: WallClock,
-        key: ServerKey,
+        view: &View<'_>,
+        virtual_server: &VirtualServer,
         server: &RealServer,
-        weight: Option<u32>,
     ) -> RealServerStatus {
+        let clock = view.clock;
+        let key = ServerKey::of(virtual_server, server);
+        let id = destination_id(virtual_server, server);
+        let row = view.believed.get(&key.service).and_then(|entry| entry.find(&id));
+        let wanted = view.wanted.get(&key.service).map_or(&[][..], |wanted| &wanted.destinations);
         let health = self.servers.get(&key).map(|known| &known.health);
+        let monitor = self.supervisor.state(&key);
+        let counts = self.counters.servers.get(&key);
         RealServerStatus {
             name: server.name.clone(),
             address: key.server.to_string(),
-            weight,
+            weight: row.map(|row| row.destination.weight),
+            weight_wanted: wanted.iter().find(|row| row.id == id).map(|row| row.weight),
+            forwarding: method(server.forwarding).to_owned(),
+            connections: row.map(connections),
+            traffic: row.map(|row| traffic(&row.stats)),
             health: health.map_or_else(
                 || clock.since(Health::Unknown, "", clock.now),
                 |health| clock.since(health.state(), health.reason(), health.since()),
             ),
-            monitor: self.supervisor.state(&key).map_or_else(
+            health_changes: counts.map_or(0, |counts| counts.health_changes),
+            last_change: clock.moment(counts.and_then(|counts| counts.last_change.as_ref())),
+            monitor: monitor.map_or_else(
                 || clock.since(Child::Stopped, "", clock.now),
                 |(state, reason, since)| clock.since(state, reason, since),
             ),
+            monitor_process: Monitor {
+                pid: self.supervisor.token_of(&key).and_then(|token| view.processes.monitor(token)),
+                starts: counts.map_or(0, |counts| counts.starts),
+                failures: counts.map_or(0, |counts| counts.failures),
+                given_up: monitor.is_some_and(|(state, ..)| state == Child::Stopped),
+            },
             overrides: Vec::new(),
         }
+    }
+}
+
+fn connections(row: &DestinationEntry) -> Left {
+    Left {
+        active: row.active_connections,
+        inactive: row.inactive_connections,
+        persistent: row.persistent_connections,
+    }
+}
+
+fn traffic(stats: &Stats) -> Traffic {
+    let Stats { connections, packets_in, packets_out, bytes_in, bytes_out, rates } = *stats;
+    let per_second = Rates {
+        connections: rates.cps,
+        packets_in: rates.pps_in,
+        packets_out: rates.pps_out,
+        bytes_in: rates.bps_in,
+        bytes_out: rates.bps_out,
+    };
+    Traffic { connections, packets_in, packets_out, bytes_in, bytes_out, per_second }
+}
+
+/// The file's word for a forwarding method.
+fn method(forwarding: Forwarding) -> &'static str {
+    match forwarding {
+        Forwarding::Nat => "nat",
+        Forwarding::Direct => "direct",
+        Forwarding::Tunnel(_) => "tunnel",
     }
 }

@@ -1,6 +1,5 @@
 //! A director from its first reading of the table to its exit.
 
-use ipvsadm::{Destination, DestinationId, Forward, Request};
 use lvs::action::Input;
 use lvs_ipc::status::{Child, Health};
 
@@ -254,44 +253,4 @@ fn the_status_tells_state_reason_and_time() {
     assert_eq!((one.address.as_str(), one.weight, one.health.state), ("10.2.0.11:80", None, Health::Down));
     assert_eq!((one.health.reason.as_str(), one.health.since_ms), ("connection refused", 30));
     assert_eq!((two.weight, two.health.since_ms, two.monitor.state), (Some(3), 10, Child::Running));
-}
-
-#[test]
-fn the_status_is_published_when_a_monitor_of_others_changes_its_row() {
-    let body = virtual_server("web", "10.1.0.100", "client_monitor = /opt/mon", &["10.2.0.11"]);
-    let mut director = Director::new(&config(&body));
-    director.tick(0);
-    director.report(1300, 1, None);
-    director.until(1900);
-    let before = director.published;
-    for weight in [1, 5] {
-        let mut table = director.fake.table();
-        let id = table.services[0].service.id;
-        let row = DestinationId::new([10, 2, 0, 11].into(), 80);
-        let row = Destination { weight, ..Destination::new(row, Forward::Masquerade) };
-        let request = if weight == 1 { Request::AddDestination } else { Request::EditDestination };
-        assert_eq!(table.apply(&[request(id, row)]), [Ok(())]);
-        director.fake.set_table(table);
-        director.until(1900 + u64::from(weight) * 1000);
-        assert_eq!(director.status().virtual_servers[0].real_servers[0].weight, Some(weight));
-    }
-    director.until(20_000);
-    assert_eq!(director.published, before + 2);
-}
-
-#[test]
-fn the_status_is_published_on_change_and_not_too_often() {
-    let mut director = Director::new(&two_servers());
-    director.tick(0);
-    let after_start = director.published;
-    director.report(150, 1, None);
-    assert_eq!(director.published, after_start + 1);
-    for at in 151..200 {
-        director.report(at, 2, Some("x").filter(|_| at % 2 == 0));
-    }
-    assert_eq!(director.published, after_start + 1);
-    director.until(260);
-    assert_eq!(director.published, after_start + 2);
-    director.until(5000);
-    assert_eq!(director.published, after_start + 2, "steady state is silent");
 }

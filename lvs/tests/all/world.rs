@@ -9,7 +9,7 @@ use daemonkit::clock::Mono;
 use ipvsadm::fake::{FakeKernel, FakeTransport};
 use ipvsadm::{Ipvs, Request, ServiceId};
 use lvs::action::{Action, Input};
-use lvs::engine::{Engine, Settings, WallClock};
+use lvs::engine::{Engine, Processes, Settings, WallClock};
 use lvs::event::Event;
 use lvs::nanny_args::MonitorSettings;
 use lvs_config::{Config, SystemNames};
@@ -47,6 +47,19 @@ pub(crate) fn monitor_settings() -> MonitorSettings {
     MonitorSettings { nanny: PathBuf::from("/usr/sbin/nanny"), verbose: false, foreground: true }
 }
 
+/// The director is process 42, the monitor with token 7 process 1007.
+struct Pids;
+
+impl Processes for Pids {
+    fn own(&self) -> u32 {
+        42
+    }
+
+    fn monitor(&self, token: u64) -> Option<u32> {
+        u32::try_from(token).ok().map(|token| 1000 + token)
+    }
+}
+
 pub(crate) struct Director {
     engine: Engine,
     kernel: Ipvs<FakeTransport>,
@@ -56,8 +69,6 @@ pub(crate) struct Director {
     pub(crate) record: BTreeSet<ServiceId>,
     /// Why nothing can be written down.
     pub(crate) read_only: Option<String>,
-    /// Publications so far.
-    pub(crate) published: usize,
     /// Monitors started so far.
     pub(crate) monitors: Vec<u64>,
     /// The command lines of those that have been started and neither ended nor been asked to end.
@@ -82,9 +93,8 @@ impl Director {
         let kernel = Ipvs::with_transport(fake.connect()).unwrap();
         let settings = Settings { config_path: "/etc/lvs.cf".into(), monitors: monitor_settings() };
         let engine = Engine::new(now, settings, config.clone(), record.clone());
-        let (published, monitors) = (0, Vec::new());
-        let running = BTreeMap::new();
-        Self { engine, kernel, fake, now, record, read_only: None, published, monitors, running }
+        let (monitors, running) = (Vec::new(), BTreeMap::new());
+        Self { engine, kernel, fake, now, record, read_only: None, monitors, running }
     }
 
     /// What is done at `millis` when `input` arrives.
@@ -150,7 +160,7 @@ impl Director {
 
     pub(crate) fn status(&self) -> LvsStatus {
         let clock = WallClock { now: self.now, since_epoch: self.now.since(Mono::ZERO) };
-        self.engine.status(clock, 42)
+        self.engine.status(clock, &Pids)
     }
 
     /// The kernel's table as `ipvsadm -S -n` would write it.
@@ -203,7 +213,6 @@ impl Director {
                 return Some(Input::Applied(self.kernel.apply(&requests).map_err(|error| error.to_string())));
             }
             Action::Ready => done.push("ready".into()),
-            Action::Publish => self.published += 1,
             Action::Log(event) => done.extend(short(&event).map(|line| format!("log {line}"))),
             Action::Exit(code) => done.push(format!("exit {code}")),
         }
@@ -221,7 +230,7 @@ fn short(event: &Event) -> Option<String> {
         Event::NotRecorded(reason) => format!("not recorded: {reason}"),
         Event::RecordedAgain => "recorded again".into(),
         Event::Drift(request) => format!("drift {request}"),
-        Event::MoreDrift(count) => format!("{count} more drift"),
+        Event::MoreDrift(repairs) => format!("{} more drift", repairs.len()),
         Event::Refused { error, retry_in } => format!("refused for {}: {error}", seconds(retry_in)),
         Event::NoLongerRefused(request) => format!("no longer refused {request}"),
         Event::KernelUnreachable { reason, retry_in } => {
