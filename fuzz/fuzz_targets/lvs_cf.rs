@@ -1,26 +1,32 @@
-//! Any bytes as an `lvs.cf`. Whatever it says, every diagnostic points into the text and can be shown, and a
-//! configuration that results is written and read again as the same.
+//! Any bytes as an `lvs.cf` and the files that it includes. Whatever they say, every diagnostic points into its text and
+//! can be shown, and a configuration that results is written and read again as the same.
 #![no_main]
 
+use std::ffi::OsString;
+use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
 use lvs_config::model::Protocol;
-use lvs_config::{Config, Family, Names, Place, Severity, parse, write};
+use lvs_config::{Config, Family, Files, Names, Place, Severity, parse, parse_with_files, write};
 
 fuzz_target!(|bytes: &[u8]| {
-    let parsed = parse(bytes, &FewNames);
+    let includes = bytes.windows(INCLUDE.len()).filter(|window| *window == INCLUDE);
+    // Few can become thousands, which takes its time.
+    if includes.count() > 8 {
+        return;
+    }
+    let files = Pieces(split(bytes));
+    let parsed = parse_with_files(files.0[0], Path::new("0"), &FewNames, &files);
     let has_errors = parsed.diagnostics.iter().any(|it| it.severity == Severity::Error);
     assert_eq!(parsed.config.is_none(), has_errors);
 
-    let text = String::from_utf8_lossy(bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes));
-    let text = text.replace("\r\n", "\n");
-    let lines: Vec<&str> = text.split(['\n', '\r']).collect();
+    let texts: Vec<String> = files.0.iter().map(|piece| as_read(piece)).collect();
     for diagnostic in &parsed.diagnostics {
-        is_within(&diagnostic.place, &lines);
+        is_within(&diagnostic.place, &texts);
         if let Some(note) = &diagnostic.note {
-            is_within(&note.place, &lines);
+            is_within(&note.place, &texts);
         }
         let line = diagnostic.one_line(Path::new("lvs.cf"));
         assert!(!line.contains(char::is_control), "{line:?}");
@@ -36,6 +42,51 @@ fuzz_target!(|bytes: &[u8]| {
         assert_eq!(again.config.map(meaning), Some(meaning(config)), "{written}{:#?}", again.diagnostics);
     }
 });
+
+const INCLUDE: &[u8] = b"include";
+
+/// Files `0`, `1`, …: the pieces of the input between lines that begin with this.
+const CUT: &[u8] = b"\n#---";
+
+fn split(bytes: &[u8]) -> Vec<&[u8]> {
+    let mut pieces = Vec::new();
+    let mut rest = bytes;
+    while let Some(at) = rest.windows(CUT.len()).position(|window| window == CUT) {
+        pieces.push(&rest[..at]);
+        rest = &rest[at + CUT.len()..];
+    }
+    pieces.push(rest);
+    pieces
+}
+
+/// The first piece is the file that is read, and may be included like the others.
+struct Pieces<'b>(Vec<&'b [u8]>);
+
+impl Files for Pieces<'_> {
+    fn names(&self, folder: &Path) -> io::Result<Vec<OsString>> {
+        if folder != Path::new("") {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        Ok((0..self.0.len()).map(|number| number.to_string().into()).collect())
+    }
+
+    fn read(&self, path: &Path, _: usize) -> io::Result<Vec<u8>> {
+        number_of(path)
+            .and_then(|number| self.0.get(number))
+            .map(|piece| piece.to_vec())
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+fn number_of(path: &Path) -> Option<usize> {
+    path.to_str()?.parse().ok()
+}
+
+/// The text of a piece, with the line ends that the lines below are cut at.
+fn as_read(piece: &[u8]) -> String {
+    let text = String::from_utf8_lossy(piece.strip_prefix("\u{feff}".as_bytes()).unwrap_or(piece));
+    text.replace("\r\n", "\n")
+}
 
 /// A resolver that never leaves the process.
 struct FewNames;
@@ -55,8 +106,10 @@ impl Names for FewNames {
     }
 }
 
-fn is_within(place: &Place, lines: &[&str]) {
-    assert_eq!(lines.get(place.line as usize - 1), Some(&place.source.as_str()), "{place:?}");
+fn is_within(place: &Place, texts: &[String]) {
+    let text = place.file.as_deref().map_or(Some(0), number_of).and_then(|number| texts.get(number));
+    let line = text.and_then(|text| text.split(['\n', '\r']).nth(place.line as usize - 1));
+    assert_eq!(line, Some(place.source.as_str()), "{place:?}");
     let end = place.column - 1 + place.length;
     assert!(end as usize <= place.source.chars().count(), "{place:?}");
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
+use crate::source::Sources;
 use crate::span::{Place, Span};
 
 /// Most errors, and most warnings, that are told about one file.
@@ -53,6 +54,8 @@ pub enum Code {
     BadValue,
     /// A number or time outside its range.
     OutOfRange,
+    /// A file that cannot be included.
+    Include,
     /// A name that cannot be resolved.
     UnknownName,
     /// A directive that must be given is not.
@@ -83,6 +86,7 @@ impl Code {
             Self::ValueCount => "value-count",
             Self::BadValue => "bad-value",
             Self::OutOfRange => "out-of-range",
+            Self::Include => "include",
             Self::UnknownName => "unknown-name",
             Self::Missing => "missing",
             Self::Repeated => "repeated",
@@ -121,16 +125,22 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// `file:line:column: error: message; help (note at line N)`, without a line end.
+    /// `file:line:column: error: message; help (note at line N)`, without a line end. `path` is the file that was read;
+    /// what is in a file that it includes says so.
     pub fn one_line(&self, path: &Path) -> String {
         let Place { line, column, .. } = self.place;
-        let mut text = format!("{}:{line}:{column}: {}: {}", path.display(), self.severity, self.message);
+        let file = self.place.file.as_deref().map_or_else(|| path.display().to_string(), shown_path);
+        let mut text = format!("{file}:{line}:{column}: {}: {}", self.severity, self.message);
         // Writing to a String cannot fail.
         if let Some(help) = &self.help {
             let _ = write!(text, "; {help}");
         }
         if let Some(Note { place, message }) = &self.note {
-            let _ = write!(text, " ({message} at line {})", place.line);
+            let _ = match &place.file {
+                file if *file == self.place.file => write!(text, " ({message} at line {})", place.line),
+                Some(file) => write!(text, " ({message} at {}:{})", shown_path(file), place.line),
+                None => write!(text, " ({message} at {}:{})", path.display(), place.line),
+            };
         }
         text
     }
@@ -138,14 +148,17 @@ impl Diagnostic {
     /// The source line with the place underlined, as compilers show it; several lines without a final line end.
     /// `colour` is for terminals only.
     pub fn annotated(&self, path: &Path, colour: bool) -> String {
-        let path = path.display().to_string();
+        let shown_file =
+            |place: &Place| place.file.as_deref().map_or_else(|| path.display().to_string(), shown_path);
+        let file = shown_file(&self.place);
+        let note_file = self.note.as_ref().map(|note| shown_file(&note.place)).unwrap_or_default();
         let level = match self.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
         let mut main = level.primary_title(&self.message).id(self.code.name()).element(snippet(
             &self.place,
-            &path,
+            &file,
             AnnotationKind::Primary,
         ));
         if let Some(help) = &self.help {
@@ -154,7 +167,7 @@ impl Diagnostic {
         let mut groups = vec![main];
         if let Some(note) = &self.note {
             let group = Group::with_title(Level::NOTE.secondary_title(&note.message));
-            groups.push(group.element(snippet(&note.place, &path, AnnotationKind::Primary)));
+            groups.push(group.element(snippet(&note.place, &note_file, AnnotationKind::Primary)));
         }
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         renderer.render(&groups)
@@ -179,7 +192,7 @@ fn snippet<'a>(
 }
 
 /// A diagnostic whose places are still ranges of the text.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
     severity: Severity,
     code: Code,
@@ -210,12 +223,12 @@ impl Problem {
         Self { note: Some((span, message.into())), ..self }
     }
 
-    fn locate(self, text: &str) -> Diagnostic {
-        let note = self.note.map(|(span, message)| Note { place: Place::new(text, span), message });
+    fn locate(self, sources: &Sources<'_>) -> Diagnostic {
+        let note = self.note.map(|(span, message)| Note { place: sources.place(span), message });
         Diagnostic {
             severity: self.severity,
             code: self.code,
-            place: Place::new(text, self.span),
+            place: sources.place(self.span),
             message: self.message,
             help: self.help,
             note,
@@ -223,11 +236,11 @@ impl Problem {
     }
 }
 
-/// Collects what is found about one text, bounded: the first [`MAX_REPORTED`] errors and as many warnings are kept,
+/// Collects what is found in one reading, bounded: the first [`MAX_REPORTED`] errors and as many warnings are kept,
 /// the others counted.
-pub(crate) struct Report<'t> {
-    text: &'t str,
-    kept: Vec<Diagnostic>,
+#[derive(Default)]
+pub(crate) struct Report {
+    kept: Vec<Problem>,
     errors: Tally,
     warnings: Tally,
 }
@@ -238,20 +251,20 @@ struct Tally {
     first_dropped: Option<Span>,
 }
 
-impl<'t> Report<'t> {
-    pub(crate) fn new(text: &'t str) -> Self {
-        Self { text, kept: Vec::new(), errors: Tally::default(), warnings: Tally::default() }
-    }
-
+impl Report {
     pub(crate) fn add(&mut self, problem: Problem) {
         let tally = match problem.severity {
             Severity::Error => &mut self.errors,
             Severity::Warning => &mut self.warnings,
         };
-        tally.count += 1;
-        if tally.count <= MAX_REPORTED {
-            self.kept.push(problem.locate(self.text));
+        if tally.count < MAX_REPORTED {
+            // A file that is included twice has each problem twice.
+            if !self.kept.contains(&problem) {
+                tally.count += 1;
+                self.kept.push(problem);
+            }
         } else {
+            tally.count += 1;
             tally.first_dropped.get_or_insert(problem.span);
         }
     }
@@ -266,32 +279,41 @@ impl<'t> Report<'t> {
     }
 
     /// Everything in the order of the text; how much was dropped comes last.
-    pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
-        self.kept.sort_by_key(|d| (d.place.line, d.place.column));
+    pub(crate) fn finish(mut self, sources: &Sources<'_>) -> Vec<Diagnostic> {
+        self.kept.sort_by_key(|problem| problem.span.start);
         for (tally, severity) in [(self.errors, Severity::Error), (self.warnings, Severity::Warning)] {
             if let Some(span) = tally.first_dropped {
                 let message = format!("and {} more {severity}s", tally.count - MAX_REPORTED);
-                let problem = Problem { severity, ..Problem::error(Code::TooMany, span, message) };
-                self.kept.push(problem.locate(self.text));
+                self.kept.push(Problem { severity, ..Problem::error(Code::TooMany, span, message) });
             }
         }
-        self.kept
+        self.kept.into_iter().map(|problem| problem.locate(sources)).collect()
     }
 }
 
 /// `text` as it can stand in a message: on one line, without control characters, and not long.
 pub(crate) fn shown(text: &str) -> String {
     const LONGEST: usize = 60;
-    let mut shown = String::new();
-    for c in text.chars().take(LONGEST) {
-        if matches!(c, '"' | '\'' | '\\') {
-            shown.push(c);
-        } else {
-            shown.extend(c.escape_debug());
-        }
-    }
+    let mut shown = escaped(text.chars().take(LONGEST));
     if text.chars().nth(LONGEST).is_some() {
         shown.push('…');
     }
     shown
+}
+
+/// `path` as it can stand in a message: whole, on one line, without control characters.
+pub(crate) fn shown_path(path: &Path) -> String {
+    escaped(path.to_string_lossy().chars())
+}
+
+fn escaped(text: impl Iterator<Item = char>) -> String {
+    let mut escaped = String::new();
+    for c in text {
+        if matches!(c, '"' | '\'' | '\\') {
+            escaped.push(c);
+        } else {
+            escaped.extend(c.escape_debug());
+        }
+    }
+    escaped
 }

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use crate::include::INCLUDE;
 use crate::model::{Forwarding, Protocol, Scheduler, ServiceKind, StartPolicy, TunnelChecksum};
 use crate::sched_flags;
 use crate::units::Weight;
@@ -71,6 +72,8 @@ pub(crate) enum Value {
     List,
     /// `leave`, or `[ NAME=VALUE … ]`.
     Sysctls,
+    /// A path, in whose last part there may be wildcards.
+    Files,
     /// Some of a few words, with commas between them.
     Words(fn() -> Vec<&'static str>),
 }
@@ -109,6 +112,7 @@ impl Value {
             Self::Sysctls => {
                 "leave, or a list such as `[ net.ipv4.vs.conntrack=1 net.ipv4.ip_forward=leave ]`".to_owned()
             }
+            Self::Files => "the path of a file, in whose name there may be wildcards".to_owned(),
             Self::List => "a list such as `[ a b ]`".to_owned(),
         }
     }
@@ -194,11 +198,12 @@ pub(crate) enum Directive {
     TunnelType,
     TunnelPort,
     TunnelChecksum,
+    Include,
 }
 
 impl Directive {
     /// How many there are.
-    pub(crate) const COUNT: usize = Self::TunnelChecksum as usize + 1;
+    pub(crate) const COUNT: usize = Self::Include as usize + 1;
 }
 
 /// One row of the table.
@@ -262,6 +267,11 @@ const U32_MAX: u64 = u32::MAX as u64;
 const CHECKS: Value = Value::Number(1, 100);
 /// A sum of weights, which is kept as `u32`.
 const WEIGHTS: u64 = i32::MAX as u64;
+
+/// Everywhere but in a `server` block.
+const fn include(help: &'static str) -> Key {
+    key(Directive::Include, INCLUDE, Value::Files, "", help)
+}
 
 const GLOBAL: &[Key] = &[
     key(
@@ -455,6 +465,10 @@ const GLOBAL: &[Key] = &[
     ),
     key(Directive::DebugLevel, "debug_level", Value::Text, "NONE", "Accepted for old files, without effect."),
     key(Directive::Sync, "sync", Value::Switch, "0", "Accepted for old files, without effect."),
+    include(
+        "Reads other files as if they stood here, see [Included files](#included-files). A relative path starts at the \
+         folder of this file.",
+    ),
 ];
 
 const SERVICE: &[Key] = &[
@@ -700,6 +714,7 @@ const SERVICE: &[Key] = &[
     key(Directive::StopCmd, "stop_cmd", Value::Command, "", "Stops a failover service. Required there."),
     key(Directive::Master, "master", Value::Text, "", "Accepted for old files, without effect."),
     key(Directive::Dirs, "dirs", Value::List, "", "Accepted for old files, without effect."),
+    include("As outside of the blocks: directives of this block and `server` blocks, from other files."),
 ];
 
 const SERVER: &[Key] = &[

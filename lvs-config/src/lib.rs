@@ -8,7 +8,9 @@
 //! A file that is to be changed is a [`Document`]: its bytes, edited through the same tokens and tree and written back with
 //! every byte that was not meant to change.
 //!
-//! There is no I/O except in [`load()`], in [`DocumentFile`] and in [`SystemNames`].
+//! Files that it includes (`include.rs`) are put where they are included before anything is made of the tree.
+//!
+//! There is no I/O except in [`load()`], in [`DocumentFile`], in [`SystemNames`] and in [`SystemFiles`].
 //!
 //! ```
 //! let text = "primary = 192.0.2.2\nkeepalive = 500ms\ndeadtme = 2\n";
@@ -22,6 +24,8 @@
 
 mod diagnostic;
 mod document;
+mod files;
+mod include;
 mod keys;
 mod load;
 mod lower;
@@ -29,6 +33,7 @@ mod manual;
 mod names;
 mod reference;
 mod sched_flags;
+mod source;
 mod span;
 mod suggest;
 mod token;
@@ -43,6 +48,7 @@ pub mod units;
 
 pub use diagnostic::{Code, Diagnostic, Note, Severity};
 pub use document::{Document, DocumentFile, Edit, FileError, Policy, Refused, Saved, Scope};
+pub use files::{Files, NoFiles, SystemFiles};
 pub use load::{LoadError, Loaded, ORIGINAL_FILE, OWN_FILE, default_file, load};
 pub use manual::reference_man;
 pub use model::Config;
@@ -52,8 +58,10 @@ pub use span::Place;
 pub use write::write;
 
 use std::borrow::Cow;
+use std::path::Path;
 
 use diagnostic::{Problem, Report};
+use source::{Part, Sources};
 use span::Span;
 use token::Oddities;
 
@@ -69,21 +77,28 @@ pub struct Parsed {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Reads the text of an `lvs.cf`. It takes any bytes, in time proportional to their number; names are looked up in
-/// `names`.
+/// Reads the text of an `lvs.cf` that includes no other files. It takes any bytes, in time proportional to their number;
+/// names are looked up in `names`.
 pub fn parse(text: impl AsRef<[u8]>, names: &dyn Names) -> Parsed {
+    parse_with_files(text, Path::new(""), names, &NoFiles)
+}
+
+/// As [`parse`], with the files that the text includes: they are found and read in `files`, relative to the folder of
+/// `path`.
+pub fn parse_with_files(text: impl AsRef<[u8]>, path: &Path, names: &dyn Names, files: &dyn Files) -> Parsed {
     let bytes = text.as_ref();
+    let mut report = Report::default();
     if bytes.len() > MAX_FILE {
-        let mut report = Report::new("");
         let message = format!("the file is larger than {MAX_FILE} bytes");
         report.add(Problem::error(Code::FileTooLarge, Span::START, message));
-        return Parsed { config: None, diagnostics: report.finish() };
+        return Parsed { config: None, diagnostics: report.finish(&Sources::new("")) };
     }
     let Decoded { text, oddities, .. } = Decoded::new(bytes);
-    let mut report = Report::new(&text);
-    let document = tree::read(&text, oddities, &mut report);
-    let (config, diagnostics) = lower::lower(&document, names, report);
-    Parsed { config, diagnostics }
+    let whole = Part { range: 0..text.len(), oddities };
+    let mut sources = Sources::new(text);
+    let tree = include::read(&mut sources, &whole, path, files, &mut report);
+    let config = lower::lower(&tree, names, &mut report);
+    Parsed { config, diagnostics: report.finish(&sources) }
 }
 
 /// The text of a file, as it is read.

@@ -6,9 +6,10 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use crate::diagnostic::Diagnostic;
+use crate::files::SystemFiles;
 use crate::model::Config;
 use crate::names::SystemNames;
-use crate::{MAX_FILE, parse};
+use crate::{MAX_FILE, parse_with_files};
 
 /// The file of this suite, which is read where there is one.
 pub const OWN_FILE: &str = "/etc/lvs-router/lvs.cf";
@@ -60,7 +61,7 @@ pub enum LoadError {
 /// [`LoadError`], which names the file and, where it is wrong, every place.
 pub fn load(path: &Path) -> Result<Loaded, LoadError> {
     let text = read(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
-    let parsed = parse(&text, &SystemNames);
+    let parsed = parse_with_files(&text, path, &SystemNames, &SystemFiles);
     match parsed.config {
         Some(config) => Ok(Loaded { config, warnings: parsed.diagnostics, text }),
         None => Err(LoadError::Invalid { path: path.to_owned(), diagnostics: parsed.diagnostics }),

@@ -18,7 +18,7 @@ The file is read by
 and
 .BR lvs (8),
 and is the same on both routers.
-.B lvs \-\-check \fIFILE\fR
+.B lvs check \fIFILE\fR
 tells everything that is wrong with a file.
 .PP
 .nf
@@ -41,6 +41,12 @@ Times are seconds, or numbers with one of the units ms, s, m and h:
 Numbers may be hexadecimal with a leading 0x and octal with a leading 0.
 Addresses are IPv4 or IPv6. Floating ones may carry a prefix length and are followed by the device that they are put on:
 .BR "192.0.2.1/24 eth0:1" .
+.PP
+.B include = conf.d/*.cf
+reads other files as if their lines stood in its place, outside of the blocks or in a virtual or failover block. A relative
+path starts at the folder of the file with the directive. The wildcards *, ? and [abc] may be in the last part of the path
+only; they do not match hidden files, and the files are read in the order of their names. A file without wildcards that
+is not there is an error. Blocks begin and end in the same file.
 "#;
 
 const TAIL: &str = r#".SH FILES

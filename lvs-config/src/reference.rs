@@ -49,6 +49,25 @@ Below, an empty default means that the directive is not set.
 ";
 
 const TAIL: &str = "
+## Included files
+
+`include = FILE` puts what is in another file in the place of the directive: outside of the blocks, directives and blocks;
+in a `virtual` block, directives of the block and `server` blocks, which is where programs like to write. `serial_no`, the
+routers and all that is written by hand stay in the first file. An example is `docs/examples/include.cf`.
+
+- A relative path starts at the folder of the file in which the directive stands.
+- The last part of the path may contain the wildcards `*`, `?` and `[abc]`. The files are read in the order of their names,
+  as the C locale has it. Hidden files (`.web.cf.swp`) are matched only by a pattern that begins with a point.
+- A file without wildcards that is not there, and a folder that is not there, are errors. Wildcards that match nothing are a
+  warning.
+- `include` may be given any number of times, also of the same file. As everywhere, of a directive that is given twice the
+  last one holds, with a warning.
+- A block begins and ends in the same file.
+- Included files may include others, at most 8 within each other and not in a circle; 10,000 files and 64 MiB together
+  are the limit. Only regular files are read. What cannot be read is an error, so a reload then changes nothing.
+- Messages name the included file with the line in it. The other files are read when the first one is: a change in one of
+  them needs a reload like a change in the first. On the other router they must be the same as well.
+
 ## What must not be
 
 These are errors, found by `lvs check` and at every start and reload:
@@ -57,6 +76,7 @@ These are errors, found by `lvs check` and at every start and reload:
 - `primary_private` without `backup_private`, where there is a backup;
 - a VIP or `nat_router` that is the address of a router;
 - two addresses on one alias (`eth0:1`), `nat_router` included;
+- an included file that is not there or includes itself;
 - two active virtual servers with the same address, port and protocol, or with the same firewall mark;
 - two active real servers of a virtual server with the same address and port, or one that equals the sorry server;
 - a real server or sorry server of another family than the VIP, unless it is reached through a tunnel;

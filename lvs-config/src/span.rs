@@ -2,6 +2,8 @@
 //!
 //! A [`Span`] is cheap and made for every token; a [`Place`] is made only for what is reported.
 
+use std::path::PathBuf;
+
 /// A range of bytes on one line of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Span {
@@ -31,6 +33,8 @@ impl Span {
 /// A range of characters on a line, with the line: enough to show it without the rest of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
+    /// The file, if it is one that the file which was read includes.
+    pub file: Option<PathBuf>,
     /// Line, counted from 1.
     pub line: u32,
     /// First character, counted from 1.
@@ -42,7 +46,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// The place of `span` in `text`.
+    /// The place of `span` in `text`, which is of no file.
     pub(crate) fn new(text: &str, span: Span) -> Self {
         let is_end = |c: char| c == '\n' || c == '\r';
         let (before, rest) = text.split_at_checked(span.start as usize).unwrap_or((text, ""));
@@ -51,6 +55,7 @@ impl Place {
         let column = before[line_start..].chars().count() + 1;
         let line_end = before.len() + rest.len();
         Self {
+            file: None,
             line: span.line,
             column: u32::try_from(column).unwrap_or(u32::MAX),
             length: u32::try_from(span.of(text).chars().count()).unwrap_or(u32::MAX),

@@ -8,6 +8,8 @@
 //!
 //! What the tokens of a line mean is `tree.rs`' business.
 
+use std::ops::Range;
+
 use crate::diagnostic::{Code, Problem};
 use crate::span::Span;
 
@@ -64,10 +66,10 @@ pub(crate) struct Line {
     number: u32,
 }
 
-/// The lines of `text` in order, with their numbers.
-pub(crate) fn lines(text: &str) -> impl Iterator<Item = Line> + '_ {
-    let bytes = text.as_bytes();
-    let mut start = 0;
+/// The lines of `range` of `text` in order, with their numbers in it.
+pub(crate) fn lines(text: &str, range: Range<usize>) -> impl Iterator<Item = Line> + '_ {
+    let bytes = &text.as_bytes()[..range.end];
+    let mut start = range.start;
     let mut number = 0;
     std::iter::from_fn(move || {
         if start >= bytes.len() {
@@ -256,7 +258,7 @@ mod tests {
 
     fn words(text: &str) -> Vec<(Kind, &str)> {
         let mut tokens = Vec::new();
-        for line in lines(text) {
+        for line in lines(text, 0..text.len()) {
             tokenize(text, &line, Oddities::default(), &mut tokens).unwrap();
         }
         tokens.iter().map(|t| (t.kind, t.text(text))).collect()
@@ -290,7 +292,7 @@ mod tests {
 
     #[test]
     fn lines_end_at_lf_crlf_and_cr() {
-        let numbers: Vec<u32> = lines("a\nb\r\nc\r\rd").map(|l| l.number).collect();
+        let numbers: Vec<u32> = lines("a\nb\r\nc\r\rd", 0..9).map(|l| l.number).collect();
         assert_eq!(numbers, [1, 2, 3, 4, 5]);
     }
 }

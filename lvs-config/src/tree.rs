@@ -7,6 +7,8 @@
 use std::ops::Range;
 
 use crate::diagnostic::{Code, Problem, Report, shown};
+use crate::include::INCLUDE;
+use crate::source::Part;
 use crate::span::Span;
 use crate::token::{Kind, Oddities, Token, lines, tokenize};
 
@@ -39,6 +41,13 @@ pub(crate) struct Entry {
     /// Whether a problem on its line has been reported already.
     pub(crate) is_broken: bool,
     values: Range<u32>,
+}
+
+impl Entry {
+    /// Its values, among the tokens of its tree.
+    pub(crate) fn values_in<'t>(&self, tokens: &'t [Token]) -> &'t [Token] {
+        tokens.get(self.values.start as usize..self.values.end as usize).unwrap_or_default()
+    }
 }
 
 /// `keyword name { … }`.
@@ -87,7 +96,7 @@ impl BlockKind {
 impl Tree<'_> {
     /// The values of `entry`.
     pub(crate) fn values(&self, entry: &Entry) -> &[Token] {
-        self.tokens.get(entry.values.start as usize..entry.values.end as usize).unwrap_or_default()
+        entry.values_in(&self.tokens)
     }
 
     /// The `=` of `entry`.
@@ -104,12 +113,28 @@ impl Tree<'_> {
     }
 }
 
-/// Reads the structure of `text`.
-pub(crate) fn read<'t>(text: &'t str, oddities: Oddities, report: &mut Report<'_>) -> Tree<'t> {
-    let mut builder = Builder { text, tokens: Vec::new(), top: Vec::new(), open: Vec::new(), report };
-    for line in lines(text) {
+/// Reads the structure of `text`, by itself.
+pub(crate) fn read<'t>(text: &'t str, oddities: Oddities, report: &mut Report) -> Tree<'t> {
+    let mut tokens = Vec::new();
+    let whole = Part { range: 0..text.len(), oddities };
+    let (nodes, _) = read_part(text, &whole, None, &mut tokens, report);
+    Tree { text, tokens, nodes }
+}
+
+/// Reads the structure of a part of `text`, which stands in a block of the kind `within`. Its tokens are appended to
+/// `tokens`. Says also whether it includes something.
+pub(crate) fn read_part(
+    text: &str,
+    part: &Part,
+    within: Option<BlockKind>,
+    tokens: &mut Vec<Token>,
+    report: &mut Report,
+) -> (Vec<Node>, bool) {
+    let mut builder =
+        Builder { text, within, tokens, top: Vec::new(), open: Vec::new(), has_includes: false, report };
+    for line in lines(text, part.range.clone()) {
         let first = builder.tokens.len();
-        let fault = tokenize(text, &line, oddities, &mut builder.tokens).err();
+        let fault = tokenize(text, &line, part.oddities, builder.tokens).err();
         let is_broken = fault.is_some();
         if let Some(problem) = fault {
             builder.report.add(problem);
@@ -117,18 +142,20 @@ pub(crate) fn read<'t>(text: &'t str, oddities: Oddities, report: &mut Report<'_
         builder.line(first, is_broken);
     }
     builder.end_of_file();
-    Tree { text, tokens: builder.tokens, nodes: builder.top }
+    (builder.top, builder.has_includes)
 }
 
-struct Builder<'t, 'r, 'x> {
-    text: &'t str,
-    tokens: Vec<Token>,
+struct Builder<'b> {
+    text: &'b str,
+    within: Option<BlockKind>,
+    tokens: &'b mut Vec<Token>,
     top: Vec<Node>,
     open: Vec<Block>,
-    report: &'r mut Report<'x>,
+    has_includes: bool,
+    report: &'b mut Report,
 }
 
-impl Builder<'_, '_, '_> {
+impl Builder<'_> {
     /// Takes the statements of one line: the tokens from `at` on.
     fn line(&mut self, mut at: usize, is_broken: bool) {
         while let Some(&token) = self.tokens.get(at) {
@@ -178,6 +205,7 @@ impl Builder<'_, '_, '_> {
         if !has_equals && self.tokens.get(end).is_some_and(|t| t.kind != Kind::Close) {
             end = self.tokens.len();
         }
+        self.has_includes |= self.tokens[at].text(self.text) == INCLUDE;
         let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let values = narrow(first)..narrow(first + count);
         self.push(Node::Entry(Entry { name: self.tokens[at], has_equals, is_broken, values }));
@@ -228,8 +256,16 @@ impl Builder<'_, '_, '_> {
 
     /// Closes what must have ended before a block of `kind` can begin here.
     fn make_room_for(&mut self, kind: BlockKind, keyword: Span, is_broken: bool) {
-        if kind == BlockKind::Server && self.open.is_empty() {
-            self.reopen_for_server(keyword, is_broken);
+        match self.within {
+            Some(within) if kind != BlockKind::Server => {
+                let message = format!("`{}` inside of a `{}` block", kind.keyword(), within.keyword());
+                let problem = Problem::error(Code::Structure, keyword, message);
+                self.fault_unless(is_broken, problem.help("this file is included inside of the block"));
+            }
+            None if kind == BlockKind::Server && self.open.is_empty() => {
+                self.reopen_for_server(keyword, is_broken);
+            }
+            _ => {}
         }
         if !self.has_no_room_for(kind) {
             return;
@@ -334,16 +370,17 @@ impl Builder<'_, '_, '_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::Sources;
 
     fn outline(text: &str) -> (String, Vec<String>) {
-        let mut report = Report::new(text);
+        let mut report = Report::default();
         let document = read(text, Oddities::default(), &mut report);
         let mut out = String::new();
         write_nodes(&document, &document.nodes, &mut out);
         (
             out,
             report
-                .finish()
+                .finish(&Sources::new(text))
                 .into_iter()
                 .map(|d| format!("{}:{} {}", d.place.line, d.place.column, d.message))
                 .collect(),
@@ -417,7 +454,7 @@ mod tests {
     #[test]
     fn between_the_tokens_there_are_only_blanks_line_ends_and_comments() {
         let text = "# head\r\na = \"x y\" z # tail\r\n\r\nvirtual v{ # open\n\tb=1 }\r# end";
-        let mut report = Report::new(text);
+        let mut report = Report::default();
         let document = read(text, Oddities::default(), &mut report);
         let mut gaps = Vec::new();
         let mut at = 0;
@@ -429,6 +466,6 @@ mod tests {
         for line in gaps.iter().flat_map(|gap| gap.split(['\n', '\r'])) {
             assert!(matches!(line.trim_start().chars().next(), None | Some('#')), "{line:?}");
         }
-        assert!(report.finish().is_empty());
+        assert!(!report.has_errors());
     }
 }

@@ -12,11 +12,11 @@ use lvs_config::model::{
     SorryServer, StartPolicy, Timeouts, VirtualServer,
 };
 use lvs_config::units::Weight;
-use lvs_config::{Config, parse, reference_man, reference_markdown};
+use lvs_config::{Config, SystemFiles, parse_with_files, reference_man, reference_markdown};
 
 fn without_warnings(path: &Path) -> Config {
     let text = fs::read(path).expect("the file is there");
-    let parsed = parse(&text, &Table);
+    let parsed = parse_with_files(&text, path, &Table, &SystemFiles);
     let lines: Vec<String> = parsed.diagnostics.iter().map(|d| d.one_line(path)).collect();
     assert_eq!(lines, [""; 0]);
     parsed.config.expect("no errors")

@@ -185,3 +185,35 @@ fn what_is_no_file_or_not_there_is_told() {
     let error = DocumentFile::open(&path).unwrap_err().to_string();
     assert_eq!(error, format!("{}: cannot read: No such file or directory (os error 2)", path.display()));
 }
+
+#[test]
+fn a_file_is_edited_beside_what_it_includes() {
+    let path = file("includes");
+    let folder = path.parent().unwrap();
+    let virtual_server = "virtual a {\nactive = 1\naddress = 192.0.2.10 eth0:1\n}\n";
+    fs::write(folder.join("a.cf"), virtual_server).unwrap();
+    fs::write(&path, format!("{TEXT}include = *.cf.d\ninclude = a.cf # a tool's\n")).unwrap();
+    let mut file = DocumentFile::open(&path).unwrap();
+    let entry = |name: &str, values: &[&str]| {
+        (name.to_owned(), values.iter().map(|&value| value.to_owned()).collect::<Vec<String>>())
+    };
+    let entries = vec![entry("active", &["1"]), entry("address", &["192.0.2.10", "eth0:1"])];
+    let taken = Edit::Add { block: Scope::virtual_server("b"), entries };
+    let refused = file.document.apply(&[taken], Policy::NoNewErrors(&SystemNames)).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        format!(
+            "{}:9:15: error: another active virtual server has 192.0.2.10, port 80, tcp (first given at {}:3)",
+            path.display(),
+            folder.join("a.cf").display()
+        )
+    );
+    let edit = Edit::set(Scope::global(), "keepalive", ["1"]);
+    file.document.apply(&[edit], Policy::NoNewErrors(&SystemNames)).unwrap();
+    file.save().unwrap();
+    assert_eq!(
+        fs::read_to_string(&path).unwrap(),
+        "# site A\nserial_no = 8 # counted\nprimary = 192.0.2.2\nkeepalive = 1\ninclude = *.cf.d\ninclude = a.cf # a tool's\n"
+    );
+    assert_eq!(fs::read_to_string(folder.join("a.cf")).unwrap(), virtual_server);
+}

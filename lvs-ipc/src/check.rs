@@ -16,7 +16,7 @@ pub struct CheckReport {
     pub virtual_servers: Option<usize>,
     /// How many real servers they have together; `None` when it cannot be served.
     pub real_servers: Option<usize>,
-    /// Everything that is wrong or odd, in the order of the text.
+    /// Everything that is wrong or odd, in the order of the text: first of the file, then of those that it includes.
     pub problems: Vec<Problem>,
 }
 

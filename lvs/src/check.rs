@@ -118,8 +118,11 @@ fn as_json(path: &Path, result: &Result<Usable, Unusable>) -> String {
 }
 
 fn problem(file: &str, diagnostic: &Diagnostic) -> ipc::Problem {
+    let file_of = |place: &lvs_config::Place| {
+        place.file.as_ref().map_or_else(|| file.to_owned(), |included| included.display().to_string())
+    };
     ipc::Problem {
-        file: file.to_owned(),
+        file: file_of(&diagnostic.place),
         place: Some(place(&diagnostic.place)),
         severity: match diagnostic.severity {
             lvs_config::Severity::Error => ipc::Severity::Error,
@@ -129,7 +132,7 @@ fn problem(file: &str, diagnostic: &Diagnostic) -> ipc::Problem {
         message: diagnostic.message.clone(),
         help: diagnostic.help.clone(),
         note: diagnostic.note.as_ref().map(|note| ipc::Note {
-            file: file.to_owned(),
+            file: file_of(&note.place),
             place: place(&note.place),
             message: note.message.clone(),
         }),

@@ -87,7 +87,7 @@ pub enum FileError {
 }
 
 impl DocumentFile {
-    /// Reads `path`.
+    /// Reads `path`, which is the file that the routers read, not one that it includes: that has no `serial_no`.
     ///
     /// # Errors
     /// When it cannot be read, is not a regular file, or is larger than [`crate::MAX_FILE`].
@@ -100,7 +100,7 @@ impl DocumentFile {
             let reason = format!("the file is larger than {} bytes", crate::MAX_FILE);
             return Err(FileError::NotEditable { path, reason });
         }
-        Ok(Self { document: Document::new(path, text.clone()), on_disk: text })
+        Ok(Self { document: Document::in_file(path, text.clone()), on_disk: text })
     }
 
     /// Writes the document to its file, with `serial_no` counted up, if it has changed. On every error but the last possible

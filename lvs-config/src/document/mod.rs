@@ -12,7 +12,10 @@
 //!    added and taken away (`splice.rs`); if not, the edit is refused, however odd the file is;
 //! 5. after the last edit the parser reads the whole, and errors that were not there before refuse all of them.
 //!
-//! Nothing here reads or writes files; `file.rs` does.
+//! A document is one file. A directive `include` is edited like any other, and the blocks of the files that it names are
+//! not to be found here; the parser, in the last step, reads them with the file when the document is [`Document::in_file`].
+//!
+//! Nothing here writes files; `file.rs` does.
 //!
 //! Comments: lines of comment directly above a block belong to it, and move and go with it; the run that begins on the
 //! first line of the file belongs to the file. A comment above a directive stays when the directive goes, because it
@@ -36,7 +39,9 @@ pub use file::{DocumentFile, FileError, Saved};
 pub use scope::Scope;
 
 use crate::diagnostic::{Code, Diagnostic, Problem, Report, Severity};
+use crate::files::{Files, NoFiles, SystemFiles};
 use crate::names::Names;
+use crate::source::Sources;
 use crate::span::Span;
 use crate::tree::{self, Node};
 use crate::{Decoded, MAX_FILE, Parsed, load};
@@ -46,6 +51,8 @@ use crate::{Decoded, MAX_FILE, Parsed, load};
 pub struct Document {
     path: PathBuf,
     bytes: Vec<u8>,
+    /// Whether the files that it includes are read with it.
+    follows_includes: bool,
 }
 
 /// What an edit may do to a file.
@@ -69,9 +76,15 @@ pub struct Refused {
 }
 
 impl Document {
-    /// The document of these bytes, whatever they are. `path` is for messages only.
+    /// The document of these bytes, whatever they are. `path` is for messages only: to the parser, files that it
+    /// includes cannot be read.
     pub fn new(path: impl Into<PathBuf>, bytes: impl Into<Vec<u8>>) -> Self {
-        Self { path: path.into(), bytes: bytes.into() }
+        Self { path: path.into(), bytes: bytes.into(), follows_includes: false }
+    }
+
+    /// The document of these bytes, which are in the file `path`: the parser reads also the files that they include.
+    pub fn in_file(path: impl Into<PathBuf>, bytes: impl Into<Vec<u8>>) -> Self {
+        Self { follows_includes: true, ..Self::new(path, bytes) }
     }
 
     /// The path that messages name.
@@ -86,7 +99,7 @@ impl Document {
 
     /// What it means, and everything that is wrong with it.
     pub fn parse(&self, names: &dyn Names) -> Parsed {
-        crate::parse(&self.bytes, names)
+        self.parsed(&self.bytes, names)
     }
 
     /// The values of `directive` in `scope` as the file gives them, without quotes; `None` when it is not given, whatever
@@ -129,13 +142,46 @@ impl Document {
         }
         let Some(bytes) = bytes else { return Ok(()) };
         if let Policy::NoNewErrors(names) = policy {
-            let found = new_errors(&self.bytes, &bytes, names);
+            let found = self.new_errors(&bytes, names);
             if !found.is_empty() {
                 return Err(self.refused(found));
             }
         }
         self.bytes = bytes;
         Ok(())
+    }
+
+    /// The errors of `after` that are not there now. Lines move, so errors are compared by what they say.
+    fn new_errors(&self, after: &[u8], names: &dyn Names) -> Vec<Diagnostic> {
+        let errors = |bytes: &[u8]| {
+            let mut found = self.parsed(bytes, names).diagnostics;
+            found.retain(|diagnostic| diagnostic.severity == Severity::Error);
+            found
+        };
+        let mut after = errors(after);
+        if after.is_empty() {
+            return after;
+        }
+        let mut known: HashMap<(Code, String), usize> = HashMap::new();
+        let mut is_cut = false;
+        for error in errors(&self.bytes) {
+            is_cut |= error.code == Code::TooMany;
+            *known.entry((error.code, error.message)).or_default() += 1;
+        }
+        after.retain(|error| match known.get_mut(&(error.code, error.message.clone())) {
+            Some(left) if *left > 0 => {
+                *left -= 1;
+                false
+            }
+            // With more errors than are told, one that was not among them shows up when another goes.
+            _ => error.code != Code::TooMany && !(is_cut && is_line_of(&self.bytes, &error.place.source)),
+        });
+        after
+    }
+
+    fn parsed(&self, bytes: &[u8], names: &dyn Names) -> Parsed {
+        let files: &dyn Files = if self.follows_includes { &SystemFiles } else { &NoFiles };
+        crate::parse_with_files(bytes, &self.path, names, files)
     }
 
     fn look<T>(&self, look: impl FnOnce(&tree::Tree<'_>) -> Result<T, Problem>) -> Result<T, Refused> {
@@ -171,48 +217,20 @@ fn with_tree<T>(
     act: impl FnOnce(&tree::Tree<'_>, &Decoded<'_>) -> Result<T, Problem>,
 ) -> Result<T, Vec<Diagnostic>> {
     if bytes.len() > MAX_FILE {
-        let mut report = Report::new("");
+        let mut report = Report::default();
         let message = format!("the file is larger than {MAX_FILE} bytes and cannot be edited");
         report.add(Problem::error(Code::FileTooLarge, Span::START, message));
-        return Err(report.finish());
+        return Err(report.finish(&Sources::new("")));
     }
     let decoded = Decoded::new(bytes);
     let text = &*decoded.text;
     // What is wrong with the file is told when the parser reads it, not at each look.
-    let tree = tree::read(text, decoded.oddities, &mut Report::new(text));
+    let tree = tree::read(text, decoded.oddities, &mut Report::default());
     act(&tree, &decoded).map_err(|problem| {
-        let mut report = Report::new(text);
+        let mut report = Report::default();
         report.add(problem);
-        report.finish()
+        report.finish(&Sources::new(text))
     })
-}
-
-/// The errors of `after` that `before` does not have. Lines move, so errors are compared by what they say.
-fn new_errors(before: &[u8], after: &[u8], names: &dyn Names) -> Vec<Diagnostic> {
-    let errors = |bytes: &[u8]| {
-        let mut found = crate::parse(bytes, names).diagnostics;
-        found.retain(|diagnostic| diagnostic.severity == Severity::Error);
-        found
-    };
-    let mut after = errors(after);
-    if after.is_empty() {
-        return after;
-    }
-    let mut known: HashMap<(Code, String), usize> = HashMap::new();
-    let mut is_cut = false;
-    for error in errors(before) {
-        is_cut |= error.code == Code::TooMany;
-        *known.entry((error.code, error.message)).or_default() += 1;
-    }
-    after.retain(|error| match known.get_mut(&(error.code, error.message.clone())) {
-        Some(left) if *left > 0 => {
-            *left -= 1;
-            false
-        }
-        // With more errors than are told, one that was not among them shows up when another goes.
-        _ => error.code != Code::TooMany && !(is_cut && is_line_of(before, &error.place.source)),
-    });
-    after
 }
 
 /// Whether `bytes` have the line `source`.

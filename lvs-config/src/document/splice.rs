@@ -99,7 +99,7 @@ pub(super) fn is_exact(before: &Tree<'_>, splices: &[Splice<'_>], after: &[u8]) 
     expected.extend(old[done..].iter().map(|(_, statement)| statement));
     let decoded = Decoded::new(after);
     let text = &*decoded.text;
-    let tree = tree::read(text, decoded.oddities, &mut Report::new(text));
+    let tree = tree::read(text, decoded.oddities, &mut Report::default());
     let new = statements(&tree, &tree.nodes);
     new.len() == expected.len() && new.iter().zip(expected).all(|((_, new), old)| new == old)
 }

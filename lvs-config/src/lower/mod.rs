@@ -28,17 +28,13 @@ mod tunnel;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use crate::diagnostic::{Diagnostic, Problem, Report};
+use crate::diagnostic::{Problem, Report};
 use crate::model::{Config, Protocol};
 use crate::names::{Family, Names};
 use crate::tree::Tree;
 
-/// What the document means, if nothing in it is wrong; and everything that was found, earlier reports included.
-pub(crate) fn lower(
-    document: &Tree<'_>,
-    names: &dyn Names,
-    report: Report<'_>,
-) -> (Option<Config>, Vec<Diagnostic>) {
+/// What the document means, if nothing in it is wrong. Everything that is found goes to `report`.
+pub(crate) fn lower(document: &Tree<'_>, names: &dyn Names, report: &mut Report) -> Option<Config> {
     let mut lowering = Lowering {
         document,
         names,
@@ -50,19 +46,19 @@ pub(crate) fn lower(
     };
     let config = lowering.config();
     if lowering.report.has_errors() {
-        return (None, lowering.report.finish());
+        return None;
     }
     for problem in lowering.if_valid {
         lowering.report.add(problem);
     }
-    (config, lowering.report.finish())
+    config
 }
 
 /// The state of one reading.
 struct Lowering<'a> {
     document: &'a Tree<'a>,
     names: &'a dyn Names,
-    report: Report<'a>,
+    report: &'a mut Report,
     /// Names that have been looked up: each is asked for once, and means one thing throughout.
     hosts: HashMap<(String, Family), Option<IpAddr>>,
     services: HashMap<(String, Protocol), Option<u16>>,

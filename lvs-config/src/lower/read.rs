@@ -76,6 +76,12 @@ impl<'a> Lowering<'a> {
                 );
                 self.report.add(problem);
             }
+            if key.directive == Directive::Include {
+                // What it includes stands behind it already, and it may be given more than once.
+                self.values::<1>(key, entry);
+                found.entries[key.directive as usize] = Some(entry);
+                continue;
+            }
             if let Some(first) = found.entries[key.directive as usize].replace(entry) {
                 let message = format!("`{name}` is given twice; this one holds");
                 let problem = Problem::warning(Code::Repeated, entry.name.span, message);

@@ -127,6 +127,10 @@ impl<'a> Lowering<'a> {
     /// The original gave a server the port that its block had at that line; here it is the block's, wherever it stands.
     pub(super) fn default_port_order(&mut self, block: &'a Block, found: &Found<'a>) {
         let Some(port) = found.span(Directive::Port) else { return };
+        // Piranha read no other files.
+        if found.is_given(Directive::Include) {
+            return;
+        }
         let has_no_port = |server: &&Block| {
             let is_port = |node: &Node| matches!(node, Node::Entry(entry) if entry.name.text(self.document.text) == "port");
             server.keyword.start < port.start && !server.nodes.iter().any(is_port)

@@ -122,6 +122,27 @@ fn programs_are_told_every_problem_of_a_bad_file() {
 }
 
 #[test]
+fn what_is_wrong_with_an_included_file_is_told_with_its_name() {
+    let folder = Folder::new("included");
+    std::fs::create_dir(folder.0.join("conf.d")).unwrap();
+    let included = folder.0.join("conf.d/a.cf");
+    std::fs::write(&included, GOOD.replace("web", "other")).unwrap();
+    let file = folder.file(&format!("{GOOD}include = conf.d/*.cf\n"));
+    let included = included.display().to_string();
+    let (code, report) = checked(&file);
+    let [warning, error] = report.problems.as_slice() else { panic!("{report:?}") };
+    assert_eq!((code, warning.code.as_str(), error.code.as_str()), (78, "repeated", "conflict"));
+    for problem in [warning, error] {
+        assert_eq!((problem.file.as_str(), &problem.note.as_ref().unwrap().file), (included.as_str(), &file));
+    }
+    assert_eq!(error.place, Some(Place { line: 4, column: 11, length: 10 }));
+    let (code, _, stderr) = lvs(&["check", &file]);
+    assert_eq!(code, 78);
+    assert!(stderr.starts_with(&format!("{included}:1:1: warning: `primary` is given twice")), "{stderr}");
+    assert!(stderr.contains(&format!("\n{included}:4:11: error: another active virtual server")), "{stderr}");
+}
+
+#[test]
 fn programs_are_told_what_is_wrong_with_a_file_as_a_whole() {
     let folder = Folder::new("whole");
     let failover = folder.file(&format!("service = fos\n{GOOD}"));
