@@ -378,7 +378,7 @@ const GLOBAL: &[Key] = &[
         "nat_router",
         Value::Floating,
         "",
-        "Inside address that moves with the active router, the real servers' gateway; used with `network = nat`.",
+        "Inside address that moves with the active router, the real servers' gateway; used where `network = nat`, for all or for one real server.",
     ),
     key(
         Directive::NatNmask,

@@ -30,7 +30,7 @@ pub struct Config {
     /// Forwarding method of every virtual server that does not choose its own (`network`); a tunnel is [`Tunnel::Ipip`].
     pub network: Forwarding,
     /// Floating inside address of a NAT router (`nat_router`, `nat_nmask`). It is meant only when
-    /// [`Config::network`] is [`Forwarding::Nat`].
+    /// [`Config::translates`].
     pub nat_router: Option<FloatingAddress>,
     /// Command run when this router becomes active, split into words (`active_cmd`).
     pub active_cmd: Option<Vec<String>>,
@@ -62,11 +62,18 @@ impl Config {
         self.virtual_servers.iter().filter(|v| v.active)
     }
 
+    /// Whether [`Forwarding::Nat`] is the method of the file, or of any real server that is to be served.
+    pub fn translates(&self) -> bool {
+        let is_nat = |method| method == Forwarding::Nat;
+        let mut servers = self.active_virtual_servers().flat_map(VirtualServer::active_servers);
+        is_nat(self.network) || servers.any(|server| is_nat(server.forwarding))
+    }
+
     /// Every address that moves with the active router, each once, in file order: the VIPs of the active virtual
-    /// servers, then `nat_router` when the file forwards by NAT.
+    /// servers, then `nat_router` when [`Config::translates`].
     pub fn floating_addresses(&self) -> Vec<&FloatingAddress> {
         let mut found: Vec<&FloatingAddress> = Vec::new();
-        let nat_router = self.nat_router.as_ref().filter(|_| self.network == Forwarding::Nat);
+        let nat_router = self.nat_router.as_ref().filter(|_| self.translates());
         for address in self.active_virtual_servers().map(|v| &v.address).chain(nat_router) {
             if !found.iter().any(|f| f.address == address.address) {
                 found.push(address);

@@ -80,13 +80,25 @@ These are errors, found by `lvs check` and at every start and reload:
 - two active virtual servers with the same address, port and protocol, or with the same firewall mark;
 - two active real servers of a virtual server with the same address and port, or one that equals the sorry server;
 - a real server or sorry server of another family than the VIP, unless it is reached through a tunnel;
+- real servers of a virtual server that the kernel cannot tell apart, reached in different ways: only `nat` changes ports;
+- a sorry server with another port than the virtual server, unless it is reached by `nat`;
+- `tunnel_port` without `tunnel_type = gue`; a `tunnel_checksum` that the type has not;
+- `quorum_hysteresis` that is not less than `quorum`;
 - an active block without an address; a failover service without `start_cmd` and `stop_cmd`.
 
 What is odd without being wrong is a warning: a directive given twice or without effect, a number that is read as octal,
-`deadtime` less than twice `keepalive`, a virtual server without real servers, and the like.
+`deadtime` less than twice `keepalive`, a virtual server without real servers or with nothing but weights of 0, a `quorum`
+that all of them together do not reach, an `expect` longer than what is read of an answer, and the like.
 
 The check reads only the file. An interface, a program or a scheduler's kernel module that is not there, and a regular
 expression that `nanny` does not understand, show themselves in the log, `lvs status` and `pulse status` once it is in use.
+
+## When a change takes effect
+
+At a reload (SIGHUP to `pulse`, which passes it on, or to `lvs`), and only what has changed: a virtual server, real server or
+check that is as before is left alone. A change of `primary`, `primary_private`, `backup`, `backup_private`, `backup_active`,
+`heartbeat_port`, `syncdaemon`, `syncd_iface` or `syncd_id` needs a restart of `pulse`; at a reload, a file with such a change
+is refused as a whole and says so in the log and in `pulse status`.
 
 ## Differences from Piranha
 

@@ -89,3 +89,57 @@ fn more_than_99_words_are_read() {
         format!("primary = 192.0.2.2\nvirtual a {{\n address = 192.0.2.9 eth0\n dirs = [ {list}]\n}}\n");
     assert_eq!(accepted(text.as_bytes()).virtual_servers.len(), 1);
 }
+
+fn warnings(text: &str) -> Vec<String> {
+    let Parsed { config, diagnostics } = parse(text, &Table);
+    let lines = diagnostics.iter().map(|d| d.one_line("lvs.cf".as_ref())).collect();
+    assert!(config.is_some(), "{lines:#?}");
+    lines
+}
+
+#[test]
+fn an_expect_that_is_longer_than_what_is_read_is_told() {
+    let file = |expect: &str, more: &str| {
+        format!(
+            "primary = 192.0.2.2\nvirtual a {{\nactive = 1\naddress = 192.0.2.9 eth0\nexpect = \"{expect}\"\n{more}\n\
+             server s {{\naddress = 10.0.0.1\nactive = 1\n}}\n}}\n"
+        )
+    };
+    let none: [&str; 0] = [];
+    // An escape is one byte of the answer.
+    let longest = format!("{}\\n", "x".repeat(16_383));
+    assert_eq!(warnings(&file(&longest, "")), none);
+    assert_eq!(
+        warnings(&file(&format!("{longest}x"), "")),
+        [
+            "lvs.cf:5:1: warning: `expect` is 16385 bytes long and never met: only 16384 bytes of an answer are read"
+        ]
+    );
+    let program = "send_program = /bin/check";
+    assert_eq!(warnings(&file(&"x".repeat(4095), program)), none);
+    assert_eq!(
+        warnings(&file(&"x".repeat(4096), program)),
+        [
+            "lvs.cf:5:1: warning: `expect` is 4096 bytes long and never met: only 4095 bytes of the program's output are read"
+        ]
+    );
+    // A short answer can match a long expression, and how much another monitor reads is not known.
+    assert_eq!(warnings(&file(&"x*".repeat(9_000), "use_regex = 1")), none);
+    assert_eq!(warnings(&file(&format!("{longest}x"), "client_monitor = /opt/monitor")), none);
+}
+
+#[test]
+fn a_nat_router_moves_with_the_active_router_where_one_server_is_translated() {
+    let file = |active: u8| {
+        format!(
+            "primary = 192.0.2.2\nnetwork = direct\nnat_router = 10.0.0.1 eth1:1\nvirtual a {{\nactive = 1\n\
+             address = 192.0.2.9 eth0\nserver s {{\naddress = 10.0.0.2\nactive = {active}\nnetwork = nat\n}}\n}}\n"
+        )
+    };
+    let moved = |text: String| -> Vec<String> {
+        let config = accepted(text.as_bytes());
+        config.floating_addresses().iter().map(|f| f.address.to_string()).collect()
+    };
+    assert_eq!(moved(file(1)), ["192.0.2.9", "10.0.0.1"]);
+    assert_eq!(moved(file(0)), ["192.0.2.9"]);
+}

@@ -11,18 +11,21 @@ use proptest::prelude::{ProptestConfig, Strategy, any, prop_oneof};
 use proptest::sample::{Index, select};
 use proptest::{prop_assert, prop_assert_eq, proptest};
 
-const VALID: [&str; 7] = [
+const VALID: [&str; 10] = [
     include_str!("../testdata/valid/nat.cf"),
     include_str!("../testdata/valid/lax.cf"),
     include_str!("../testdata/valid/extensions.cf"),
     include_str!("../testdata/valid/failover.cf"),
     include_str!("../testdata/valid/scheduling.cf"),
     include_str!("../testdata/valid/limits.cf"),
+    include_str!("../testdata/valid/methods.cf"),
+    include_str!("../testdata/valid/policy.cf"),
+    include_str!("../testdata/valid/unmeant.cf"),
     include_str!("../testdata/valid/sysctls.cf"),
 ];
 
 /// Pieces that mean something somewhere.
-const PIECES: [&str; 56] = [
+const PIECES: [&str; 73] = [
     "=",
     "{",
     "}",
@@ -73,6 +76,23 @@ const PIECES: [&str; 56] = [
     "sysctl = [ net.ipv4.ip_forward=1 ]\n",
     "sysctl = leave\n",
     "persistent = 5\n",
+    "tunnel_type = gue\n",
+    "tunnel_port = 5\n",
+    "tunnel_checksum = csum\n",
+    "network = tunnel\n",
+    "network = nat\n",
+    "sorry_server = 10.0.0.99",
+    "[2001:db8::9]",
+    ":81",
+    " nat",
+    "quorum = 2\n",
+    "quorum_hysteresis = 1\n",
+    "slow_start = 5\n",
+    "drain = 5\n",
+    "start = down\n",
+    "rise = 2\n",
+    "fall = 2\n",
+    "on_up = \"a b\"\n",
     "pmask = 1\n",
     "é",
     "\u{0}",

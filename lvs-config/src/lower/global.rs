@@ -53,7 +53,7 @@ impl<'a> Lowering<'a> {
             backup_active: routers.backup_active?,
             heartbeat: heartbeat?,
             network: network?,
-            nat_router: nat_router.map(|n| n.value),
+            nat_router: nat_router.as_ref().map(|n| n.value.clone()),
             active_cmd,
             inactive_cmd,
             monitor_links: monitor_links?,
@@ -67,6 +67,12 @@ impl<'a> Lowering<'a> {
             failover_services,
         };
         self.something_is_served(&config);
+        if config.network != Forwarding::Nat
+            && config.translates()
+            && let Some(nat_router) = &nat_router
+        {
+            self.floating_address("nat_router", nat_router);
+        }
         Some(config)
     }
 

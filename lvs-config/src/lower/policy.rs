@@ -6,7 +6,8 @@ use super::Lowering;
 use super::read::Found;
 use crate::diagnostic::{Code, Problem};
 use crate::keys::Directive;
-use crate::model::{Hooks, Quorum, StartPolicy};
+use crate::model::{Check, Hooks, Quorum, RealServer, Scheduler, StartPolicy};
+use crate::tree::Block;
 
 /// What a `virtual` block says of it.
 pub(super) struct Policy {
@@ -50,5 +51,79 @@ impl<'a> Lowering<'a> {
             None => problem,
         });
         None
+    }
+
+    /// Warns of a quorum that the servers cannot make together.
+    pub(super) fn quorum_can_be_reached(
+        &mut self,
+        found: &Found<'a>,
+        quorum: Quorum,
+        servers: &[RealServer],
+    ) {
+        let Some(span) = found.span(Directive::Quorum) else { return };
+        let active = servers.iter().filter(|server| server.active);
+        let sum: u64 = active.map(|server| u64::from(server.weight.value())).sum();
+        let needed = u64::from(quorum.weight) + u64::from(quorum.hysteresis);
+        if sum < needed && servers.iter().any(|server| server.active) {
+            let message = format!(
+                "the quorum can never be reached: it takes {needed}, and the weights of the active real servers are \
+                 {sum} together"
+            );
+            let problem = Problem::warning(Code::Conflict, span, message);
+            self.if_valid.push(match found.span(Directive::QuorumHysteresis) {
+                Some(hysteresis) if quorum.hysteresis > 0 => {
+                    problem.note(hysteresis, "the hysteresis is given")
+                }
+                _ => problem,
+            });
+        }
+    }
+
+    /// Warns of servers that all have weight 0. A monitor may compute other weights, and with a sorry server it is a
+    /// way to have that serve.
+    pub(super) fn somebody_has_a_weight(
+        &mut self,
+        block: &Block,
+        check: Option<&Check>,
+        servers: &[RealServer],
+    ) {
+        let computes = |check: &Check| {
+            check.client_monitor.is_some() || check.load_monitor.as_deref().is_some_and(|load| load != "none")
+        };
+        let mut active = servers.iter().filter(|server| server.active).peekable();
+        if active.peek().is_some()
+            && active.all(|server| server.weight.value() == 0)
+            && !check.is_some_and(computes)
+        {
+            let message = "every active real server has weight 0: no new connection is served";
+            self.if_valid.push(Problem::warning(Code::NoEffect, block.keyword, message));
+        }
+    }
+
+    /// Warns of a growing weight where every weight above 0 is the same.
+    pub(super) fn useless_slow_start(&mut self, found: &Found<'a>, scheduler: Option<Scheduler>) {
+        let Some(scheduler @ (Scheduler::Rr | Scheduler::Lc | Scheduler::Dh)) = scheduler else { return };
+        let Some(span) = found.span(Directive::SlowStart) else { return };
+        let name = scheduler.name();
+        let message = format!("`slow_start` has no effect with `scheduler = {name}`, which knows no weights");
+        let problem = Problem::warning(Code::NoEffect, span, message);
+        self.if_valid.push(match found.span(Directive::Scheduler) {
+            Some(given) => problem.note(given, "the scheduler is given"),
+            None => problem,
+        });
+    }
+
+    /// Warns of what needs a row in the kernel's table that is ours, where a foreign monitor keeps the rows.
+    pub(super) fn useless_with_a_foreign_monitor(&mut self, found: &Found<'a>, is_foreign: bool) {
+        let Some(program) = found.span(Directive::ClientMonitor).filter(|_| is_foreign) else { return };
+        let concerned = [Directive::SlowStart, Directive::Drain, Directive::Start, Directive::TunnelType];
+        for directive in concerned {
+            let Some(span) = found.span(directive) else { continue };
+            let name = span.of(self.document.text);
+            let message =
+                format!("`{name}` has no effect with this `client_monitor`, which keeps the rows by itself");
+            let problem = Problem::warning(Code::NoEffect, span, message);
+            self.if_valid.push(problem.note(program, "the program is given"));
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! `server` blocks, and what they and their block must agree on.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::Lowering;
 use super::read::{Found, Located};
@@ -26,6 +26,18 @@ pub(super) struct Around {
     pub(super) limits: Option<Limits>,
 }
 
+impl Around {
+    /// What the kernel knows a server by: only address translation changes ports, and a firewall mark has none.
+    fn row(&self, address: IpAddr, port: u16, forwarding: Forwarding) -> Option<(IpAddr, u16)> {
+        let port = match forwarding {
+            Forwarding::Nat => port,
+            Forwarding::Direct | Forwarding::Tunnel(_) if self.has_fwmark => 0,
+            Forwarding::Direct | Forwarding::Tunnel(_) => self.port?,
+        };
+        Some((address, port))
+    }
+}
+
 impl<'a> Lowering<'a> {
     /// The servers of `block` that can be used.
     pub(super) fn servers(
@@ -36,6 +48,7 @@ impl<'a> Lowering<'a> {
     ) -> Vec<RealServer> {
         let mut servers = Vec::new();
         let mut seen: HashMap<(IpAddr, u16), Span> = HashMap::new();
+        let mut rows: HashMap<(IpAddr, u16), (Forwarding, Span)> = HashMap::new();
         for node in &block.nodes {
             let Node::Block(inner) = node else { continue };
             let Some((server, span)) = self.server(inner, around) else { continue };
@@ -46,17 +59,39 @@ impl<'a> Lowering<'a> {
                     self.report.add(problem.note(*first, "first given"));
                 } else {
                     seen.insert(key, span);
+                    self.row_has_one_method(&mut rows, around, &server, span);
                 }
             }
             servers.push(server);
         }
-        let sorry_key = sorry.map(|s| (s.value.address, s.value.port));
-        if let (Some(sorry), Some(first)) = (sorry, sorry_key.and_then(|key| seen.get(&key))) {
+        let sorry_row = sorry.and_then(|s| around.row(s.value.address, s.value.port, s.value.forwarding));
+        if let (Some(sorry), Some((_, first))) = (sorry, sorry_row.and_then(|row| rows.get(&row))) {
             let problem =
                 Problem::error(Code::Conflict, sorry.span, "the sorry server is one of the real servers");
             self.report.add(problem.note(*first, "given as a real server"));
         }
         servers
+    }
+
+    /// Reports a server that the kernel cannot tell from an earlier one which is reached in another way.
+    fn row_has_one_method(
+        &mut self,
+        rows: &mut HashMap<(IpAddr, u16), (Forwarding, Span)>,
+        around: &Around,
+        server: &RealServer,
+        span: Span,
+    ) {
+        let Some(row) = around.row(server.address, server.port, server.forwarding) else { return };
+        let (method, first) = *rows.entry(row).or_insert((server.forwarding, span));
+        if method != server.forwarding {
+            let message = format!(
+                "the kernel knows this real server and another one as {}, and can reach that in one way only",
+                SocketAddr::new(row.0, row.1)
+            );
+            let problem = Problem::error(Code::Conflict, span, message).note(first, "the other one");
+            self.report
+                .add(problem.help("with `direct` and `tunnel` packets keep the virtual server's port"));
+        }
     }
 
     fn server(&mut self, block: &'a Block, around: &Around) -> Option<(RealServer, Span)> {
@@ -102,7 +137,8 @@ impl<'a> Lowering<'a> {
         let method = self.choice::<Forwarding>(found, Directive::Network);
         let method = if found.is_given(Directive::Network) { method } else { around.forwarding };
         let tunnel = self.tunnel(found, around.tunnel.clone());
-        self.useless_tunnel(found, method);
+        let network = found.span(Directive::Network).or(around.network);
+        self.useless_tunnel(found, method, network);
         through(method?, tunnel.map(|tunnel| tunnel.value))
     }
 

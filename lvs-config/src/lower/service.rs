@@ -1,8 +1,6 @@
 //! `virtual` and `failover` blocks.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
-use std::time::Duration;
 
 use super::Lowering;
 use super::policy::Policy;
@@ -19,9 +17,6 @@ use crate::names::Family;
 use crate::span::Span;
 use crate::tree::{Block, BlockKind, Node};
 use crate::units::FwMark;
-
-/// What `reentry = 0` means.
-const DEFAULT_REENTRY: Duration = Duration::from_secs(180);
 
 /// Directives that mean something for load balancing only.
 const BALANCING: [Directive; 21] = [
@@ -85,7 +80,6 @@ impl<'a> Lowering<'a> {
             method.and_then(|method| through(method, tunnel.as_ref().map(|tunnel| tunnel.value)));
         let scheduler_flags = self.scheduler_flags(&found, scheduler);
         let has_mark = fwmark.as_ref().is_none_or(|f| f.value.is_some());
-        let one_packet = self.one_packet(&found, common.protocol, has_mark, forwarding);
         let quiesce = self.switch(&found, Directive::QuiesceServer);
         let sorry = self.sorry(&found, common.protocol);
         let Policy { quorum, start, slow_start, drain, hooks } = self.policy(&found);
@@ -111,9 +105,19 @@ impl<'a> Lowering<'a> {
         self.default_port_order(block, &found);
         let is_foreign = common.check.as_ref().is_some_and(|check| check.client_monitor.is_some());
         self.useless_limits(&found, is_foreign, &servers);
+        self.useless_with_a_foreign_monitor(&found, is_foreign);
+        self.useless_slow_start(&found, scheduler);
+        let quorum = quorum.inspect(|quorum| self.quorum_can_be_reached(&found, *quorum, &servers));
+        if is_served && sorry.is_none() {
+            self.somebody_has_a_weight(block, common.check.as_ref(), &servers);
+        }
+        let mut used = servers.iter().filter(|server| server.active).map(|server| server.forwarding);
+        let translates = used.any(|method| method == Forwarding::Nat)
+            || (servers.is_empty() && forwarding == Some(Forwarding::Nat));
+        let one_packet = self.one_packet(&found, common.protocol, has_mark, translates);
         let methods = servers.iter().map(|server| server.forwarding).chain(forwarding);
         let methods = methods.chain(sorry.as_ref().map(|sorry| sorry.value.forwarding));
-        self.useless_tunnel(&found, methods);
+        self.useless_tunnel(&found, methods, around.network);
         if is_served && !servers.iter().any(|s| s.active) {
             let message = "this virtual server has no active real server";
             self.if_valid.push(Problem::warning(Code::NoEffect, block.keyword, message));
@@ -265,40 +269,6 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    fn check(&mut self, found: &Found<'a>) -> Option<Check> {
-        let default_monitor =
-            Key::of(Section::Service, Directive::ClientMonitor).map_or("", |key| key.default);
-        let client_monitor =
-            self.text(found, Directive::ClientMonitor).filter(|path| path != default_monitor);
-        let send = self.text(found, Directive::Send);
-        let expect = self.text(found, Directive::Expect);
-        let use_regex = self.switch(found, Directive::UseRegex);
-        let send_program = self.text(found, Directive::SendProgram);
-        let interval = self.time(found, Directive::Timeout);
-        let reentry = self.time(found, Directive::Reentry);
-        let rise = self.count(found, Directive::Rise);
-        let fall = self.count(found, Directive::Fall);
-        let load_monitor = self.text(found, Directive::LoadMonitor);
-        if send_program.is_some() {
-            self.warn_no_effect(found, Directive::Send, "`send` has no effect beside `send_program`");
-        }
-        if use_regex == Some(true) && !found.is_given(Directive::Expect) {
-            self.warn_no_effect(found, Directive::UseRegex, "`use_regex` has no effect without `expect`");
-        }
-        Some(Check {
-            client_monitor: client_monitor.map(PathBuf::from),
-            send,
-            expect,
-            use_regex: use_regex?,
-            send_program,
-            interval: interval?.value,
-            reentry: Some(reentry?.value).filter(|time| !time.is_zero()).unwrap_or(DEFAULT_REENTRY),
-            rise: rise?,
-            fall: fall?,
-            load_monitor,
-        })
-    }
-
     fn persistence(&mut self, found: &Found<'a>, family: Option<Family>) -> Option<Option<Persistence>> {
         let timeout = self.time(found, Directive::Persistent);
         let mask = self.mask(found, Directive::Pmask, family);
@@ -317,7 +287,7 @@ impl<'a> Lowering<'a> {
         found: &Found<'a>,
         protocol: Option<Protocol>,
         has_mark: bool,
-        forwarding: Option<Forwarding>,
+        translates: bool,
     ) -> Option<bool> {
         let one_packet = self.switch(found, Directive::OnePacket)?;
         let Some(span) = found.span(Directive::OnePacket).filter(|_| one_packet) else {
@@ -329,7 +299,7 @@ impl<'a> Lowering<'a> {
             self.report.add(problem.help("allowed with `protocol = udp` or a `fwmark` only"));
             return None;
         }
-        if forwarding == Some(Forwarding::Nat) {
+        if translates {
             let message =
                 "answers are not translated with `one_packet`: they come from the real server's address";
             let problem = Problem::warning(Code::Conflict, span, message);

@@ -1,5 +1,7 @@
 //! `sorry_server`: address, port and method of the server of last resort.
 
+use std::net::IpAddr;
+
 use super::Lowering;
 use super::read::{Argument, Found, Located};
 use super::server::Around;
@@ -9,8 +11,6 @@ use crate::keys::{Directive, Key};
 use crate::model::{Forwarding, Protocol, SorryServer};
 use crate::span::Span;
 use crate::words;
-
-use std::net::IpAddr;
 
 /// What the file says, each where it stands.
 pub(super) struct Sorry {
@@ -47,6 +47,9 @@ impl<'a> Lowering<'a> {
         let address = self.host_of(host, None);
         let port = match port {
             None => None,
+            Some(port) if port.text.is_empty() => {
+                return self.reject(Code::BadValue, whole, "the port after `:` is missing");
+            }
             Some(port) => {
                 let value = self.port_of(port, protocol.unwrap_or(Protocol::Tcp))?;
                 Some(Located { value, span: port.span })

@@ -52,9 +52,10 @@ impl<'a> Lowering<'a> {
             inherited?
         };
         let port = port.and_then(|port| NonZeroU16::new(port.value));
-        let value = self.with_port(found, &base, port)?;
-        let value = self.with_checksum(found, &Located { value, span: base.span }, checksum)?;
-        Some(Located { value, span: base.span })
+        let with_port = self.with_port(found, &base, port);
+        let known = Located { value: with_port.unwrap_or(base.value), span: base.span };
+        let value = self.with_checksum(found, &known, checksum)?;
+        with_port.map(|_| Located { value, ..known })
     }
 
     fn with_port(
@@ -106,11 +107,13 @@ impl<'a> Lowering<'a> {
         self.report.add(if kind == Span::START { problem } else { problem.note(kind, "the type is given") });
     }
 
-    /// Warns of what is said about a tunnel in a block of which nothing travels in one.
+    /// Warns of what is said about a tunnel in a block of whose `methods` none is one; `network` is where the block's is
+    /// given.
     pub(super) fn useless_tunnel(
         &mut self,
         found: &Found<'a>,
         methods: impl IntoIterator<Item = Forwarding>,
+        network: Option<Span>,
     ) {
         if methods.into_iter().any(|method| matches!(method, Forwarding::Tunnel(_))) {
             return;
@@ -118,9 +121,9 @@ impl<'a> Lowering<'a> {
         for directive in [Directive::TunnelType, Directive::TunnelPort, Directive::TunnelChecksum] {
             if let Some(span) = found.span(directive) {
                 let name = span.of(self.document.text);
-                let message = format!("`{name}` has no effect: nothing here has `network = tunnel`");
+                let message = format!("`{name}` has no effect without `network = tunnel`");
                 let problem = Problem::warning(Code::NoEffect, span, message);
-                self.if_valid.push(match found.span(Directive::Network) {
+                self.if_valid.push(match network {
                     Some(network) => problem.note(network, "the method is given"),
                     None => problem,
                 });

@@ -121,6 +121,53 @@ fn each_server_has_its_limits_and_the_sorry_server_none() {
 }
 
 #[test]
+fn each_server_is_reached_in_its_own_way() {
+    let servers = [
+        "10.2.0.11",
+        "10.2.0.12 network = nat; port = 8080",
+        "10.2.0.13 network = tunnel",
+        "10.2.0.14 network = tunnel; tunnel_type = ipip",
+        "10.2.0.15 network = tunnel; tunnel_port = 5555; tunnel_checksum = remcsum",
+        "10.2.0.16 network = tunnel; tunnel_type = gre; tunnel_checksum = csum",
+    ];
+    let directives = "network = direct; tunnel_type = gue; tunnel_checksum = csum";
+    assert_lines(
+        &all_up(&config(&virtual_server("web", "10.1.0.100", directives, &servers)))[1..],
+        &[
+            "-a -t 10.1.0.100:80 -r 10.2.0.11:80 -g -w 1",
+            "-a -t 10.1.0.100:80 -r 10.2.0.12:8080 -m -w 1",
+            "-a -t 10.1.0.100:80 -r 10.2.0.13:80 -i -w 1 --tun-type gue --tun-port 6080 --tun-csum",
+            "-a -t 10.1.0.100:80 -r 10.2.0.14:80 -i -w 1 --tun-type ipip",
+            "-a -t 10.1.0.100:80 -r 10.2.0.15:80 -i -w 1 --tun-type gue --tun-port 5555 --tun-remcsum",
+            "-a -t 10.1.0.100:80 -r 10.2.0.16:80 -i -w 1 --tun-type gre --tun-csum",
+        ],
+    );
+}
+
+#[test]
+fn the_sorry_server_is_reached_in_its_own_way() {
+    let row = |directives: &str| {
+        let body = virtual_server("web", "10.1.0.100", directives, &["10.2.0.11"]);
+        lines(&config(&body), |_| Standing::Failed).pop().unwrap()
+    };
+    for (directives, line) in [
+        ("network = direct; sorry_server = 10.2.0.99", "-a -t 10.1.0.100:80 -r 10.2.0.99:80 -g -w 1"),
+        (
+            "network = direct; sorry_server = 10.2.0.99:8080 nat",
+            "-a -t 10.1.0.100:80 -r 10.2.0.99:8080 -m -w 1",
+        ),
+        (
+            "network = nat; tunnel_type = gre; sorry_server = 10.2.0.99 tunnel",
+            "-a -t 10.1.0.100:80 -r 10.2.0.99:80 -i -w 1 --tun-type gre --tun-nocsum",
+        ),
+        ("fwmark = 7; network = nat; sorry_server = 10.2.0.99:8080", "-a -f 7 -r 10.2.0.99:8080 -m -w 1"),
+        ("fwmark = 7; network = nat; sorry_server = 10.2.0.99 direct", "-a -f 7 -r 10.2.0.99:0 -g -w 1"),
+    ] {
+        assert_lines(&[row(directives)], &[line]);
+    }
+}
+
+#[test]
 fn inactive_servers_and_virtual_servers_are_not_wanted() {
     let body = virtual_server("web", "10.1.0.100", "", &["10.2.0.11 active = 0", "10.2.0.12"])
         + &virtual_server("off", "10.1.0.101", "active = 0", &["10.2.0.11"]);
