@@ -9,7 +9,8 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, SyncSender};
 use std::thread;
 
 use nix::errno::Errno;
@@ -17,6 +18,8 @@ use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getppid};
+
+use crate::privilege::{keep_only, no_new_privileges};
 
 /// Environment variable that carries the supervisor's process id to a child.
 pub const PARENT_ENV: &str = "LVS_ROUTER_PARENT";
@@ -56,7 +59,11 @@ impl std::fmt::Display for Exit {
 pub struct Children {
     tokens: HashMap<Pid, u64>,
     pids: HashMap<u64, Pid>,
+    powerless: Option<SyncSender<Order>>,
 }
+
+/// A program to start, and where to tell how that went.
+type Order = (Command, SyncSender<io::Result<Child>>);
 
 impl Children {
     /// Starts `command`, a program that binds itself to this process, under `token`, and returns the reading end of its
@@ -96,13 +103,41 @@ impl Children {
         self.spawn_as_is(token, command)
     }
 
+    /// Starts somebody else's program like [`Children::spawn_foreign`], but without any capability, and so that neither it
+    /// nor what it runs can gain one. What it writes to standard error comes with its standard output.
+    ///
+    /// # Errors
+    /// Why the program could not be started, or this process's privileges not be given up for it.
+    pub fn spawn_powerless(&mut self, token: u64, mut command: Command) -> io::Result<OwnedFd> {
+        let (output, writer) = io::pipe()?;
+        command.env_remove(PARENT_ENV).stdin(Stdio::null()).process_group(0);
+        command.stdout(writer.try_clone()?).stderr(writer);
+        let orders = match self.powerless.take() {
+            Some(orders) => orders,
+            None => start_powerless_thread()?,
+        };
+        let (answer, answered) = mpsc::sync_channel(1);
+        let gone = || io::Error::other("the thread that starts programs without privileges has ended");
+        orders.send((command, answer)).map_err(|_| gone())?;
+        let child = answered.recv().map_err(|_| gone())?;
+        self.powerless = Some(orders);
+        let child = child?;
+        self.know(token, &child)?;
+        Ok(output.into())
+    }
+
     fn spawn_as_is(&mut self, token: u64, mut command: Command) -> io::Result<OwnedFd> {
         command.stdout(Stdio::piped()).process_group(0);
         let mut child = command.spawn()?;
+        self.know(token, &child)?;
+        child.stdout.take().map(OwnedFd::from).ok_or_else(|| io::Error::other("no pipe to the child"))
+    }
+
+    fn know(&mut self, token: u64, child: &Child) -> io::Result<()> {
         let pid = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
         self.tokens.insert(pid, token);
         self.pids.insert(token, pid);
-        child.stdout.take().map(OwnedFd::from).ok_or_else(|| io::Error::other("no pipe to the child"))
+        Ok(())
     }
 
     /// Process id of the child `token`, while it has not been reaped.
@@ -148,6 +183,22 @@ impl Children {
             }
         }
     }
+}
+
+/// Starts a thread that has no capabilities and starts what it is told to: a program has those of the thread that starts
+/// it. It ends when nobody can tell it anything any more.
+fn start_powerless_thread() -> io::Result<SyncSender<Order>> {
+    let (orders, ordered) = mpsc::sync_channel::<Order>(1);
+    let run = move || {
+        for (mut command, answer) in ordered {
+            // Again each time: whatever went wrong, nothing is started with privileges.
+            let given_up = keep_only(&[]).and_then(|()| no_new_privileges());
+            // Who asked waits for the answer.
+            let _ = answer.send(given_up.map_err(io::Error::other).and_then(|()| command.spawn()));
+        }
+    };
+    thread::Builder::new().name("powerless".into()).spawn(run)?;
+    Ok(orders)
 }
 
 /// Binds this process to the supervisor that started it: it gets SIGTERM when that one ends. Returns false when
@@ -196,5 +247,25 @@ mod tests {
         assert_eq!(ended[0].1.to_string(), "killed by SIGKILL");
         assert!(children.spawn(8, Command::new("/no/such/program")).is_err());
         assert!(children.is_empty());
+        has_no_power_and_its_errors_are_heard(&mut children);
+    }
+
+    fn has_no_power_and_its_errors_are_heard(children: &mut Children) {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "echo oops >&2; grep -E '^(CapPrm|CapEff|NoNewPrivs)' /proc/self/status"]);
+        let pipe = children.spawn_powerless(9, command).unwrap();
+        let mut text = String::new();
+        std::fs::File::from(pipe).read_to_string(&mut text).unwrap();
+        let expected = "oops\nCapPrm:\t0000000000000000\nCapEff:\t0000000000000000\nNoNewPrivs:\t1\n";
+        assert_eq!(text, expected);
+        let started = Instant::now();
+        while !children.is_empty() && started.elapsed() < Duration::from_secs(5) {
+            children.reap();
+        }
+        assert!(children.is_empty());
+        assert!(children.spawn_powerless(10, Command::new("/no/such/program")).is_err());
+        assert!(children.is_empty());
+        // This thread has what it had.
+        assert!(!std::fs::read_to_string("/proc/thread-self/status").unwrap().contains("NoNewPrivs:\t1"));
     }
 }
