@@ -226,6 +226,22 @@ pub struct VirtualServerStatus {
     /// Real servers that the file does not name any more and that are being drained.
     #[serde(default)]
     pub leaving: Vec<LeavingStatus>,
+    /// Whether enough of its real servers take connections; `None` until that is decided.
+    #[serde(default)]
+    pub quorum: Option<QuorumStatus>,
+}
+
+/// The quorum of a virtual server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuorumStatus {
+    /// Whether there are enough real servers.
+    pub held: Since<bool>,
+    /// Weight, as in the file, of the real servers that take connections.
+    pub weight: u64,
+    /// The quorum is lost when the weight is less.
+    pub lost_below: u64,
+    /// A lost quorum is held again when the weight is this.
+    pub gained_from: u64,
 }
 
 /// One real server of a virtual server.
@@ -265,6 +281,9 @@ pub struct RealServerStatus {
     /// What an operator asked for.
     #[serde(default)]
     pub overrides: Vec<OverrideStatus>,
+    /// When its weight will have grown to the full one, in milliseconds since the Unix epoch; `None` when it does not grow.
+    #[serde(default)]
+    pub slow_start_until_ms: Option<u64>,
 }
 
 /// Something that an operator asked for, until it is undone.

@@ -7,6 +7,7 @@ use ipvsadm::{KernelError, Request, ServiceId, Table};
 use lvs_config::Config;
 
 use crate::event::Event;
+use crate::hook::HookCommand;
 use crate::nanny_args::MonitorCommand;
 
 /// Something that happened. Only [`Input::Tick`] makes the engine act on the kernel or start monitors, so a burst
@@ -45,6 +46,8 @@ pub enum Action {
     Terminate(u64),
     /// End the monitor with this token and all that it started (SIGKILL).
     Kill(u64),
+    /// Start a hook, which nobody waits for; its lines and its end come back under this token like a monitor's.
+    RunHook(u64, HookCommand),
     /// Read the kernel's table; answered by [`Input::Table`].
     ReadTable,
     /// Write down that these services are ours, for the next run; answered by [`Input::Recorded`].

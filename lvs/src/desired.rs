@@ -12,6 +12,7 @@ use lvs_config::model::{self, Config, Limits, VirtualServer};
 
 use crate::health::Standing;
 use crate::identity::{ServerKey, destination_id, forward, service_id, sorry_id};
+use crate::tally::Tally;
 
 /// Weight of a sorry server, which is always alone.
 const SORRY_WEIGHT: u32 = 1;
@@ -39,7 +40,8 @@ pub struct WantedService {
 /// Computes the table for the active virtual servers of `config`. `standing` tells each real server's; it is asked
 /// for active servers of active virtual servers only.
 ///
-/// A sorry server is wanted exactly when no real server of its service can take a connection, and none is awaited.
+/// A sorry server is wanted exactly when the real servers that can take a connection are too few for the quorum, which by
+/// default means none, and nobody is awaited. It then serves alone.
 #[must_use]
 pub fn wanted(config: &Config, standing: impl Fn(&ServerKey) -> Standing) -> Wanted {
     let mut seen: BTreeSet<ServiceId> = BTreeSet::new();
@@ -57,25 +59,38 @@ pub fn wanted_service(
     virtual_server: &VirtualServer,
     standing: impl Fn(&ServerKey) -> Standing,
 ) -> WantedService {
+    let (mut wanted, tally) = real_servers(virtual_server, standing);
+    if tally.loses(virtual_server.quorum) {
+        wanted.call_sorry_server(virtual_server);
+    }
+    wanted
+}
+
+/// Computes one service with its real servers alone, and counts them.
+#[must_use]
+pub fn real_servers(
+    virtual_server: &VirtualServer,
+    standing: impl Fn(&ServerKey) -> Standing,
+) -> (WantedService, Tally) {
     let mut wanted = WantedService {
         service: service(virtual_server),
         destinations: Vec::new(),
         left_alone: BTreeSet::new(),
         sorry: false,
     };
-    let (mut usable, mut awaited) = (false, false);
+    let mut tally = Tally::default();
     let mut places = HashMap::new();
     for server in virtual_server.active_servers() {
         let id = destination_id(virtual_server, server);
         let standing = standing(&ServerKey::of(virtual_server, server));
-        awaited |= standing == Standing::Awaited;
         let weight = match standing {
             Standing::Out | Standing::Awaited => None,
             Standing::Kept(weight) => Some(weight),
             Standing::Serving(reported) => Some(reported.map_or(server.weight.value(), u32::from)),
             Standing::Failed => virtual_server.quiesce.then_some(0),
         };
-        usable |= weight.is_some_and(|weight| weight > 0);
+        let is_usable = weight.is_some_and(|weight| weight > 0);
+        tally.count(server.weight.value(), is_usable, standing == Standing::Awaited);
         if virtual_server.check.client_monitor.is_some() {
             wanted.left_alone.insert(id);
         } else if let Some(weight) = weight {
@@ -84,15 +99,21 @@ pub fn wanted_service(
             wanted.put(Destination { weight, upper_threshold, lower_threshold, ..known }, &mut places);
         }
     }
-    if let Some(sorry) = virtual_server.sorry_server.as_ref().filter(|_| !usable && !awaited) {
-        let row = Destination::new(sorry_id(virtual_server, sorry), forward(sorry.forwarding));
-        wanted.put(Destination { weight: SORRY_WEIGHT, ..row }, &mut places);
-        wanted.sorry = true;
-    }
-    wanted
+    (wanted, tally)
 }
 
 impl WantedService {
+    /// Lets the sorry server serve alone, if there is one. Real servers that take connections get no new ones but keep
+    /// those that they have: weight 0.
+    pub fn call_sorry_server(&mut self, virtual_server: &VirtualServer) {
+        let Some(sorry) = &virtual_server.sorry_server else { return };
+        let row = Destination::new(sorry_id(virtual_server, sorry), forward(sorry.forwarding));
+        self.destinations.retain(|real_server| real_server.id != row.id);
+        self.destinations.iter_mut().for_each(|real_server| real_server.weight = 0);
+        self.destinations.push(Destination { weight: SORRY_WEIGHT, ..row });
+        self.sorry = true;
+    }
+
     /// Adds a destination; `places` says which are where. Two servers of the file that the kernel cannot tell apart
     /// (one address checked on two ports under direct routing) share a row, which has the greater weight.
     fn put(&mut self, destination: Destination, places: &mut HashMap<DestinationId, usize>) {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use ipvsadm::{Request, ServiceId, Table};
 use lvs_config::Config;
-use lvs_config::model::VirtualServer;
+use lvs_config::model::{StartPolicy, VirtualServer};
 
 use crate::desired::wanted;
 use crate::feeds::feeds;
@@ -25,10 +25,15 @@ pub fn render(config: &Config, monitors: &MonitorSettings, table: Option<&Table>
     let kept: BTreeMap<ServerKey, u32> =
         config.active_virtual_servers().flat_map(|v| rows_kept(v, &table)).collect();
     let existing: BTreeSet<ServiceId> = table.services.iter().map(|entry| entry.service.id).collect();
+    let policies: BTreeMap<ServiceId, StartPolicy> =
+        config.active_virtual_servers().map(|v| (service_id(v), v.start)).collect();
     let at_once = wanted(config, |key| match kept.get(key) {
         Some(weight) => Standing::Kept(*weight),
-        None if existing.contains(&key.service) => Standing::Out,
-        None => Standing::Awaited,
+        None => match policies.get(&key.service) {
+            Some(StartPolicy::Up) => Standing::Serving(None),
+            Some(StartPolicy::Probe) if !existing.contains(&key.service) => Standing::Awaited,
+            _ => Standing::Out,
+        },
     });
     section(&mut text, "At once:", &plan_and_accept(&at_once, &mut table));
     let checked = wanted(config, |_| Standing::Serving(None));

@@ -37,6 +37,48 @@ pub enum Event {
         /// What the monitor said.
         reason: String,
     },
+    /// A virtual server has enough real servers again, or too few.
+    Quorum {
+        /// Virtual server.
+        vs: String,
+        /// Whether it has enough.
+        held: bool,
+        /// Weight of the real servers that take connections.
+        weight: u64,
+        /// Held: lost when the weight is less. Lost: held again when the weight is this.
+        needed: u64,
+        /// What was counted.
+        reason: String,
+    },
+    /// A hook wrote something.
+    HookSaid {
+        /// Who it was run for.
+        subject: String,
+        /// The line.
+        line: String,
+    },
+    /// A hook ended.
+    HookEnded {
+        /// Who it was run for.
+        subject: String,
+        /// Whether it was run because that came up.
+        up: bool,
+        /// How it ended.
+        exit: Exit,
+        /// How long it ran.
+        took: Duration,
+        /// Whether it was killed because it ran too long.
+        killed: bool,
+        /// How many of its lines are not in the log.
+        lines_not_logged: usize,
+    },
+    /// A hook could not be started.
+    HookNotStarted {
+        /// Who it was to be run for.
+        subject: String,
+        /// Why.
+        reason: String,
+    },
     /// Rows of our services that were in the table at start and stay.
     Adopted {
         /// How many services.
@@ -146,6 +188,12 @@ impl Event {
             Self::Weight { vs, key, to, reason } => {
                 tracing::info!(%vs, rs = %key.server, %to, %reason, "weight changed");
             }
+            Self::Quorum { vs, held: true, weight, needed, reason } => {
+                tracing::info!(%vs, weight, lost_below = needed, %reason, "quorum held");
+            }
+            Self::Quorum { vs, held: false, weight, needed, reason } => {
+                tracing::warn!(%vs, weight, needed, %reason, "quorum lost");
+            }
             Self::Reloaded { virtual_servers, real_servers, monitors_changed } => {
                 tracing::info!(virtual_servers, real_servers, monitors_changed, "configuration in force");
             }
@@ -158,6 +206,7 @@ impl Event {
             Self::Stopping { services } => tracing::info!(services, "stopping: withdrawing our services"),
             Self::StopTimedOut { left } => tracing::error!(%left, "could not stop in order"),
             _ if self.is_about_kernel() => self.log_kernel(),
+            Self::HookSaid { .. } | Self::HookEnded { .. } | Self::HookNotStarted { .. } => self.log_hook(),
             _ => self.log_monitor(),
         }
     }
@@ -202,6 +251,26 @@ impl Event {
                 tracing::error!(%reason, ?retry_in, "cannot reach IPVS; the table stays as it is");
             }
             Self::KernelBack => tracing::info!("IPVS can be reached again"),
+            _ => {}
+        }
+    }
+
+    fn log_hook(&self) {
+        match self {
+            Self::HookSaid { subject, line } => tracing::info!(%subject, %line, "hook"),
+            Self::HookEnded { subject, up, exit, took, killed, lines_not_logged } => {
+                let (state, took_ms) = (if *up { Health::Up } else { Health::Down }, took.as_millis());
+                if *killed {
+                    tracing::warn!(%subject, %state, %exit, took_ms, lines_not_logged, "hook ran too long");
+                } else if *exit == Exit::Status(0) {
+                    tracing::info!(%subject, %state, took_ms, lines_not_logged, "hook done");
+                } else {
+                    tracing::warn!(%subject, %state, %exit, took_ms, lines_not_logged, "hook failed");
+                }
+            }
+            Self::HookNotStarted { subject, reason } => {
+                tracing::error!(%subject, %reason, "cannot start hook");
+            }
             _ => {}
         }
     }

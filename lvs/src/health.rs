@@ -39,6 +39,8 @@ pub struct ServerHealth {
     since: Mono,
     reported_weight: Option<u16>,
     served: bool,
+    /// Whether it serves until its first check.
+    assumed_up: bool,
     found: Found,
 }
 
@@ -52,7 +54,19 @@ impl ServerHealth {
             since: now,
             reported_weight: None,
             served: false,
+            assumed_up: false,
             found: Found::NotLooked,
+        }
+    }
+
+    /// A server that nobody has checked and that serves until a check says otherwise.
+    #[must_use]
+    pub fn assumed_up(now: Mono) -> Self {
+        Self {
+            reason: "not checked yet, assumed to be up".into(),
+            served: true,
+            assumed_up: true,
+            ..Self::unknown(now)
         }
     }
 
@@ -79,6 +93,7 @@ impl ServerHealth {
     pub fn standing(&self) -> Standing {
         match (self.state, self.found) {
             (Health::Unknown, Found::Weight(weight)) => Standing::Kept(weight),
+            (Health::Unknown, _) if self.assumed_up => Standing::Serving(None),
             (Health::Unknown, _) => Standing::Out,
             (Health::Up, _) => Standing::Serving(self.reported_weight),
             (Health::Down, _) if self.served => Standing::Failed,
@@ -143,6 +158,18 @@ mod tests {
         health.found(None);
         health.found(Some(5));
         assert_eq!(health.standing(), Standing::Out);
+    }
+
+    #[test]
+    fn a_server_that_is_assumed_to_be_up_serves_unless_the_table_knows_better() {
+        let mut health = ServerHealth::assumed_up(Mono::ZERO);
+        health.found(None);
+        assert_eq!((health.state(), health.standing()), (Health::Unknown, Standing::Serving(None)));
+        assert_eq!(health.checked(NOW, false, "x"), Some(Health::Unknown));
+        assert_eq!(health.standing(), Standing::Failed, "it has served");
+        let mut quiesced = ServerHealth::assumed_up(Mono::ZERO);
+        quiesced.found(Some(0));
+        assert_eq!(quiesced.standing(), Standing::Kept(0));
     }
 
     #[test]

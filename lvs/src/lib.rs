@@ -7,7 +7,8 @@
 //! | --- | --- |
 //! | [`action`] | the protocol between decisions and the world; [`event`]: what is worth a log line |
 //! | [`engine`] | what follows from a report, a reload, an end; the snapshot for the status |
-//! | [`desired`] | the wanted table, from configuration and [`health`] |
+//! | [`desired`] | the wanted table, from configuration and [`health`]; [`tally`]: what its servers amount to |
+//! | [`hook`] | what a hook finds in its environment |
 //! | [`plan`] | the requests from one table to another, in order |
 //! | [`reconciler`] | when to read the table, what to send, what to try again |
 //! | [`owned`] | which services are ours, and when to write that down; [`service_list`]: how |
@@ -43,6 +44,7 @@ pub mod engine;
 pub mod event;
 pub mod feeds;
 pub mod health;
+pub mod hook;
 pub mod identity;
 pub mod kernel;
 pub mod nanny_args;
@@ -57,5 +59,6 @@ pub mod snapshots;
 pub mod start;
 pub mod status_view;
 pub mod supervisor;
+pub mod tally;
 pub mod withdraw;
 pub mod withdrawal;

@@ -3,11 +3,11 @@
 //!
 //! ```text
 //! MONITOR [--report] -c -h REALIP -p VPORT -r RPORT [-f FWMARK] [-u | --sctp] [-e PROGRAM] [-s SEND] [-x EXPECT] [-q] [--regex] [-v]
-//!         -a REENTRY -I IPVSADM -t TIMEOUT -w WEIGHT -V VIP -M m|g|i [-U LOADCMD] [--nodaemon] --lvs
+//!         -a REENTRY [--rise N] [--fall N] -I IPVSADM -t TIMEOUT -w WEIGHT -V VIP -M m|g|i [-U LOADCMD] [--nodaemon] --lvs
 //! ```
 //!
-//! `--report` is for our own `nanny` only: it tells what it sees and leaves the kernel to us. Without it a monitor
-//! programs IPVS by itself. `--nodaemon` makes ours log to our standard error, when we are in the foreground; others
+//! `--report`, `--rise` and `--fall` are for our own `nanny` only. With the first it tells what it sees and leaves the
+//! kernel to us; without it a monitor programs IPVS by itself. `--nodaemon` makes ours log to our standard error, when we are in the foreground; others
 //! always get it, because without it the original's closes its standard output, which is our pipe.
 //!
 //! Much of this says for whom is checked, not what: one of ours that only reports can serve all virtual servers that
@@ -86,6 +86,11 @@ impl MonitorCommand {
         words.flag("--regex", check.use_regex);
         words.flag("-v", settings.verbose);
         words.option("-a", &time(check.reentry));
+        for (name, count) in [("--rise", check.rise), ("--fall", check.fall)] {
+            if ours && count != 1 {
+                words.option(name, &count);
+            }
+        }
         words.incidental(|words| words.option("-I", &config.ipvsadm.display()));
         words.option("-t", &time(check.interval));
         words.incidental(|words| {

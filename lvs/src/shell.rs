@@ -33,6 +33,7 @@ use nix::sys::signal::Signal;
 use crate::action::{Action, Input};
 use crate::configuration::{self, Unusable, Usable};
 use crate::engine::{Engine, Processes, WallClock};
+use crate::hook::HookCommand;
 use crate::kernel::Kernel;
 use crate::nanny_args::MonitorCommand;
 use crate::record::Record;
@@ -46,7 +47,7 @@ const CHANNEL: usize = 4096;
 const BATCH: usize = 1024;
 /// Ticks in a row without looking at the channel.
 const ROUNDS: usize = 32;
-/// All that a monitor finds in its environment.
+/// Where programs are looked for. All that a monitor finds in its environment.
 const SAFE_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What other threads tell the owner.
@@ -192,6 +193,11 @@ impl<K: Kernel> Shell<K> {
                 let failed = self.spawn(token, &command).err()?;
                 return Some(Input::SpawnFailed(token, format!("{}: {failed}", command.program.display())));
             }
+            Action::RunHook(token, hook) => {
+                let failed = self.run_hook(token, &hook).err()?;
+                let program = hook.words.first().map_or("", String::as_str);
+                return Some(Input::SpawnFailed(token, format!("{program}: {failed}")));
+            }
             Action::Terminate(token) => self.children.signal(token, Signal::SIGTERM),
             Action::Kill(token) => self.children.signal_group(token, Signal::SIGKILL),
             Action::ReadTable => return Some(Input::Table(self.kernel.table())),
@@ -212,6 +218,15 @@ impl<K: Kernel> Shell<K> {
         let mut process = Command::new(&command.program);
         process.args(&command.arguments).env_clear().env("PATH", SAFE_PATH);
         let output = self.children.spawn(token, process)?;
+        self.lines.add(token, output)
+    }
+
+    fn run_hook(&mut self, token: u64, hook: &HookCommand) -> std::io::Result<()> {
+        let (program, arguments) = hook.words.split_first().ok_or(std::io::ErrorKind::InvalidInput)?;
+        let mut process = Command::new(program);
+        process.args(arguments).env_clear().env("PATH", SAFE_PATH);
+        process.envs(hook.environment.iter().map(|(name, value)| (name, value)));
+        let output = self.children.spawn_powerless(token, process)?;
         self.lines.add(token, output)
     }
 

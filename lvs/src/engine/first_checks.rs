@@ -2,7 +2,7 @@
 //! these take.
 //!
 //! A connection to a sorry server that goes again breaks, while one that is refused is tried again. So a service that
-//! was not in the kernel is empty at first, until a server of it serves, all have failed, or [`PATIENCE`] is over.
+//! was not in the kernel is empty at first, until enough servers of it serve, all have failed, or [`PATIENCE`] is over.
 //! What that makes of the table is decided elsewhere.
 
 use std::collections::HashMap;
@@ -10,8 +10,6 @@ use std::time::Duration;
 
 use daemonkit::clock::Mono;
 use ipvsadm::ServiceId;
-
-use crate::desired::WantedService;
 
 /// Longest time that a new service waits for its first checks before its sorry server is called.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -31,14 +29,10 @@ impl FirstChecks {
         self.0.contains_key(service)
     }
 
-    /// A server of this service serves: whoever is unknown yet need not be waited for.
+    /// Enough servers of this service serve, or its sorry server was called and stays until they do: whoever is unknown yet
+    /// need not be waited for.
     pub(super) fn end(&mut self, service: &ServiceId) {
         self.0.remove(service);
-    }
-
-    /// A sorry server that was called stays until a server can take over from it.
-    pub(super) fn end_where_sorry(&mut self, services: &[WantedService]) {
-        services.iter().filter(|wanted| wanted.sorry).for_each(|wanted| self.end(&wanted.service.id));
     }
 
     /// The services that have waited long enough; they wait no more.

@@ -21,7 +21,11 @@
 
 mod counters;
 mod first_checks;
+mod hooks;
+mod policy;
+mod quorum;
 mod reload;
+mod slow_start;
 mod status;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,14 +36,15 @@ use daemonkit::clock::Mono;
 use daemonkit::exit;
 use ipvsadm::{ServiceId, Table};
 use lvs_config::Config;
+use lvs_config::model::{self, StartPolicy};
 use lvs_ipc::report::Report;
 use lvs_ipc::status::Health;
 
 use crate::action::{Action, Input};
-use crate::desired::{Wanted, WantedService, wanted, wanted_service};
 use crate::event::Event;
 use crate::health::{ServerHealth, Standing};
-use crate::identity::{ServerKey, destination_id, service_id};
+use crate::hook::HookCommand;
+use crate::identity::{ServerKey, destination_id, service_id, sorry_id};
 use crate::nanny_args::MonitorSettings;
 use crate::reconciler::Reconciler;
 use crate::scope::Scope;
@@ -47,6 +52,8 @@ use crate::supervisor::Supervisor;
 
 use counters::Counters;
 use first_checks::FirstChecks;
+use hooks::Hooks;
+use policy::Policy;
 
 pub use status::{Processes, WallClock};
 
@@ -86,6 +93,10 @@ impl Verdict {
 struct Server {
     /// Name of its virtual server in the file, for people.
     vs: String,
+    /// Its own name in the file.
+    name: String,
+    /// What to run when it comes up or fails.
+    hooks: model::Hooks,
     health: ServerHealth,
 }
 
@@ -96,6 +107,8 @@ pub struct Engine {
     config: Config,
     servers: BTreeMap<ServerKey, Server>,
     first_checks: FirstChecks,
+    policy: Policy,
+    hooks: Hooks,
     supervisor: Supervisor,
     reconciler: Reconciler,
     /// Whether the file as last read is in force.
@@ -121,6 +134,8 @@ impl Engine {
             config,
             servers: BTreeMap::new(),
             first_checks: FirstChecks::default(),
+            policy: Policy::default(),
+            hooks: Hooks::default(),
             supervisor: Supervisor::default(),
             reconciler: Reconciler::new(now, leftovers),
             reload: good("read at start"),
@@ -144,6 +159,7 @@ impl Engine {
 
     fn respond(&mut self, now: Mono, input: Input) -> Vec<Action> {
         match input {
+            input if Hooks::concerns(&input) => self.hooks.step(now, input),
             Input::Tick => self.tick(now),
             Input::Line(token, line) => self.line(now, token, &line),
             Input::OutputEnded(token) => {
@@ -179,7 +195,9 @@ impl Engine {
     #[must_use]
     pub fn deadline(&self) -> Option<Mono> {
         let (monitors, kernel) = (self.supervisor.deadline(), self.reconciler.deadline());
-        [monitors, kernel, self.first_checks.deadline(), self.stop_by].into_iter().flatten().min()
+        let (climbs, hooks) = (self.policy.slow_starts.deadline(), self.hooks.deadline());
+        let first_checks = self.first_checks.deadline();
+        [monitors, kernel, climbs, hooks, first_checks, self.stop_by].into_iter().flatten().min()
     }
 
     fn line(&mut self, now: Mono, token: u64, line: &str) -> Vec<Action> {
@@ -205,21 +223,22 @@ impl Engine {
                     Event::Weight { vs: server.vs.clone(), key, to: *weight, reason: reason.clone() }
                 }),
             };
-        if server.health.state() == Health::Up {
-            self.first_checks.end(&key.service);
-        }
+        self.hooks.extend(event.as_ref().and_then(|event| server.hook(event)));
         self.stale.add(key.service);
         event.map(Action::Log).into_iter().collect()
     }
 
     fn tick(&mut self, now: Mono) -> Vec<Action> {
         self.first_checks.overdue(now).into_iter().for_each(|service| self.stale.add(service));
-        self.say_what_is_wanted();
+        self.policy.slow_starts.due(now).for_each(|service| self.stale.add(service));
+        let news = self.say_what_is_wanted(now);
         let mut actions = self.reconciler.tick(now);
         if actions.is_empty() {
             // Starting programs takes long; the table comes first, and its answer brings the next tick.
             actions = self.supervisor.tick(now);
+            actions.extend(self.hooks.tick(now));
         }
+        actions.splice(0..0, news);
         let (good, reason) = match self.reconciler.trouble() {
             None => (true, "as wanted".into()),
             Some(trouble) => (false, trouble),
@@ -234,28 +253,6 @@ impl Engine {
         actions
     }
 
-    fn say_what_is_wanted(&mut self) {
-        let standing = |key: &ServerKey| {
-            let awaited = self.first_checks.are_awaited(&key.service);
-            self.servers.get(key).map_or(Standing::Out, |server| server.standing(awaited))
-        };
-        match std::mem::take(&mut self.stale) {
-            Scope::All if self.stop_by.is_some() => self.reconciler.want(Wanted::default()),
-            Scope::All => {
-                let wanted = wanted(&self.config, standing);
-                self.first_checks.end_where_sorry(&wanted.services);
-                self.reconciler.want(wanted);
-            }
-            Scope::Services(ids) => {
-                let virtual_servers = self.config.active_virtual_servers();
-                let concerned = virtual_servers.filter(|v| ids.contains(&service_id(v)));
-                let services: Vec<WantedService> = concerned.map(|v| wanted_service(v, standing)).collect();
-                self.first_checks.end_where_sorry(&services);
-                services.into_iter().for_each(|service| self.reconciler.want_service(service));
-            }
-        }
-    }
-
     /// Lets servers that nobody has checked yet keep the rows that the table has for them. Says what was found
     /// of ours, if anything. A service that is not there begins with waiting for its first checks.
     fn adopt(&mut self, now: Mono) -> Option<Action> {
@@ -264,8 +261,20 @@ impl Engine {
         for virtual_server in self.config.active_virtual_servers() {
             let service = service_id(virtual_server);
             let entry = table.find(&service);
-            if entry.is_none() && virtual_server.sorry_server.is_some() {
-                self.first_checks.await_those_of(now, service);
+            match entry {
+                None if virtual_server.start == StartPolicy::Probe => {
+                    self.first_checks.await_those_of(now, service);
+                }
+                None => {}
+                Some(entry) => {
+                    let sorry = virtual_server.sorry_server.map(|sorry| sorry_id(virtual_server, &sorry));
+                    let row = sorry.and_then(|sorry| entry.find(&sorry));
+                    self.policy.quorums.found(
+                        now,
+                        service,
+                        row.is_some_and(|row| row.destination.weight > 0),
+                    );
+                }
             }
             services += usize::from(entry.is_some());
             for server in virtual_server.active_servers() {
@@ -286,6 +295,7 @@ impl Engine {
             return Vec::new();
         }
         self.stop_by = Some(now + STOP_LIMIT);
+        self.hooks.stop();
         self.reconciler.hurry(now);
         self.stale = Scope::All;
         let services = self.reconciler.wanted().services.len();
@@ -333,5 +343,18 @@ impl Server {
         let from = self.health.checked(now, up, reason)?;
         let to = if up { Health::Up } else { Health::Down };
         Some(Event::Health { vs: self.vs.clone(), key, from, to, reason: reason.to_owned(), took })
+    }
+
+    /// Whether a check has decided anything about it yet.
+    fn is_checked(&self) -> bool {
+        self.health.state() != Health::Unknown
+    }
+
+    /// What to run because of `event`, if it is one that changes its health.
+    fn hook(&self, event: &Event) -> Option<HookCommand> {
+        let Event::Health { key, to, reason, .. } = event else { return None };
+        let up = *to == Health::Up;
+        let words = if up { self.hooks.on_up.as_deref() } else { self.hooks.on_down.as_deref() }?;
+        Some(HookCommand::of_server(words, &self.vs, &self.name, *key, up, reason))
     }
 }

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use daemonkit::clock::Mono;
 use ipvsadm::{ServiceId, Timeouts};
 use lvs_config::Config;
+use lvs_config::model::StartPolicy;
 
 use super::{Engine, Server};
 use crate::action::Action;
@@ -23,7 +24,7 @@ use crate::supervisor::Rearranged;
 impl Engine {
     /// Makes the first configuration, which is in `self` already, the one in force.
     pub(super) fn begin(&mut self, now: Mono) {
-        self.servers = servers_of(&self.config, |_, _| ServerHealth::unknown(now));
+        self.servers = servers_of(now, &self.config, |_, _| None);
         let feeds = feeds(&self.settings.monitors, &self.config);
         // There is nothing to stop yet.
         let _ = self.supervisor.want(now, feeds);
@@ -35,9 +36,9 @@ impl Engine {
         let old_config = std::mem::replace(&mut self.config, config);
         let old = std::mem::take(&mut self.servers);
         let moved = moved_servers(&old_config, &self.config);
-        self.servers = servers_of(&self.config, |name, key| {
+        self.servers = servers_of(now, &self.config, |name, key| {
             let before = old.get(&key).or_else(|| old.get(moved.get(&(name, key.server))?));
-            before.map_or_else(|| ServerHealth::unknown(now), |server| server.health.clone())
+            before.map(|server| server.health.clone())
         });
         self.forget_weights_of(&old_config);
         let services: BTreeSet<ServiceId> = self.config.active_virtual_servers().map(service_id).collect();
@@ -93,15 +94,26 @@ fn each_server(
     config.active_virtual_servers().flat_map(|v| v.active_servers().map(move |server| (v, server)))
 }
 
+/// The servers of `config` with the health that is known of them.
 fn servers_of<'a>(
+    now: Mono,
     config: &'a Config,
-    mut health: impl FnMut(&'a str, ServerKey) -> ServerHealth,
+    mut known: impl FnMut(&'a str, ServerKey) -> Option<ServerHealth>,
 ) -> BTreeMap<ServerKey, Server> {
     each_server(config)
         .map(|(virtual_server, server)| {
             let key = ServerKey::of(virtual_server, server);
-            let health = health(&virtual_server.name, key);
-            (key, Server { vs: virtual_server.name.clone(), health })
+            let unknown = || match virtual_server.start {
+                StartPolicy::Up => ServerHealth::assumed_up(now),
+                StartPolicy::Down | StartPolicy::Probe => ServerHealth::unknown(now),
+            };
+            let known = Server {
+                vs: virtual_server.name.clone(),
+                name: server.name.clone(),
+                hooks: server.hooks.clone(),
+                health: known(&virtual_server.name, key).unwrap_or_else(unknown),
+            };
+            (key, known)
         })
         .collect()
 }

@@ -9,12 +9,17 @@ use daemonkit::clock::Mono;
 use ipvsadm::{DestinationEntry, ServiceEntry, ServiceId, Stats};
 use lvs_config::model::{Forwarding, RealServer, VirtualServer};
 use lvs_ipc::counts::{Moment, Monitor, Monitors, Rates, Repairs, Requests, Traffic};
-use lvs_ipc::status::{Child, Health, Left, LvsStatus, RealServerStatus, Since, VirtualServerStatus};
+use lvs_ipc::status::{
+    Child, Health, Left, LvsStatus, QuorumStatus, RealServerStatus, Since, VirtualServerStatus,
+};
 
 use super::counters::Happened;
+use super::policy::reason;
+use super::quorum::State;
 use super::{Engine, Verdict};
 use crate::desired::WantedService;
 use crate::identity::{ServerKey, destination_id, service_id, sorry_id};
+use crate::tally::{gained_from, lost_below};
 
 /// Both clocks at one moment, to show times of the one as times of the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +34,12 @@ impl WallClock {
     /// Milliseconds since the Unix epoch at `moment`.
     fn epoch_ms(self, moment: Mono) -> u64 {
         let time = self.since_epoch.saturating_sub(self.now.since(moment));
+        u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Milliseconds since the Unix epoch at a `moment` to come.
+    fn epoch_ms_ahead(self, moment: Mono) -> u64 {
+        let time = self.since_epoch.saturating_add(moment.since(self.now));
         u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
     }
 
@@ -118,6 +129,7 @@ impl Engine {
                 .collect(),
             overrides: Vec::new(),
             leaving: Vec::new(),
+            quorum: self.quorum_status(view.clock, virtual_server),
         }
     }
 
@@ -135,6 +147,7 @@ impl Engine {
         let health = self.servers.get(&key).map(|known| &known.health);
         let monitor = self.supervisor.state(&key);
         let counts = self.counters.servers.get(&key);
+        let climb = self.policy.slow_starts.until(&key.service, &id);
         RealServerStatus {
             name: server.name.clone(),
             address: key.server.to_string(),
@@ -160,7 +173,24 @@ impl Engine {
                 given_up: monitor.is_some_and(|(state, ..)| state == Child::Stopped),
             },
             overrides: Vec::new(),
+            slow_start_until_ms: climb.map(|until| clock.epoch_ms_ahead(until)),
         }
+    }
+
+    fn quorum_status(&self, clock: WallClock, virtual_server: &VirtualServer) -> Option<QuorumStatus> {
+        let quorum = self.policy.quorums.of(&service_id(virtual_server))?;
+        let held = match quorum.state() {
+            State::Undecided => return None,
+            State::Held => true,
+            State::Lost => false,
+        };
+        let tally = quorum.tally();
+        Some(QuorumStatus {
+            held: clock.since(held, &reason(tally), quorum.since()),
+            weight: tally.weight,
+            lost_below: lost_below(virtual_server.quorum),
+            gained_from: gained_from(virtual_server.quorum),
+        })
     }
 }
 

@@ -11,6 +11,7 @@ use ipvsadm::{Ipvs, Request, ServiceId};
 use lvs::action::{Action, Input};
 use lvs::engine::{Engine, Processes, Settings, WallClock};
 use lvs::event::Event;
+use lvs::hook::HookCommand;
 use lvs::nanny_args::MonitorSettings;
 use lvs_config::{Config, SystemNames};
 use lvs_ipc::status::LvsStatus;
@@ -73,6 +74,8 @@ pub(crate) struct Director {
     pub(crate) monitors: Vec<u64>,
     /// The command lines of those that have been started and neither ended nor been asked to end.
     pub(crate) running: BTreeMap<u64, String>,
+    /// Hooks started so far.
+    pub(crate) hooks: Vec<(u64, HookCommand)>,
 }
 
 impl Director {
@@ -93,8 +96,8 @@ impl Director {
         let kernel = Ipvs::with_transport(fake.connect()).unwrap();
         let settings = Settings { config_path: "/etc/lvs.cf".into(), monitors: monitor_settings() };
         let engine = Engine::new(now, settings, config.clone(), record.clone());
-        let (monitors, running) = (Vec::new(), BTreeMap::new());
-        Self { engine, kernel, fake, now, record, read_only: None, monitors, running }
+        let (monitors, hooks, running) = (Vec::new(), Vec::new(), BTreeMap::new());
+        Self { engine, kernel, fake, now, record, read_only: None, monitors, running, hooks }
     }
 
     /// What is done at `millis` when `input` arrives.
@@ -186,6 +189,10 @@ impl Director {
                 self.running.insert(token, command.shell_line());
                 done.push(format!("spawn {token} {}", command.arguments[at + 1]));
             }
+            Action::RunHook(token, hook) => {
+                done.push(format!("hook {} of {}", hook.words.join(" "), hook.subject));
+                self.hooks.push((token, hook));
+            }
             Action::Terminate(token) => {
                 self.running.remove(&token);
                 done.push(format!("terminate {token}"));
@@ -225,6 +232,15 @@ fn short(event: &Event) -> Option<String> {
     Some(match event {
         Event::Health { vs, key, to, reason, .. } => format!("{vs} {} {to}: {reason}", key.server),
         Event::Weight { key, to, .. } => format!("{} weight {to}", key.server),
+        Event::Quorum { vs, held, weight, needed, reason } => {
+            let state = if *held { "held" } else { "lost" };
+            format!("{vs} quorum {state}: {weight}/{needed}: {reason}")
+        }
+        Event::HookSaid { line, .. } => format!("hook said {line}"),
+        Event::HookEnded { exit, killed, .. } => {
+            format!("hook {exit}{}", if *killed { ", killed" } else { "" })
+        }
+        Event::HookNotStarted { reason, .. } => format!("hook not started: {reason}"),
         Event::Adopted { services, servers } => format!("adopted {services} services, {servers} servers"),
         Event::Leftovers(services) => format!("{services} leftovers"),
         Event::NotRecorded(reason) => format!("not recorded: {reason}"),
