@@ -7,11 +7,14 @@
 //! | [`ready`] | `lvs`, on its standard output | `pulse`, or a person |
 //! | [`check`] | `lvs check --json` | any program |
 //! | [`control`] | an operator, by `lvs ctl` and `lvs diff`, on the control socket of `lvs` | `lvs`, which answers |
+//! | [`metrics`], in the format of [`exposition`] | `lvs` | Prometheus and its like |
 //! | [`status`] | `pulse` and `lvs`, on their status sockets | `pulse status`, `lvs status`, any program |
 
 pub mod check;
 pub mod control;
 pub mod counts;
+pub mod exposition;
+pub mod metrics;
 pub mod ready;
 pub mod report;
 pub mod status;
