@@ -10,7 +10,7 @@
 //!
 //! Files that it includes (`include.rs`) are put where they are included before anything is made of the tree.
 //!
-//! There is no I/O except in [`load()`], in [`DocumentFile`], in [`SystemNames`] and in [`SystemFiles`].
+//! There is no I/O except in [`load()`], in [`Resolver`], in [`DocumentFile`], in [`SystemNames`] and in [`SystemFiles`].
 //!
 //! ```
 //! let text = "primary = 192.0.2.2\nkeepalive = 500ms\ndeadtme = 2\n";
@@ -22,6 +22,7 @@
 //! );
 //! ```
 
+mod book;
 mod diagnostic;
 mod document;
 mod files;
@@ -32,6 +33,7 @@ mod lower;
 mod manual;
 mod names;
 mod reference;
+mod resolver;
 mod sched_flags;
 mod source;
 mod span;
@@ -46,6 +48,7 @@ pub mod model;
 pub mod sysctl;
 pub mod units;
 
+pub use book::NameChange;
 pub use diagnostic::{Code, Diagnostic, Note, Severity};
 pub use document::{Document, DocumentFile, Edit, FileError, Policy, Refused, Saved, Scope};
 pub use files::{Files, NoFiles, SystemFiles};
@@ -54,6 +57,7 @@ pub use manual::reference_man;
 pub use model::Config;
 pub use names::{Family, Names, SystemNames};
 pub use reference::reference_markdown;
+pub use resolver::{Lookup, NAMES_FILE, NameNote, Patience, Resolver, SystemLookup};
 pub use span::Place;
 pub use write::write;
 

@@ -6,7 +6,7 @@ use std::net::{IpAddr, ToSocketAddrs as _};
 use crate::model::Protocol;
 
 /// Address family.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Family {
     /// IPv4.
     V4,
@@ -25,6 +25,11 @@ impl Family {
 pub trait Names {
     /// The first address of `name` in the family `wanted`, else its first address of any; `None` when it has none.
     fn host(&self, name: &str, wanted: Family) -> Option<IpAddr>;
+
+    /// Whether what [`Names::host`] says is the address that `name` had when it could last be resolved.
+    fn is_of_old(&self, _name: &str, _wanted: Family) -> bool {
+        false
+    }
 
     /// The port of the service `name` for `protocol`, else for the other protocol; `None` when it is not known.
     fn service(&self, name: &str, protocol: Protocol) -> Option<u16>;

@@ -53,6 +53,11 @@ impl<'a> Lowering<'a> {
         let names = self.names;
         let key = (argument.text.to_owned(), wanted);
         let address = *self.hosts.entry(key).or_insert_with_key(|(name, wanted)| names.host(name, *wanted));
+        if let Some(address) = address.filter(|_| names.is_of_old(argument.text, wanted)) {
+            let message =
+                format!("`{}` cannot be resolved; its last address is used, {address}", shown(argument.text));
+            self.report.add(Problem::warning(Code::UnknownName, argument.span, message));
+        }
         address.or_else(|| self.reject(Code::UnknownName, argument, "the name cannot be resolved"))
     }
 
