@@ -159,6 +159,20 @@ pub enum Event {
         /// Monitors that were started, stopped or replaced.
         monitors_changed: usize,
     },
+    /// Real servers that the file does not name any more serve until one that it names can.
+    Retiring {
+        /// Virtual server.
+        vs: String,
+        /// How many.
+        servers: usize,
+    },
+    /// They served as long as is waited for first checks, and go.
+    RetiredUnchecked {
+        /// Virtual server.
+        vs: String,
+        /// How many.
+        servers: usize,
+    },
     /// The file cannot be used; nothing changed. One line per problem.
     ReloadRefused(Vec<String>),
     /// The services are being withdrawn.
@@ -196,6 +210,12 @@ impl Event {
             }
             Self::Reloaded { virtual_servers, real_servers, monitors_changed } => {
                 tracing::info!(virtual_servers, real_servers, monitors_changed, "configuration in force");
+            }
+            Self::Retiring { vs, servers } => {
+                tracing::info!(%vs, servers, "the old real servers serve until a new one has passed its check");
+            }
+            Self::RetiredUnchecked { vs, servers } => {
+                tracing::warn!(%vs, servers, "the old real servers go; no new one has been checked in time");
             }
             Self::ReloadRefused(lines) => {
                 for line in lines {

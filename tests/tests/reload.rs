@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use anyhow::{Result, ensure};
-use lab::{Lab, Match, Program, Signal, at, eventually, scenarios, standard};
+use lab::{Behaviour, Lab, Match, Program, Signal, at, eventually, scenarios, standard};
 
 use crate::{
     cf::{Block, file, server, virtual_server},
@@ -15,6 +15,8 @@ scenarios! {
     another_limit_of_connections_is_one_edit_and_holds_at_once: 30,
     a_server_more_or_less_touches_no_other: 30,
     another_order_changes_nothing: 30,
+    all_servers_replaced_under_load_and_no_request_fails: 40,
+    new_servers_that_all_fail_leave_the_old_ones_no_longer_than_their_checks: 30,
     a_bad_file_changes_nothing_and_is_told_with_its_place: 30,
 }
 
@@ -152,6 +154,58 @@ fn a_server_more_or_less_touches_no_other(lab: &Lab) -> Result<()> {
     assert_eq!(report.servers().into_keys().collect::<Vec<_>>(), ["rs2", "rs3"]);
     ensure!(report.failures().is_empty(), "{report}");
     Ok(())
+}
+
+/// There and back again, with another scheduler each time: the old servers serve until the new ones have passed.
+fn all_servers_replaced_under_load_and_no_request_fails(lab: &Lab) -> Result<()> {
+    let web_of = |servers: [u8; 2], scheduler: &str| {
+        let block = virtual_server("web", 0).checked_often().set("scheduler", scheduler);
+        file([servers.iter().fold(block, |block, n| block.with(server(*n)))])
+    };
+    let story = Reloading::serve(lab, 4, web_of([1, 2], "rr"), &[("rs1", 1), ("rs2", 1)])?;
+    let probe = story.world.probe()?;
+    for round in 0..4 {
+        let (servers, scheduler) = if round % 2 == 0 { ([3, 4], "wlc") } else { ([1, 2], "rr") };
+        story.world.write(web_of(servers, scheduler))?;
+        story.hang_up("the old real servers serve until a new one has passed its check vs=web servers=2")?;
+        let names = servers.map(|n| format!("rs{n}"));
+        story.world.wait_for_weights(web(), &names.each_ref().map(|name| (name.as_str(), 1)))?;
+        let from = lab.now();
+        probe.wait_for_successes(10, SOON)?;
+        let report = probe.report().since(from);
+        ensure!(
+            report.servers().keys().all(|by| names.iter().any(|name| name == by)),
+            "{names:?} replaced: {report}"
+        );
+    }
+    let report = probe.stop()?;
+    ensure!(report.failures().is_empty(), "{report}");
+    lab.note(format!("all servers replaced four times under load: {report}"));
+    // The service itself was only edited.
+    let made = requests_since(lab, &story.lvs, story.mark)?;
+    let services: Vec<&String> =
+        made.iter().filter(|line| line.starts_with("-A") || line.starts_with("-D")).collect();
+    ensure!(services.is_empty(), "{services:?}");
+    Ok(())
+}
+
+/// What the file does not name any more does not outlive the answer that nobody else can serve.
+fn new_servers_that_all_fail_leave_the_old_ones_no_longer_than_their_checks(lab: &Lab) -> Result<()> {
+    let web_of = |servers: &[u8]| {
+        file([servers
+            .iter()
+            .fold(virtual_server("web", 0).checked_often(), |block, n| block.with(server(*n)))])
+    };
+    let story = Reloading::serve(lab, 4, web_of(&[1, 2]), &[("rs1", 1), ("rs2", 1)])?;
+    story.world.server(3).behave(&Behaviour::Refuse)?;
+    story.world.server(4).behave(&Behaviour::Hang)?;
+    story.world.write(web_of(&[3, 4]))?;
+    story.hang_up("configuration in force")?;
+    story.lvs.wait_for_line("real server down vs=web rs=10.2.0.103:80", SOON)?;
+    story.lvs.wait_for_line("real server down vs=web rs=10.2.0.104:80", SOON)?;
+    story.world.wait_for_weights(web(), &[])?;
+    story.world.server(3).behave(&Behaviour::Answer)?;
+    story.world.wait_for_weights(web(), &[("rs3", 1)])
 }
 
 /// Two services, and the same two services written down differently.

@@ -25,6 +25,7 @@ mod hooks;
 mod policy;
 mod quorum;
 mod reload;
+mod retiring;
 mod slow_start;
 mod status;
 
@@ -54,6 +55,7 @@ use counters::Counters;
 use first_checks::FirstChecks;
 use hooks::Hooks;
 use policy::Policy;
+use retiring::Retiring;
 
 pub use status::{Processes, WallClock};
 
@@ -107,6 +109,7 @@ pub struct Engine {
     config: Config,
     servers: BTreeMap<ServerKey, Server>,
     first_checks: FirstChecks,
+    retiring: Retiring,
     policy: Policy,
     hooks: Hooks,
     supervisor: Supervisor,
@@ -134,6 +137,7 @@ impl Engine {
             config,
             servers: BTreeMap::new(),
             first_checks: FirstChecks::default(),
+            retiring: Retiring::default(),
             policy: Policy::default(),
             hooks: Hooks::default(),
             supervisor: Supervisor::default(),
@@ -186,6 +190,7 @@ impl Engine {
         let mut actions = self.reconciler.table(now, result);
         if first {
             actions.extend(self.adopt(now));
+            actions.extend(self.retire(now));
             actions.extend(self.reconciler.tell_leftovers());
         }
         actions
@@ -194,10 +199,10 @@ impl Engine {
     /// When to call [`Engine::step`] with [`Input::Tick`] if nothing happens before.
     #[must_use]
     pub fn deadline(&self) -> Option<Mono> {
+        let waiting = [self.first_checks.deadline(), self.retiring.deadline()];
         let (monitors, kernel) = (self.supervisor.deadline(), self.reconciler.deadline());
-        let (climbs, hooks) = (self.policy.slow_starts.deadline(), self.hooks.deadline());
-        let first_checks = self.first_checks.deadline();
-        [monitors, kernel, climbs, hooks, first_checks, self.stop_by].into_iter().flatten().min()
+        let policies = [self.policy.slow_starts.deadline(), self.hooks.deadline()];
+        [monitors, kernel, self.stop_by].into_iter().chain(waiting).chain(policies).flatten().min()
     }
 
     fn line(&mut self, now: Mono, token: u64, line: &str) -> Vec<Action> {
@@ -231,7 +236,8 @@ impl Engine {
     fn tick(&mut self, now: Mono) -> Vec<Action> {
         self.first_checks.overdue(now).into_iter().for_each(|service| self.stale.add(service));
         self.policy.slow_starts.due(now).for_each(|service| self.stale.add(service));
-        let news = self.say_what_is_wanted(now);
+        let mut news = self.end_retirements(now);
+        news.extend(self.say_what_is_wanted(now));
         let mut actions = self.reconciler.tick(now);
         if actions.is_empty() {
             // Starting programs takes long; the table comes first, and its answer brings the next tick.
@@ -251,6 +257,11 @@ impl Engine {
         }
         actions.extend(self.finish(now));
         actions
+    }
+
+    fn standing_of(&self, key: &ServerKey) -> Standing {
+        let awaited = self.first_checks.are_awaited(&key.service) || self.retiring.covers(&key.service);
+        self.servers.get(key).map_or(Standing::Out, |server| server.standing(awaited))
     }
 
     /// Lets servers that nobody has checked yet keep the rows that the table has for them. Says what was found

@@ -39,7 +39,7 @@ impl Engine {
             return Vec::new();
         }
         let standing = |key: &ServerKey| {
-            let awaited = self.first_checks.are_awaited(&key.service);
+            let awaited = self.first_checks.are_awaited(&key.service) || self.retiring.covers(&key.service);
             self.servers.get(key).map_or(Standing::Out, |server| server.standing(awaited))
         };
         // What was there before is part of every decision, so none is made before that is known.
@@ -70,6 +70,7 @@ impl Engine {
             }
         }
         decided.iter().for_each(|service| self.first_checks.end(service));
+        self.keep_retiring(&mut services);
         if scope == Scope::All {
             self.policy.quorums.retain(|service| seen.contains(service));
             self.policy.slow_starts.retain(|service| seen.contains(service));

@@ -53,6 +53,7 @@ impl Engine {
         for (key, report) in known {
             actions.extend(self.told(now, key, &report));
         }
+        actions.extend(self.retire(now));
         actions.push(Action::Log(Event::Reloaded {
             virtual_servers: self.config.active_virtual_servers().count(),
             real_servers: self.servers.len(),

@@ -11,6 +11,7 @@ mod monitor_args;
 mod plan;
 mod program;
 mod reload;
+mod retiring;
 mod sharing;
 mod simulation;
 mod supervision;

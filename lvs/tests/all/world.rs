@@ -266,6 +266,8 @@ fn short(event: &Event) -> Option<String> {
         Event::Reloaded { virtual_servers, real_servers, monitors_changed } => {
             format!("reloaded {virtual_servers}/{real_servers}, monitors {monitors_changed}")
         }
+        Event::Retiring { vs, servers } => format!("{vs}: {servers} retiring"),
+        Event::RetiredUnchecked { vs, servers } => format!("{vs}: {servers} retired unchecked"),
         Event::ReloadRefused(lines) => format!("reload refused: {}", lines.join(" | ")),
         Event::Stopping { services } => format!("stopping {services} services"),
         Event::StopTimedOut { left } => format!("stop timed out: {left}"),
