@@ -31,6 +31,7 @@ mod keys;
 mod load;
 mod lower;
 mod manual;
+mod migrate;
 mod names;
 mod reference;
 mod resolver;
@@ -44,6 +45,7 @@ mod value;
 mod words;
 mod write;
 
+pub mod keepalived;
 pub mod model;
 pub mod sysctl;
 pub mod units;
@@ -54,6 +56,7 @@ pub use document::{Document, DocumentFile, Edit, FileError, Policy, Refused, Sav
 pub use files::{Files, NoFiles, SystemFiles};
 pub use load::{LoadError, Loaded, ORIGINAL_FILE, OWN_FILE, default_file, load};
 pub use manual::reference_man;
+pub use migrate::{Change, Line as MigratedLine, Migration, migrate};
 pub use model::Config;
 pub use names::{Family, Names, SystemNames};
 pub use reference::reference_markdown;

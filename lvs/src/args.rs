@@ -6,11 +6,15 @@ use std::path::PathBuf;
 use lexopt::Arg::{Long, Short, Value};
 use lvs_ipc::status::RUN_DIR;
 
+use crate::migration_args;
+
 /// Text of `--help`.
 pub const HELP: &str = "\
 Usage: lvs [OPTION]...
        lvs check [--json] [FILE]
        lvs status [--json] [--run-dir DIR]
+       lvs migrate [--clean] [FILE]
+       lvs convert-keepalived [-i ID] [FILE]
        lvs --withdraw [--run-dir DIR] [-n | --nofork] [-v]
 
 The director: keeps the kernel's IPVS table equal to what lvs.cf and the health
@@ -36,9 +40,13 @@ lvs check tells all that is wrong or odd in a file, with --json as one line of
 JSON on standard output. lvs status prints the virtual and real servers with
 health and weight, or with --json what the status socket gives.
 
+lvs migrate explains what a file of Piranha means and what became of its quirks;
+with --clean it prints the file as it is written today. lvs convert-keepalived
+prints an lvs.cf for the virtual servers of a keepalived.conf, and on standard
+error what it could not carry; -i gives the id of its conditional lines.
+
 Without -n and --nofork it becomes a daemon. Standard output carries nothing but
-the line \"ready\" once the services are in the kernel, except for check, status
-and -t.
+the line \"ready\" once the services are in the kernel, except for the commands and -t.
 
 Exit status: 0 done, 1 failed, 2 usage, 77 no permission (needs CAP_NET_ADMIN),
 78 the configuration cannot be used.
@@ -64,6 +72,20 @@ pub enum Command {
         json: bool,
         /// Folder of its socket.
         run_dir: PathBuf,
+    },
+    /// Explain a file of the original, or print it as it is written today.
+    Migrate {
+        /// The file, if not the default one.
+        file: Option<PathBuf>,
+        /// Print the file instead of explaining it.
+        clean: bool,
+    },
+    /// Print an `lvs.cf` for a `keepalived.conf`.
+    ConvertKeepalived {
+        /// The file.
+        file: PathBuf,
+        /// Id of its conditional lines, if not the name of this machine.
+        config_id: Option<String>,
     },
     /// Withdraw what an earlier run left in the kernel.
     Withdraw(Withdraw),
@@ -119,6 +141,14 @@ pub enum UsageError {
     /// A word that means nothing here.
     #[error("unexpected word {0:?}; the commands are \"check\" and \"status\", and none to serve")]
     Word(OsString),
+    /// One word too many.
+    #[error("unexpected word {word:?}; usage: lvs {command}")]
+    TooMany {
+        /// What may be written.
+        command: &'static str,
+        /// The word.
+        word: OsString,
+    },
     /// An option that does not go with the command.
     #[error("{option} does not go with {command}")]
     NotWith {
@@ -173,6 +203,12 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
             Long("check") => words.verb = Some(Verb::Check),
             Value(word) if words.verb.is_none() && word == "check" => words.verb = Some(Verb::Check),
             Value(word) if words.verb.is_none() && word == "status" => words.verb = Some(Verb::Status),
+            Value(word) if words.verb.is_none() && word == "migrate" => {
+                return migration_args::migrate(parser);
+            }
+            Value(word) if words.verb.is_none() && word == "convert-keepalived" => {
+                return migration_args::convert_keepalived(parser);
+            }
             Value(word) if words.verb == Some(Verb::Check) && words.file.is_none() => {
                 words.file = Some(word.into());
             }

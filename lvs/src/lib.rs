@@ -31,6 +31,7 @@
 //! | [`kernel`] | the connection to IPVS |
 //! | [`configuration`] | reads the file; [`check`] tells what is wrong with it |
 //! | [`ask`] | asks the director that runs |
+//! | [`migrate`], [`convert_keepalived`] | read files of the original and of keepalived |
 
 pub mod action;
 pub mod args;
@@ -38,6 +39,7 @@ pub mod ask;
 pub mod backoff;
 pub mod check;
 pub mod configuration;
+pub mod convert_keepalived;
 pub mod desired;
 pub mod dry_run;
 pub mod engine;
@@ -47,6 +49,8 @@ pub mod health;
 pub mod hook;
 pub mod identity;
 pub mod kernel;
+pub mod migrate;
+mod migration_args;
 pub mod nanny_args;
 pub mod owned;
 pub mod plan;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use daemonkit::exit;
 use lvs::args::{self, Command, Mode};
-use lvs::{ask, check, configuration, start, withdraw};
+use lvs::{ask, check, configuration, convert_keepalived, migrate, start, withdraw};
 
 fn main() -> ExitCode {
     let command = match args::parse(std::env::args_os().skip(1)) {
@@ -25,6 +25,12 @@ fn main() -> ExitCode {
         Command::Version => return print(concat!("lvs ", env!("CARGO_PKG_VERSION"), "\n")),
         Command::Check { json, file } => {
             return check::check(&file.unwrap_or_else(lvs_config::default_file), json).into();
+        }
+        Command::Migrate { file, clean } => {
+            return migrate::run(&file.unwrap_or_else(lvs_config::default_file), clean).into();
+        }
+        Command::ConvertKeepalived { file, config_id } => {
+            return convert_keepalived::run(&file, config_id).into();
         }
         Command::Status { json, run_dir } => ask::status(&run_dir, json).map(|text| print(&text)),
         Command::DryRun(run) => start::dry_run(&run).map(|text| print(&text)),

@@ -85,7 +85,7 @@ impl Scope {
     }
 
     /// The directives that may stand in it.
-    pub(super) fn section(&self) -> Section {
+    pub(crate) fn section(&self) -> Section {
         match self.kind() {
             None => Section::Global,
             Some(BlockKind::Virtual | BlockKind::Failover) => Section::Service,
@@ -105,7 +105,7 @@ impl Scope {
     }
 
     /// The scopes of the blocks among `nodes`, which stand in this one.
-    pub(super) fn within(&self, tree: &Tree<'_>, nodes: &[Node]) -> Vec<Self> {
+    pub(crate) fn within(&self, tree: &Tree<'_>, nodes: &[Node]) -> Vec<Self> {
         let named: Vec<(BlockKind, &str)> =
             blocks(nodes).filter_map(|block| Some((block.kind, block.name?.text(tree.text)))).collect();
         let mut counts = HashMap::new();

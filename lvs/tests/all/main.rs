@@ -7,6 +7,7 @@ mod counting;
 mod desired;
 mod leftovers;
 mod life;
+mod migration;
 mod monitor_args;
 mod plan;
 mod program;

@@ -1,0 +1,85 @@
+//! What a directive means, in an operator's words.
+
+use crate::keys::{Directive, Key, Section, Value};
+use crate::tree::BlockKind;
+
+/// What the header of a block means.
+pub(super) fn block(kind: BlockKind, name: &str) -> String {
+    match kind {
+        BlockKind::Virtual => {
+            format!("The virtual server `{name}`: one service, balanced over the servers below.")
+        }
+        BlockKind::Failover => format!("The failover service `{name}`, which the active router itself runs."),
+        BlockKind::Server => format!("The real server `{name}` of this virtual server."),
+    }
+}
+
+/// What `key` with `values` means in `section`.
+pub(super) fn entry(section: Section, key: &Key, values: &[&str]) -> String {
+    let text = values.join(" ");
+    let on = matches!(values, [value] if crate::value::number(value).is_some_and(|n| n != 0));
+    let said = match (key.directive, section) {
+        (Directive::Active, Section::Server) if on => "The server takes part.".to_owned(),
+        (Directive::Active, Section::Server) => "The server is set aside: not checked, not used.".to_owned(),
+        (Directive::Active, _) if on => "The block is served.".to_owned(),
+        (Directive::Active, _) => "The block is set aside: it is read, and nothing comes of it.".to_owned(),
+        (Directive::Address, Section::Server) => {
+            format!("Requests are forwarded to, and checks made at, {text}.")
+        }
+        (Directive::Address, _) => match values {
+            [address, device] => {
+                format!("Clients connect to {address}; the active router has it on {device}.")
+            }
+            _ => key.help.to_owned(),
+        },
+        (Directive::Primary, _) => format!("The router that has the address {text} is the primary one."),
+        (Directive::Backup, _) => match text.as_str() {
+            "0.0.0.0" => "There is no second router.".to_owned(),
+            _ => format!("The other router is {text}."),
+        },
+        (Directive::BackupActive, _) if on => {
+            "The two routers exchange heartbeats and replace each other.".to_owned()
+        }
+        (Directive::BackupActive, _) => "No heartbeats: the primary serves alone.".to_owned(),
+        (Directive::Keepalive, _) => format!("A heartbeat is sent every {}.", time(&text)),
+        (Directive::Deadtime, _) => {
+            format!("After {} without a heartbeat the other router counts as dead.", time(&text))
+        }
+        (Directive::HeartbeatPort, _) => format!("Heartbeats go from and to UDP port {text}."),
+        (Directive::Timeout, _) => {
+            format!("Each server is checked every {0}; a step of a check may take {0} as well.", time(&text))
+        }
+        (Directive::Reentry, _) => {
+            format!("A server that has failed must answer well for {} before it is used again.", time(&text))
+        }
+        (Directive::Weight, _) => format!("Its share of the work is {text}."),
+        (Directive::Persistent, _) => {
+            format!("A client stays with its server until it has been silent for {}.", time(&text))
+        }
+        (Directive::QuiesceServer, _) if on => {
+            "A failed server keeps its connections and gets no new ones.".to_owned()
+        }
+        (Directive::QuiesceServer, _) => "A failed server is removed with its connections.".to_owned(),
+        (Directive::SendProgram, _) => format!("Each check runs `{text}`."),
+        (Directive::Send, _) => format!("Each check sends `{text}`."),
+        (Directive::Expect, _) => format!("A server is up if its answer is as `{text}` says."),
+        (Directive::SorryServer, _) => format!("While no server can serve, {text} does."),
+        (Directive::Fwmark, _) if on => {
+            format!(
+                "The service is every packet that the firewall gave the mark {text}, whatever its address."
+            )
+        }
+        (Directive::MonitorLinks, _) if on => "A router that loses one of its links gives way.".to_owned(),
+        _ => key.help.replace("**", ""),
+    };
+    if matches!(key.value, Value::Text) && values.is_empty() { key.help.replace("**", "") } else { said }
+}
+
+/// `text` as a time with its unit.
+fn time(text: &str) -> String {
+    match crate::value::number(text) {
+        Some(1) => "1 second".to_owned(),
+        Some(seconds) => format!("{seconds} seconds"),
+        None => text.to_owned(),
+    }
+}
