@@ -5,11 +5,13 @@
 mod command_line;
 mod counting;
 mod desired;
+mod hooks;
 mod leftovers;
 mod life;
 mod migration;
 mod monitor_args;
 mod plan;
+mod policy;
 mod program;
 mod reload;
 mod retiring;

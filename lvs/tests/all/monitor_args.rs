@@ -24,6 +24,17 @@ fn read_by_nanny(command: &MonitorCommand) -> Args {
 }
 
 #[test]
+fn rise_and_fall_are_told_to_our_own_monitor_when_they_are_not_one() {
+    let line = |directives: &str| command("", directives, "10.2.0.11").shell_line();
+    assert!(line("rise = 3; fall = 2").contains(" -a 180 --rise 3 --fall 2 -I "));
+    assert_eq!(line("rise = 1; fall = 1"), line(""));
+    let read = read_by_nanny(&command("", "fall = 100", "10.2.0.11"));
+    assert_eq!((read.rise, read.fall), (None, Some(100)));
+    let one = |directives: &str| command("", directives, "10.2.0.11");
+    assert_ne!(one("fall = 2").identity(), one("").identity());
+}
+
+#[test]
 fn everything_stands_in_the_originals_order() {
     let head = "network = tunnel\nrsh_command = ssh\nipvsadm = /opt/ipvsadm";
     let directives = "port = 53; protocol = udp; fwmark = 9; send = \"a b\\r\\n\"; expect = OK; \
