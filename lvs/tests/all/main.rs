@@ -12,6 +12,7 @@ mod migration;
 mod monitor_args;
 mod plan;
 mod policy;
+mod policy_simulation;
 mod program;
 mod reload;
 mod retiring;
