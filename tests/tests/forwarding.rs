@@ -5,7 +5,7 @@
 mod datagrams;
 mod direct;
 mod marks;
-mod mixed;
+pub(crate) mod mixed;
 mod nat;
 mod room;
 mod sctp;

@@ -17,7 +17,7 @@ scenarios! {
 }
 
 /// A host that holds the VIPs on `lo`.
-fn holder(name: &str) -> HostSpec {
+pub(crate) fn holder(name: &str) -> HostSpec {
     let mut host = HostSpec::new(name);
     host.accept_directly(standard::vip(0));
     host.accept_directly(standard::vip6(0));
