@@ -62,6 +62,7 @@ pub use names::{Family, Names, SystemNames};
 pub use reference::reference_markdown;
 pub use resolver::{Lookup, NAMES_FILE, NameNote, Patience, Resolver, SystemLookup};
 pub use span::Place;
+pub use suggest::nearest;
 pub use write::write;
 
 use std::borrow::Cow;

@@ -4,7 +4,8 @@
 const LONGEST: usize = 32;
 
 /// The best of `known` for `word`, if one is near enough to be what was meant.
-pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+#[must_use]
+pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     if word.is_empty() || word.len() > LONGEST {
         return None;
     }

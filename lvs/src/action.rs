@@ -5,10 +5,21 @@ use std::collections::BTreeSet;
 use daemonkit::children::Exit;
 use ipvsadm::{KernelError, Request, ServiceId, Table};
 use lvs_config::Config;
+use lvs_ipc::control::{Command, Reply};
 
 use crate::event::Event;
 use crate::hook::HookCommand;
 use crate::nanny_args::MonitorCommand;
+use crate::orders::State;
+
+/// Who asks for something, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Who {
+    /// User and process, for people.
+    pub by: String,
+    /// Milliseconds since the Unix epoch.
+    pub at_ms: u64,
+}
 
 /// Something that happened. Only [`Input::Tick`] makes the engine act on the kernel or start monitors, so a burst
 /// of reports becomes one batch of requests.
@@ -31,6 +42,12 @@ pub enum Input {
     Applied(Result<Vec<Result<(), KernelError>>, String>),
     /// Answer to [`Action::Record`]: done, or why not.
     Recorded(Result<(), String>),
+    /// Answer to [`Action::Save`]: done, or why not.
+    Saved(Result<(), String>),
+    /// Somebody asks for something; a reload is asked for when the file has been read. Answered by [`Action::Reply`].
+    Control(u64, Command, Who),
+    /// Somebody asks what a reload of this file would do; answered by [`Action::Reply`].
+    Plan(u64, Result<Box<Config>, Vec<String>>),
     /// Time has passed, or all inputs that had arrived have been told.
     Tick,
     /// Withdraw and end.
@@ -52,6 +69,10 @@ pub enum Action {
     ReadTable,
     /// Write down that these services are ours, for the next run; answered by [`Input::Recorded`].
     Record(BTreeSet<ServiceId>),
+    /// Write down what is to survive a restart, without waiting for the disk; answered by [`Input::Saved`].
+    Save(Box<State>),
+    /// Answer to [`Input::Control`] and [`Input::Plan`].
+    Reply(u64, Reply),
     /// Send these requests to the kernel; answered by [`Input::Applied`].
     Apply(Vec<Request>),
     /// The first plan is in the kernel: tell whoever waits for it.

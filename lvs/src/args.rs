@@ -1,18 +1,25 @@
 //! The command line: words to [`Command`]. Pure; `--help` says what is accepted.
 
+mod ctl;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use lexopt::Arg::{Long, Short, Value};
 use lvs_ipc::status::RUN_DIR;
 
+pub use ctl::Ctl;
+
 use crate::migration_args;
+use crate::state::STATE_DIR;
 
 /// Text of `--help`.
 pub const HELP: &str = "\
 Usage: lvs [OPTION]...
        lvs check [--json] [FILE]
        lvs status [--json] [--run-dir DIR]
+       lvs ctl VERB [ARGUMENT]... [--reason TEXT] [--json] [--run-dir DIR]
+       lvs diff FILE [--json] [--run-dir DIR]
        lvs migrate [--clean] [FILE]
        lvs convert-keepalived [-i ID] [FILE]
        lvs --withdraw [--run-dir DIR] [-n | --nofork] [-v]
@@ -27,8 +34,10 @@ SIGHUP reads the file again; SIGTERM withdraws the services and ends.
       --nofork           do not fork, log to syslog
       --nanny PATH       the monitor [default: nanny beside this program if it
                          is there, else /usr/sbin/nanny]
-      --run-dir DIR      folder of pid file, status socket and list of services
+      --run-dir DIR      folder of pid file, sockets and list of services
                          [default: /run/lvs-router]
+      --state-dir DIR    folder of what survives a restart: overrides, drains,
+                         failures [default: /var/lib/lvs-router]
   -t, --test-start       print what would be done, and do nothing
       --withdraw         withdraw the services that an earlier run left, and end
       --check            check the configuration and end, as \"lvs check\"
@@ -39,6 +48,26 @@ SIGHUP reads the file again; SIGTERM withdraws the services and ends.
 lvs check tells all that is wrong or odd in a file, with --json as one line of
 JSON on standard output. lvs status prints the virtual and real servers with
 health and weight, or with --json what the status socket gives.
+
+lvs ctl tells the director that runs what to do; only root may. VIRTUAL and
+SERVER are the names in the file, SERVER may also be its address[:port]:
+
+  reload                    read the file again, and wait until that is done
+  drain VIRTUAL/SERVER      no new connections; out of the table when none is
+      [--deadline TIME]     left, or after TIME [default: drain of the file]
+  undrain VIRTUAL/SERVER    end a drain
+  weight VIRTUAL/SERVER N   this weight instead of the file's
+  disable VIRTUAL/SERVER    out of the table at once, whatever its check says
+  enable VIRTUAL/SERVER     end disable; with --force: serve, whatever its
+      [--force]             check says
+  sorry VIRTUAL on|off      the sorry server alone takes new connections
+  reset [VIRTUAL[/SERVER]]  forget all overrides, or those of one
+  list                      show the overrides in force
+
+Overrides survive a restart; --reason is kept with them and shown.
+
+lvs diff prints what a reload to FILE would do to the director that runs, in
+words and as lines of ipvsadm, and does nothing.
 
 lvs migrate explains what a file of Piranha means and what became of its quirks;
 with --clean it prints the file as it is written today. lvs convert-keepalived
@@ -87,6 +116,17 @@ pub enum Command {
         /// Id of its conditional lines, if not the name of this machine.
         config_id: Option<String>,
     },
+    /// Ask the director that runs for something.
+    Ctl(Ctl),
+    /// Tell what a reload of a file would do.
+    Diff {
+        /// The file.
+        file: PathBuf,
+        /// As JSON.
+        json: bool,
+        /// Folder of the director's socket.
+        run_dir: PathBuf,
+    },
     /// Withdraw what an earlier run left in the kernel.
     Withdraw(Withdraw),
     /// Print what [`Command::Run`] would do.
@@ -104,8 +144,10 @@ pub struct Run {
     pub config: Option<PathBuf>,
     /// The monitor, if not the default one.
     pub nanny: Option<PathBuf>,
-    /// Folder of pid file and status socket.
+    /// Folder of pid file and sockets.
     pub run_dir: PathBuf,
+    /// Folder of the state file.
+    pub state_dir: PathBuf,
     /// Log more.
     pub verbose: bool,
 }
@@ -139,7 +181,9 @@ pub enum UsageError {
     #[error(transparent)]
     Option(#[from] lexopt::Error),
     /// A word that means nothing here.
-    #[error("unexpected word {0:?}; the commands are \"check\" and \"status\", and none to serve")]
+    #[error(
+        "unexpected word {0:?}; the commands are \"check\", \"status\", \"ctl\" and \"diff\", and none to serve"
+    )]
     Word(OsString),
     /// One word too many.
     #[error("unexpected word {word:?}; usage: lvs {command}")]
@@ -149,6 +193,9 @@ pub enum UsageError {
         /// The word.
         word: OsString,
     },
+    /// Words after `ctl` or `diff` that mean nothing.
+    #[error("{0}")]
+    Ctl(String),
     /// An option that does not go with the command.
     #[error("{option} does not go with {command}")]
     NotWith {
@@ -165,6 +212,7 @@ struct Words {
     config: Option<PathBuf>,
     nanny: Option<PathBuf>,
     run_dir: Option<PathBuf>,
+    state_dir: Option<PathBuf>,
     verbose: bool,
     dry_run: bool,
     json: bool,
@@ -177,6 +225,7 @@ struct Words {
 enum Verb {
     Check,
     Status,
+    Diff,
 }
 
 /// Reads the arguments, without the program's own name.
@@ -196,6 +245,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
             Short('c') | Long("configfile") => words.config = Some(parser.value()?.into()),
             Long("nanny") => words.nanny = Some(parser.value()?.into()),
             Long("run-dir") => words.run_dir = Some(parser.value()?.into()),
+            Long("state-dir") => words.state_dir = Some(parser.value()?.into()),
             Short('v') | Long("verbose") => words.verbose = true,
             Short('t') | Long("test-start") => words.dry_run = true,
             Long("json") => words.json = true,
@@ -209,7 +259,11 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
             Value(word) if words.verb.is_none() && word == "convert-keepalived" => {
                 return migration_args::convert_keepalived(parser);
             }
-            Value(word) if words.verb == Some(Verb::Check) && words.file.is_none() => {
+            Value(word) if words.verb.is_none() && word == "diff" => words.verb = Some(Verb::Diff),
+            Value(word) if words.verb.is_none() && word == "ctl" => {
+                return Ok(ctl::parse(&mut parser, words.run_dir)?.map_or(Command::Help, Command::Ctl));
+            }
+            Value(word) if matches!(words.verb, Some(Verb::Check | Verb::Diff)) && words.file.is_none() => {
                 words.file = Some(word.into());
             }
             Value(word) => return Err(UsageError::Word(word)),
@@ -239,6 +293,13 @@ impl Words {
                 not_with(self.config.is_some(), "-c", "status")?;
                 Ok(Command::Status { json: self.json, run_dir })
             }
+            Some(Verb::Diff) => {
+                not_with(self.withdraw, "--withdraw", "diff")?;
+                not_with(self.dry_run, "-t", "diff")?;
+                not_with(self.config.is_some(), "-c", "diff FILE")?;
+                let file = self.file.ok_or_else(|| UsageError::Ctl("usage: lvs diff FILE".to_owned()))?;
+                Ok(Command::Diff { file, json: self.json, run_dir })
+            }
             None if self.withdraw => {
                 not_with(self.json, "--json", "--withdraw")?;
                 not_with(self.dry_run, "-t", "--withdraw")?;
@@ -250,7 +311,8 @@ impl Words {
                 not_with(self.json, "--json", "serving; it belongs to \"lvs check\" and \"lvs status\"")?;
                 let Self { config, nanny, verbose, .. } = self;
                 let mode = self.mode.unwrap_or(Mode::Daemon);
-                let run = Run { mode, config, nanny, run_dir, verbose };
+                let state_dir = self.state_dir.unwrap_or_else(|| STATE_DIR.into());
+                let run = Run { mode, config, nanny, run_dir, state_dir, verbose };
                 Ok(if self.dry_run { Command::DryRun(run) } else { Command::Run(run) })
             }
         }

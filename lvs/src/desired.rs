@@ -86,6 +86,7 @@ pub fn real_servers(
         let weight = match standing {
             Standing::Out | Standing::Awaited => None,
             Standing::Kept(weight) => Some(weight),
+            Standing::Draining => Some(0),
             Standing::Serving(reported) => Some(reported.map_or(server.weight.value(), u32::from)),
             Standing::Failed => virtual_server.quiesce.then_some(0),
         };

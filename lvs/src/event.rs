@@ -7,6 +7,7 @@ use ipvsadm::Request;
 use lvs_ipc::status::Health;
 
 use crate::identity::ServerKey;
+use crate::operator_event::OperatorEvent;
 
 /// A transition. `vs` is the name of the virtual server in the file.
 #[derive(Debug, Clone, PartialEq)]
@@ -175,6 +176,8 @@ pub enum Event {
     },
     /// The file cannot be used; nothing changed. One line per problem.
     ReloadRefused(Vec<String>),
+    /// About what an operator asked for.
+    Operator(OperatorEvent),
     /// The services are being withdrawn.
     Stopping {
         /// How many.
@@ -223,6 +226,7 @@ impl Event {
                 }
                 tracing::error!(problems = lines.len(), "the file cannot be used; nothing changed");
             }
+            Self::Operator(event) => event.log(),
             Self::Stopping { services } => tracing::info!(services, "stopping: withdrawing our services"),
             Self::StopTimedOut { left } => tracing::error!(%left, "could not stop in order"),
             _ if self.is_about_kernel() => self.log_kernel(),

@@ -14,6 +14,8 @@ pub enum Standing {
     Awaited,
     /// Stays as it was found in the table, with this weight, until its first check decides.
     Kept(u32),
+    /// Keeps its connections and gets no new ones: weight 0.
+    Draining,
     /// Serves; `None` is the weight of the file.
     Serving(Option<u16>),
     /// Served and failed: out, or weight 0 where the virtual server quiesces.
@@ -107,6 +109,15 @@ impl ServerHealth {
         if self.found == Found::NotLooked {
             self.found = weight.map_or(Found::Nothing, Found::Weight);
             self.served |= weight.is_some();
+        }
+    }
+
+    /// It is known from an earlier run that its last check failed; `reason` says so.
+    pub fn known_down(&mut self, now: Mono, reason: String) {
+        if self.state == Health::Unknown {
+            self.state = Health::Down;
+            self.reason = reason;
+            self.since = now;
         }
     }
 

@@ -16,6 +16,7 @@
 //! | [`supervisor`] | when a monitor is started, restarted, stopped, given up |
 //! | [`nanny_args`] | a monitor's command line; [`feeds`]: which servers share one |
 //! | [`scope`] | which services a change is about |
+//! | [`orders`] | what an operator asked for; [`operator_event`]: what is worth a log line about it |
 //! | [`identity`] | which row of the kernel is which server of the file |
 //! | [`args`], [`dry_run`], [`status_view`] | what the command line means and how answers look |
 //!
@@ -29,8 +30,9 @@
 //! | [`withdraw`] | carries out a withdrawal |
 //! | [`record`] | the file that lists our services |
 //! | [`kernel`] | the connection to IPVS |
-//! | [`configuration`] | reads the file; [`check`] tells what is wrong with it |
-//! | [`ask`] | asks the director that runs |
+//! | [`state`] | the file that keeps what is to survive a restart; `saver`: a thread that writes it |
+//! | [`configuration`] | reads the file, `loader` on a thread; [`check`] tells what is wrong with it |
+//! | [`ask`], [`ctl`] | ask the director that runs |
 //! | [`migrate`], [`convert_keepalived`] | read files of the original and of keepalived |
 
 pub mod action;
@@ -40,6 +42,7 @@ pub mod backoff;
 pub mod check;
 pub mod configuration;
 pub mod convert_keepalived;
+pub mod ctl;
 pub mod desired;
 pub mod dry_run;
 pub mod engine;
@@ -49,18 +52,23 @@ pub mod health;
 pub mod hook;
 pub mod identity;
 pub mod kernel;
+mod loader;
 pub mod migrate;
 mod migration_args;
 pub mod nanny_args;
+pub mod operator_event;
+pub mod orders;
 pub mod owned;
 pub mod plan;
 pub mod reconciler;
 pub mod record;
+mod saver;
 pub mod scope;
 pub mod service_list;
 pub mod shell;
 pub mod snapshots;
 pub mod start;
+pub mod state;
 pub mod status_view;
 pub mod supervisor;
 pub mod tally;

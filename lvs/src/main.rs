@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use daemonkit::exit;
 use lvs::args::{self, Command, Mode};
-use lvs::{ask, check, configuration, convert_keepalived, migrate, start, withdraw};
+use lvs::{ask, check, configuration, convert_keepalived, ctl, migrate, start, withdraw};
 
 fn main() -> ExitCode {
     let command = match args::parse(std::env::args_os().skip(1)) {
@@ -33,6 +33,8 @@ fn main() -> ExitCode {
             return convert_keepalived::run(&file, config_id).into();
         }
         Command::Status { json, run_dir } => ask::status(&run_dir, json).map(|text| print(&text)),
+        Command::Ctl(asked) => ctl::run(&asked.run_dir, &asked.command, asked.json).map(|shown| show(&shown)),
+        Command::Diff { file, json, run_dir } => ctl::diff(&run_dir, &file, json).map(|shown| show(&shown)),
         Command::DryRun(run) => start::dry_run(&run).map(|text| print(&text)),
         Command::Withdraw(asked) => withdraw::withdraw(&asked),
         Command::Run(run) => start::run(run),
@@ -48,6 +50,13 @@ fn main() -> ExitCode {
         }
         start::failure_code(&error).into()
     })
+}
+
+/// Prints an answer to standard output and what is wrong to standard error.
+fn show(shown: &ctl::Shown) -> ExitCode {
+    let _ = std::io::stderr().write_all(shown.complaint.as_bytes());
+    print(&shown.out);
+    shown.code.into()
 }
 
 /// Prints; a reader that has gone away has seen enough.

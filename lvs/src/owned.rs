@@ -8,7 +8,7 @@ use crate::action::Action;
 use crate::event::Event;
 
 /// The services that are ours, and what is known of the record of them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Owned {
     ids: BTreeSet<ServiceId>,
     /// The record is to be written: it lists something else, as far as is known.

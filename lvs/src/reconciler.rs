@@ -36,7 +36,7 @@ enum Call {
 }
 
 /// A request that the kernel did not accept.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Refusal {
     error: KernelError,
     due: Mono,
@@ -44,7 +44,7 @@ struct Refusal {
 }
 
 /// A kernel that could not be asked.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Unreachable {
     reason: String,
     due: Mono,
@@ -52,7 +52,7 @@ struct Unreachable {
 }
 
 /// The kernel's side of the engine.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Reconciler {
     wanted: Wanted,
     owned: Owned,
@@ -194,6 +194,15 @@ impl Reconciler {
         self.unplanned = Scope::All;
         self.owned.try_again();
         actions
+    }
+
+    /// Takes what has been asked of the kernel and not been answered as done; for one who only thinks.
+    pub fn take_as_answered(&mut self) {
+        if let Call::Applying(requests) = std::mem::replace(&mut self.call, Call::None)
+            && let Some(table) = &mut self.believed
+        {
+            table.apply(&requests);
+        }
     }
 
     /// Says how many services in the table are ours and not wanted, if any.

@@ -58,7 +58,8 @@ pub fn render(services: &BTreeSet<ServiceId>) -> String {
     services.iter().filter_map(words).map(|line| line + "\n").collect()
 }
 
-fn service(line: &str) -> Option<ServiceId> {
+/// The service that a line without its end names.
+pub(crate) fn service(line: &str) -> Option<ServiceId> {
     let (option, rest) = line.split_once(' ')?;
     let address = |protocol| {
         let to: SocketAddr = rest.parse().ok()?;
@@ -81,7 +82,7 @@ fn service(line: &str) -> Option<ServiceId> {
 }
 
 /// A service as `ipvsadm` names it; none of an unknown protocol, which this program never serves.
-fn words(id: &ServiceId) -> Option<String> {
+pub(crate) fn words(id: &ServiceId) -> Option<String> {
     match *id {
         ServiceId::Address { protocol, address, port } => {
             let option = match protocol {

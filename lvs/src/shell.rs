@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! thread "signals" ── TERM INT HUP CHLD ──┐
-//! thread "lines"   ── monitors' lines ────┼─> bounded channel ─> owner: engine, children, kernel
-//! thread "load"    ── a file read ────────┤                        └─> whoever asked: a snapshot
+//! thread "lines"   ── monitors' lines ────┤
+//! thread "load"    ── a file read ────────┼─> bounded channel ─> owner: engine, children, kernel
+//! thread "control" ── requests ───────────┤                        ├─> whoever asked: an answer, a snapshot
+//! thread "save"    ── a state written ────┤                        └─> thread "save": a state to write
 //! thread "status"  ── asked for one ──────┘
 //! ```
 //!
@@ -15,29 +17,34 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::Context as _;
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, bounded};
 use daemonkit::answering::{Listener, Serving};
 use daemonkit::children::Children;
 use daemonkit::clock::Mono;
+use daemonkit::control_socket::{self, ControlSocket, Refusal};
 use daemonkit::lines::{self, LineReader};
 use daemonkit::signals;
 use ipvsadm::{Request, ServiceId};
+use lvs_config::Config;
+use lvs_ipc::control::{Command as Asked, MAX_REQUEST, Reply};
 use lvs_ipc::ready::READY;
 use lvs_ipc::status::LvsStatus;
 use nix::sys::signal::Signal;
 
-use crate::action::{Action, Input};
-use crate::configuration::{self, Unusable, Usable};
+use crate::action::{Action, Input, Who};
+use crate::configuration::Usable;
 use crate::engine::{Engine, Processes, WallClock};
 use crate::hook::HookCommand;
 use crate::kernel::Kernel;
+use crate::loader::{Loader, Purpose, Read};
 use crate::nanny_args::MonitorCommand;
 use crate::record::Record;
-use crate::snapshots::{Reply, Snapshots, Written};
+use crate::saver::Saver;
+use crate::snapshots::{Reply as Snapshot, Snapshots, Written};
+use crate::state::StateFile;
 
 /// Longest wait for something to happen.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(1);
@@ -55,8 +62,26 @@ const SAFE_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin
 enum Message {
     Signal(i32),
     Output(u64, lines::Event),
-    Loaded(Box<Result<Usable, Unusable>>),
-    Asked(Reply),
+    Loaded(Box<Read>),
+    Asked(Snapshot),
+    Control(control_socket::Request),
+    Saved(Result<(), String>),
+}
+
+/// What the owner works with.
+pub struct Outside<K> {
+    /// Who keeps the table.
+    pub kernel: K,
+    /// The list of our services.
+    pub record: Record,
+    /// Where to tell the status.
+    pub status: Listener,
+    /// What survives a restart.
+    pub state_file: StateFile,
+    /// Where to listen for requests.
+    pub control_path: PathBuf,
+    /// The file to read for a reload.
+    pub config_path: PathBuf,
 }
 
 /// The owner.
@@ -68,7 +93,9 @@ pub struct Shell<K> {
     lines: LineReader,
     _status: Serving,
     /// Who waits for a snapshot.
-    asked: Vec<Reply>,
+    asked: Vec<Snapshot>,
+    control: ControlSocket,
+    saver: Saver,
     messages: Receiver<Message>,
     loader: Loader,
     pending: VecDeque<Input>,
@@ -79,14 +106,9 @@ impl<K: Kernel> Shell<K> {
     /// Starts the threads. From here on signals no longer end the process.
     ///
     /// # Errors
-    /// When the operating system refuses a thread or a handler.
-    pub fn start(
-        engine: Engine,
-        kernel: K,
-        record: Record,
-        status: Listener,
-        config_path: PathBuf,
-    ) -> anyhow::Result<Self> {
+    /// When the operating system refuses a thread, a handler or the control socket.
+    pub fn start(engine: Engine, outside: Outside<K>) -> anyhow::Result<Self> {
+        let Outside { kernel, record, status, state_file, control_path, config_path } = outside;
         let (to_owner, messages) = bounded(CHANNEL);
         let watched = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD];
         signals::forward(&watched.map(|signal| signal as i32), to_owner.clone(), Message::Signal)
@@ -97,6 +119,15 @@ impl<K: Kernel> Shell<K> {
         let snapshots = Snapshots::new(move |reply| asking.try_send(Message::Asked(reply)).is_ok());
         let status =
             serve_status(status, snapshots).context("cannot start the thread that tells the status")?;
+        let in_words = |refusal: Refusal| Reply::refused(refusal.to_string()).to_line();
+        let control =
+            ControlSocket::listen(&control_path, MAX_REQUEST, in_words, to_owner.clone(), Message::Control)
+                .with_context(|| format!("{}: cannot listen", control_path.display()))?;
+        let to_saved = to_owner.clone();
+        let saver = Saver::start(state_file, move |result| drop(to_saved.send(Message::Saved(result))))
+            .context("cannot start the thread that saves the state")?;
+        // Nobody listens only when the process is about to end.
+        let loader = Loader::new(config_path, move |read| drop(to_owner.send(Message::Loaded(read))));
         Ok(Self {
             engine,
             kernel,
@@ -105,8 +136,10 @@ impl<K: Kernel> Shell<K> {
             lines,
             _status: status,
             asked: Vec::new(),
+            control,
+            saver,
             messages,
-            loader: Loader { path: config_path, to_owner, busy: false, again: false },
+            loader,
             pending: VecDeque::new(),
             now: Mono::now(),
         })
@@ -116,6 +149,7 @@ impl<K: Kernel> Shell<K> {
     pub fn run(mut self) -> u8 {
         loop {
             if let Some(code) = self.settle() {
+                self.saver.finish(LONGEST_WAIT);
                 return code;
             }
             self.tell_the_status();
@@ -140,8 +174,8 @@ impl<K: Kernel> Shell<K> {
         match message {
             Message::Signal(signal) if signal == Signal::SIGCHLD as i32 => {}
             Message::Signal(signal) if signal == Signal::SIGHUP as i32 => {
-                let failed = self.loader.load();
-                self.pending.extend(failed.map(|reason| Input::Reload(Err(vec![reason]))));
+                let failed = self.loader.reload(None);
+                self.not_read(failed);
             }
             Message::Signal(_) => self.pending.push_back(Input::Shutdown),
             Message::Asked(reply) => self.asked.push(reply),
@@ -149,18 +183,62 @@ impl<K: Kernel> Shell<K> {
                 self.pending.push_back(Input::Line(token, line));
             }
             Message::Output(token, lines::Event::End) => self.pending.push_back(Input::OutputEnded(token)),
-            Message::Loaded(result) => {
-                if let Ok(usable) = &*result {
-                    warn_about(&self.loader.path, usable);
-                }
-                let result = match *result {
-                    Ok(usable) => Ok(Box::new(usable.config)),
-                    Err(unusable) => Err(unusable.lines()),
-                };
-                self.pending.push_back(Input::Reload(result));
-                let failed = self.loader.loaded();
-                self.pending.extend(failed.map(|reason| Input::Reload(Err(vec![reason]))));
+            Message::Loaded(read) => {
+                self.read(*read);
+                let failed = self.loader.done();
+                self.not_read(failed);
             }
+            Message::Control(request) => self.asked_for(&request),
+            Message::Saved(result) => self.pending.push_back(Input::Saved(result)),
+        }
+    }
+
+    /// Somebody asks for something. What needs a file waits until it has been read.
+    fn asked_for(&mut self, request: &control_socket::Request) {
+        let id = request.id;
+        let at_ms = WallClock::now().since_epoch.as_millis();
+        let who = Who { by: request.caller.to_string(), at_ms: u64::try_from(at_ms).unwrap_or(u64::MAX) };
+        match Asked::parse(&request.line) {
+            Err(error) => self.control.reply(id, Reply::refused(error.to_string()).to_line()),
+            Ok(Asked::Reload) => {
+                let failed = self.loader.reload(Some((id, who)));
+                self.not_read(failed);
+            }
+            Ok(Asked::Diff { path }) => {
+                let failed = self.loader.plan(id, path.into());
+                self.not_read(failed);
+            }
+            Ok(command) => self.pending.push_back(Input::Control(id, command, who)),
+        }
+    }
+
+    /// A file was read: the engine takes it, or tells what it would do with it.
+    fn read(&mut self, read: Read) {
+        if let (Purpose::Reload(_), Ok(usable)) = (&read.purpose, &read.result) {
+            warn_about(&read.path, usable);
+        }
+        let result = match read.result {
+            Ok(usable) => Ok(Box::new(usable.config)),
+            Err(unusable) => Err(unusable.lines()),
+        };
+        self.hand_in(read.purpose, result);
+    }
+
+    /// A file could not be read at all.
+    fn not_read(&mut self, failed: Option<(Purpose, String)>) {
+        if let Some((purpose, reason)) = failed {
+            self.hand_in(purpose, Err(vec![reason]));
+        }
+    }
+
+    fn hand_in(&mut self, purpose: Purpose, result: Result<Box<Config>, Vec<String>>) {
+        match purpose {
+            Purpose::Reload(waiting) => {
+                self.pending.push_back(Input::Reload(result));
+                let waiting = waiting.into_iter().map(|(id, who)| Input::Control(id, Asked::Reload, who));
+                self.pending.extend(waiting);
+            }
+            Purpose::Plan(id) => self.pending.push_back(Input::Plan(id, result)),
         }
     }
 
@@ -202,6 +280,12 @@ impl<K: Kernel> Shell<K> {
             Action::Kill(token) => self.children.signal_group(token, Signal::SIGKILL),
             Action::ReadTable => return Some(Input::Table(self.kernel.table())),
             Action::Record(services) => return Some(write_down(&self.record, &services)),
+            Action::Save(state) => {
+                let clock = WallClock::at(self.now);
+                return (!self.saver.save(*state, clock))
+                    .then(|| Input::Saved(Err("the disk has not taken the last one yet".into())));
+            }
+            Action::Reply(id, reply) => self.control.reply(id, reply.to_line()),
             Action::Apply(requests) => return Some(apply(&mut self.kernel, &requests)),
             Action::Ready => {
                 // Whoever closed it does not want to know.
@@ -235,8 +319,7 @@ impl<K: Kernel> Shell<K> {
         if self.asked.is_empty() {
             return;
         }
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let status = Arc::new(self.engine.status(WallClock { now: self.now, since_epoch }, &self.children));
+        let status = Arc::new(self.engine.status(WallClock::at(self.now), &self.children));
         // One who has given up waiting is not there any more.
         self.asked.drain(..).for_each(|reply| drop(reply.try_send(Arc::clone(&status))));
     }
@@ -286,39 +369,5 @@ pub(crate) fn write_down(record: &Record, services: &BTreeSet<ServiceId>) -> Inp
 pub fn warn_about(path: &std::path::Path, usable: &Usable) {
     for warning in &usable.warnings {
         tracing::warn!("{}", warning.one_line(path));
-    }
-}
-
-/// Reads the file on a thread of its own.
-struct Loader {
-    path: PathBuf,
-    to_owner: Sender<Message>,
-    busy: bool,
-    again: bool,
-}
-
-impl Loader {
-    /// Starts a reading, or has one more follow the one under way. Returns why it could not be started.
-    fn load(&mut self) -> Option<String> {
-        if self.busy {
-            self.again = true;
-            return None;
-        }
-        let (path, to_owner) = (self.path.clone(), self.to_owner.clone());
-        let reading = move || {
-            // Nobody listens only when the process is about to end.
-            let _ = to_owner.send(Message::Loaded(Box::new(configuration::load(&path))));
-        };
-        match thread::Builder::new().name("load".into()).spawn(reading) {
-            Ok(_) => self.busy = true,
-            Err(error) => return Some(format!("cannot start a thread to read the file: {error}")),
-        }
-        None
-    }
-
-    /// A reading is over.
-    fn loaded(&mut self) -> Option<String> {
-        self.busy = false;
-        if std::mem::take(&mut self.again) { self.load() } else { None }
     }
 }

@@ -1,7 +1,7 @@
 //! Start-up in its order: log, file, kernel, pid file, privileges, and only then threads and children.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -11,17 +11,19 @@ use daemonkit::log::{self, Sink};
 use daemonkit::pidfile::{PidFile, PidFileError};
 use daemonkit::privilege::{Capability, PrivilegeError, keep_only};
 use daemonkit::{children, exit, program};
+use lvs_ipc::control::LVS_CONTROL_SOCKET;
 use lvs_ipc::status::LVS_SOCKET;
 
 use crate::args::{Mode, Run};
 use crate::check::exit_code;
 use crate::configuration::{self, Unusable};
 use crate::dry_run;
-use crate::engine::{Engine, Settings};
+use crate::engine::{Engine, Settings, WallClock};
 use crate::kernel::{Kernel as _, LinuxKernel};
 use crate::nanny_args::MonitorSettings;
 use crate::record::Record;
-use crate::shell::{Shell, warn_about};
+use crate::shell::{Outside, Shell, warn_about};
+use crate::state::StateFile;
 
 /// File name of the pid file in the run directory.
 pub(crate) const PID_FILE: &str = "lvs.pid";
@@ -66,8 +68,17 @@ pub fn run(run: Run) -> anyhow::Result<ExitCode> {
         tracing::error!(path = %record.path().display(), %error, "cannot read which services an earlier run left");
         BTreeSet::new()
     });
-    let engine = Engine::new(Mono::now(), settings, usable.config, leftovers);
-    let code = Shell::start(engine, kernel, record, status, config_path)?.run();
+    let state_file = StateFile::in_folder(&run.state_dir);
+    let state = state_file.read(WallClock::now());
+    if let Err(error) = &state {
+        tracing::error!(%error, "cannot read overrides and health of an earlier run; going on without");
+    }
+    let now = Mono::now();
+    let mut engine = Engine::new(now, settings, usable.config, leftovers);
+    engine.restore(now, state.map_err(|error| error.to_string()));
+    let control_path = run.run_dir.join(LVS_CONTROL_SOCKET);
+    let outside = Outside { kernel, record, status, state_file, control_path, config_path };
+    let code = Shell::start(engine, outside)?.run();
     tracing::info!(code, "ended");
     Ok(code.into())
 }
@@ -83,6 +94,18 @@ pub fn dry_run(run: &Run) -> anyhow::Result<String> {
     Ok(dry_run::render(&usable.config, &monitor_settings(run), table.as_ref()))
 }
 
+/// Prints what serving `file` would do with the kernel's table as it is.
+///
+/// # Errors
+/// When the file cannot be used.
+pub fn dry_run_of(file: &Path) -> anyhow::Result<String> {
+    let usable = configuration::load(file)?;
+    let table = LinuxKernel::open().ok().and_then(|mut kernel| kernel.table().ok());
+    let nanny = program::beside_this_one("nanny");
+    let monitors = MonitorSettings { nanny, verbose: false, foreground: false };
+    Ok(dry_run::render(&usable.config, &monitors, table.as_ref()))
+}
+
 /// A daemon works in the root directory, so paths must not depend on where it was started.
 fn with_absolute_paths(run: Run) -> anyhow::Result<Run> {
     let absolute =
@@ -91,6 +114,7 @@ fn with_absolute_paths(run: Run) -> anyhow::Result<Run> {
         config: run.config.map(absolute).transpose()?,
         nanny: run.nanny.map(absolute).transpose()?,
         run_dir: absolute(run.run_dir)?,
+        state_dir: absolute(run.state_dir)?,
         ..run
     })
 }

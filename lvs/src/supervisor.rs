@@ -40,7 +40,7 @@ pub const BURST: usize = 16;
 pub const PACE: Duration = Duration::from_millis(10);
 
 /// One monitor that should run.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Slot {
     feed: Feed,
     /// What it last said of its server, for who joins later.
@@ -67,7 +67,7 @@ enum Timer {
 }
 
 /// The monitors. Each has a number while it is wanted, and a token while it runs.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Supervisor {
     slots: BTreeMap<u64, Slot>,
     /// The numbers by the servers that they are for.

@@ -17,7 +17,8 @@ use ipvsadm::{Ipvs, Table};
 use lvs::engine::{Engine, Settings};
 use lvs::nanny_args::MonitorSettings;
 use lvs::record::Record;
-use lvs::shell::Shell;
+use lvs::shell::{Outside, Shell};
+use lvs::state::StateFile;
 use lvs_ipc::status::LvsStatus;
 use nix::sys::signal::{Signal, raise};
 
@@ -81,7 +82,15 @@ fn serve(kernel: &FakeKernel, folder: &Path, config_path: PathBuf, monitor: Path
     let engine = Engine::new(Mono::now(), settings, config, record.read().unwrap());
     let socket = Listener::unix(&folder.join("lvs.sock"), 0o640).unwrap();
     let kernel = Ipvs::with_transport(kernel.connect()).unwrap();
-    Shell::start(engine, kernel, record, socket, config_path).unwrap().run()
+    let outside = Outside {
+        kernel,
+        record,
+        status: socket,
+        state_file: StateFile::in_folder(&folder.join("state")),
+        control_path: folder.join("lvs-control.sock"),
+        config_path,
+    };
+    Shell::start(engine, outside).unwrap().run()
 }
 
 #[test]

@@ -19,7 +19,7 @@ use crate::supervisor::Supervisor;
 pub(super) type Happened = (Mono, String);
 
 /// The counters.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Counters {
     pub(super) started: Mono,
     pub(super) table_read: Option<Mono>,

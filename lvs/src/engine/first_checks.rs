@@ -15,7 +15,7 @@ use ipvsadm::ServiceId;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The services that wait, and until when.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct FirstChecks(HashMap<ServiceId, Mono>);
 
 impl FirstChecks {

@@ -31,7 +31,7 @@ pub(super) const LINES: usize = 20;
 const TOKENS: u64 = 1 << 63;
 
 /// A hook that was started and has not ended.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Running {
     subject: Subject,
     up: bool,
@@ -41,7 +41,7 @@ struct Running {
 }
 
 /// The hooks.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Hooks {
     running: BTreeMap<u64, Running>,
     waiting: VecDeque<HookCommand>,

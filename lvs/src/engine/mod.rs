@@ -19,15 +19,21 @@
 //! | `Tick` | start monitors, read or change the table, ready | withdraw; exit when all is done |
 //! | `Shutdown` | stopping: nothing is wanted any more | ignored |
 
+mod control;
 mod counters;
+mod drains;
 mod first_checks;
+mod forecast;
 mod hooks;
+mod overrides;
 mod policy;
 mod quorum;
 mod reload;
 mod retiring;
+mod saving;
 mod slow_start;
 mod status;
+mod target;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -54,8 +60,10 @@ use crate::supervisor::Supervisor;
 use counters::Counters;
 use first_checks::FirstChecks;
 use hooks::Hooks;
+use overrides::Overrides;
 use policy::Policy;
 use retiring::Retiring;
+use saving::Saving;
 
 pub use status::{Processes, WallClock};
 
@@ -102,8 +110,8 @@ struct Server {
     health: ServerHealth,
 }
 
-/// The director.
-#[derive(Debug)]
+/// The director. A clone of it decides as it would, which is how a plan is made.
+#[derive(Debug, Clone)]
 pub struct Engine {
     settings: Settings,
     config: Config,
@@ -112,6 +120,10 @@ pub struct Engine {
     retiring: Retiring,
     policy: Policy,
     hooks: Hooks,
+    overrides: Overrides,
+    saving: Saving,
+    /// Servers that an earlier run knew to have failed, with the reason, until the table has been read.
+    known_down: BTreeMap<ServerKey, String>,
     supervisor: Supervisor,
     reconciler: Reconciler,
     /// Whether the file as last read is in force.
@@ -140,6 +152,9 @@ impl Engine {
             retiring: Retiring::default(),
             policy: Policy::default(),
             hooks: Hooks::default(),
+            overrides: Overrides::default(),
+            saving: Saving::new(now),
+            known_down: BTreeMap::new(),
             supervisor: Supervisor::default(),
             reconciler: Reconciler::new(now, leftovers),
             reload: good("read at start"),
@@ -181,6 +196,12 @@ impl Engine {
             Input::Table(result) => self.table(now, result),
             Input::Applied(result) => self.reconciler.applied(now, result),
             Input::Recorded(result) => self.reconciler.recorded(result),
+            Input::Saved(result) => {
+                let news = self.saving.written(now, result);
+                news.map(|event| Action::Log(Event::Operator(event))).into_iter().collect()
+            }
+            Input::Control(id, command, who) => self.control(now, id, command, who),
+            Input::Plan(id, file) => self.tell_plan(now, id, file),
             Input::Shutdown => self.shut_down(now),
         }
     }
@@ -193,6 +214,7 @@ impl Engine {
             actions.extend(self.retire(now));
             actions.extend(self.reconciler.tell_leftovers());
         }
+        self.observe_drains();
         actions
     }
 
@@ -201,8 +223,9 @@ impl Engine {
     pub fn deadline(&self) -> Option<Mono> {
         let waiting = [self.first_checks.deadline(), self.retiring.deadline()];
         let (monitors, kernel) = (self.supervisor.deadline(), self.reconciler.deadline());
-        let policies = [self.policy.slow_starts.deadline(), self.hooks.deadline()];
-        [monitors, kernel, self.stop_by].into_iter().chain(waiting).chain(policies).flatten().min()
+        let (climbs, hooks) = (self.policy.slow_starts.deadline(), self.hooks.deadline());
+        let own = [climbs, hooks, self.overrides.deadline(), self.saving.deadline()];
+        [monitors, kernel, self.stop_by].into_iter().chain(waiting).chain(own).flatten().min()
     }
 
     fn line(&mut self, now: Mono, token: u64, line: &str) -> Vec<Action> {
@@ -230,12 +253,17 @@ impl Engine {
             };
         self.hooks.extend(event.as_ref().and_then(|event| server.hook(event)));
         self.stale.add(key.service);
+        if event.is_some() {
+            self.saving.changed();
+        }
         event.map(Action::Log).into_iter().collect()
     }
 
     fn tick(&mut self, now: Mono) -> Vec<Action> {
         self.first_checks.overdue(now).into_iter().for_each(|service| self.stale.add(service));
         self.policy.slow_starts.due(now).for_each(|service| self.stale.add(service));
+        self.overrides.tick(now);
+        self.stale_where_touched();
         let mut news = self.end_retirements(now);
         news.extend(self.say_what_is_wanted(now));
         let mut actions = self.reconciler.tick(now);
@@ -255,13 +283,9 @@ impl Engine {
             self.ready = true;
             actions.insert(0, Action::Ready);
         }
+        actions.extend(self.tell_and_save(now));
         actions.extend(self.finish(now));
         actions
-    }
-
-    fn standing_of(&self, key: &ServerKey) -> Standing {
-        let awaited = self.first_checks.are_awaited(&key.service) || self.retiring.covers(&key.service);
-        self.servers.get(key).map_or(Standing::Out, |server| server.standing(awaited))
     }
 
     /// Lets servers that nobody has checked yet keep the rows that the table has for them. Says what was found
@@ -297,6 +321,7 @@ impl Engine {
                 }
             }
         }
+        self.recall_down(now);
         self.stale = Scope::All;
         (services > 0).then_some(Action::Log(Event::Adopted { services, servers }))
     }
@@ -308,6 +333,7 @@ impl Engine {
         self.stop_by = Some(now + STOP_LIMIT);
         self.hooks.stop();
         self.reconciler.hurry(now);
+        self.saving.hurry(now);
         self.stale = Scope::All;
         let services = self.reconciler.wanted().services.len();
         let mut actions = vec![Action::Log(Event::Stopping { services })];

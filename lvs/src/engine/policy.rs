@@ -20,7 +20,7 @@ use crate::scope::Scope;
 use crate::tally::{Tally, gained_from, lost_below};
 
 /// What is remembered from one look at a virtual server to the next.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Policy {
     pub(super) quorums: Quorums,
     pub(super) slow_starts: SlowStarts,
@@ -40,7 +40,8 @@ impl Engine {
         }
         let standing = |key: &ServerKey| {
             let awaited = self.first_checks.are_awaited(&key.service) || self.retiring.covers(&key.service);
-            self.servers.get(key).map_or(Standing::Out, |server| server.standing(awaited))
+            let standing = self.servers.get(key).map_or(Standing::Out, |server| server.standing(awaited));
+            self.overrides.standing(key, standing)
         };
         // What was there before is part of every decision, so none is made before that is known.
         let Some(table) = self.reconciler.believed() else {
@@ -59,10 +60,11 @@ impl Engine {
                 virtual_server.active_servers().map(|server| ServerKey::of(virtual_server, server));
             let checked =
                 keys.any(|key| is_checked(&key)) || virtual_server.active_servers().next().is_none();
-            let (service, news) = self.policy.service(now, virtual_server, standing, checked, table);
+            let (mut service, news) = self.policy.service(now, virtual_server, standing, checked, table);
             if service.sorry || self.policy.quorums.is_held(&id) {
                 decided.push(id);
             }
+            self.overrides.add_leaving(&mut service);
             services.push(service);
             if let Some((held, tally)) = news {
                 actions.extend(told(virtual_server, held, tally));

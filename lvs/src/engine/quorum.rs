@@ -85,7 +85,7 @@ impl Quorum {
 }
 
 /// The quorums of all virtual servers.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Quorums(HashMap<ServiceId, Quorum>);
 
 impl Quorums {

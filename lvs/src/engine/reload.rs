@@ -40,6 +40,13 @@ impl Engine {
             let before = old.get(&key).or_else(|| old.get(moved.get(&(name, key.server))?));
             before.map(|server| server.health.clone())
         });
+        self.overrides.follow(&self.config, |virtual_server, server| {
+            moved.get(&(virtual_server.name.as_str(), server)).copied()
+        });
+        if let Some(table) = self.reconciler.believed() {
+            self.overrides.let_leave(now, &old_config, &self.config, table);
+        }
+        self.saving.changed();
         self.forget_weights_of(&old_config);
         let services: BTreeSet<ServiceId> = self.config.active_virtual_servers().map(service_id).collect();
         self.counters.retain(|key| self.servers.contains_key(key), |id| services.contains(id));

@@ -49,7 +49,7 @@ struct Service {
 }
 
 /// The slow starts of all services.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct SlowStarts(HashMap<ServiceId, Service>);
 
 impl SlowStarts {

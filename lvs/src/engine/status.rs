@@ -3,7 +3,7 @@
 //! A snapshot is made when somebody asks for one; nothing is kept up to date for nobody.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use daemonkit::clock::Mono;
 use ipvsadm::{DestinationEntry, ServiceEntry, ServiceId, Stats};
@@ -31,16 +31,31 @@ pub struct WallClock {
 }
 
 impl WallClock {
-    /// Milliseconds since the Unix epoch at `moment`.
-    fn epoch_ms(self, moment: Mono) -> u64 {
-        let time = self.since_epoch.saturating_sub(self.now.since(moment));
+    /// Reads both clocks.
+    #[must_use]
+    pub fn now() -> Self {
+        Self::at(Mono::now())
+    }
+
+    /// Reads the clock on the wall, at `now` of the other.
+    #[must_use]
+    pub fn at(now: Mono) -> Self {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self { now, since_epoch }
+    }
+
+    /// Milliseconds since the Unix epoch at `moment`, which has been or is to come.
+    pub(crate) fn epoch_ms(self, moment: Mono) -> u64 {
+        let time =
+            self.since_epoch.saturating_sub(self.now.since(moment)).saturating_add(moment.since(self.now));
         u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Milliseconds since the Unix epoch at a `moment` to come.
-    fn epoch_ms_ahead(self, moment: Mono) -> u64 {
-        let time = self.since_epoch.saturating_add(moment.since(self.now));
-        u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+    /// The moment that lies so many milliseconds after the Unix epoch; one before the origin is the origin.
+    pub(crate) fn mono_at(self, epoch_ms: u64) -> Mono {
+        let time = Duration::from_millis(epoch_ms);
+        let ahead = time.saturating_sub(self.since_epoch);
+        self.now - self.since_epoch.saturating_sub(time) + ahead
     }
 
     fn since<T>(self, state: T, reason: &str, since: Mono) -> Since<T> {
@@ -104,7 +119,7 @@ impl Engine {
             virtual_servers: virtual_servers
                 .map(|server| self.virtual_server_status(&view, server))
                 .collect(),
-            state_file: None,
+            state_file: Some(verdict(&self.saving.verdict)),
         }
     }
 
@@ -127,8 +142,8 @@ impl Engine {
             real_servers: servers
                 .map(|server| self.real_server_status(view, virtual_server, server))
                 .collect(),
-            overrides: Vec::new(),
-            leaving: Vec::new(),
+            overrides: self.overrides.of_virtual(&id).into_iter().collect(),
+            leaving: self.overrides.leaving_status(view.clock, &id),
             quorum: self.quorum_status(view.clock, virtual_server),
         }
     }
@@ -172,8 +187,8 @@ impl Engine {
                 failures: counts.map_or(0, |counts| counts.failures),
                 given_up: monitor.is_some_and(|(state, ..)| state == Child::Stopped),
             },
-            overrides: Vec::new(),
-            slow_start_until_ms: climb.map(|until| clock.epoch_ms_ahead(until)),
+            overrides: self.overrides.of_server(clock, &key),
+            slow_start_until_ms: climb.map(|until| clock.epoch_ms(until)),
         }
     }
 

@@ -10,7 +10,8 @@ use lvs::status_view;
 use crate::world::{Director, config, monitor_settings, virtual_server};
 
 fn run() -> Run {
-    Run { mode: Mode::Daemon, config: None, nanny: None, run_dir: "/run/lvs-router".into(), verbose: false }
+    let (run_dir, state_dir) = ("/run/lvs-router".into(), "/var/lib/lvs-router".into());
+    Run { mode: Mode::Daemon, config: None, nanny: None, run_dir, state_dir, verbose: false }
 }
 
 #[track_caller]
@@ -81,11 +82,11 @@ fn what_makes_no_sense_is_refused_by_name() {
     refuses("-c", "missing argument for option '-c'");
     refuses(
         "start",
-        "unexpected word \"start\"; the commands are \"check\" and \"status\", and none to serve",
+        "unexpected word \"start\"; the commands are \"check\", \"status\", \"ctl\" and \"diff\", and none to serve",
     );
     refuses(
         "check a b",
-        "unexpected word \"b\"; the commands are \"check\" and \"status\", and none to serve",
+        "unexpected word \"b\"; the commands are \"check\", \"status\", \"ctl\" and \"diff\", and none to serve",
     );
     refuses("--json", "--json does not go with serving; it belongs to \"lvs check\" and \"lvs status\"");
     refuses("status -t", "-t does not go with status");

@@ -254,7 +254,7 @@ proptest! {
         });
         let service = &all.services[0];
         let usable = |standing: &Standing| match standing {
-            Standing::Out | Standing::Awaited | Standing::Failed => false,
+            Standing::Out | Standing::Awaited | Standing::Failed | Standing::Draining => false,
             Standing::Kept(weight) => *weight > 0,
             Standing::Serving(weight) => *weight != Some(0),
         };
@@ -265,7 +265,7 @@ proptest! {
         let expected = standings.iter().filter(|s| match s {
             Standing::Out | Standing::Awaited => false,
             Standing::Failed => quiesce,
-            Standing::Kept(_) | Standing::Serving(_) => true,
+            Standing::Kept(_) | Standing::Draining | Standing::Serving(_) => true,
         }).count() + usize::from(service.sorry);
         prop_assert_eq!(service.destinations.len(), expected);
     }

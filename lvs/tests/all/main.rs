@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod command_line;
+mod control;
 mod counting;
 mod desired;
 mod hooks;
@@ -11,6 +12,7 @@ mod life;
 mod migration;
 mod monitor_args;
 mod plan;
+mod plans;
 mod policy;
 mod policy_simulation;
 mod program;

@@ -8,12 +8,15 @@ use daemonkit::children::Exit;
 use daemonkit::clock::Mono;
 use ipvsadm::fake::{FakeKernel, FakeTransport};
 use ipvsadm::{Ipvs, Request, ServiceId};
-use lvs::action::{Action, Input};
+use lvs::action::{Action, Input, Who};
 use lvs::engine::{Engine, Processes, Settings, WallClock};
 use lvs::event::Event;
 use lvs::hook::HookCommand;
 use lvs::nanny_args::MonitorSettings;
+use lvs::operator_event::OperatorEvent;
+use lvs::orders::State;
 use lvs_config::{Config, SystemNames};
+use lvs_ipc::control::{Command, Plan, Reply};
 use lvs_ipc::status::LvsStatus;
 
 /// The configuration that `body` means after the address of a router.
@@ -70,6 +73,12 @@ pub(crate) struct Director {
     pub(crate) record: BTreeSet<ServiceId>,
     /// Why nothing can be written down.
     pub(crate) read_only: Option<String>,
+    /// What the state file says.
+    pub(crate) saved: State,
+    /// Why the state file cannot be written.
+    pub(crate) full: Option<String>,
+    /// Answers so far.
+    pub(crate) replies: Vec<Reply>,
     /// Monitors started so far.
     pub(crate) monitors: Vec<u64>,
     /// The command lines of those that have been started and neither ended nor been asked to end.
@@ -84,20 +93,28 @@ impl Director {
     }
 
     pub(crate) fn over(fake: FakeKernel, config: &Config) -> Self {
-        Self::after(Mono::ZERO, fake, config, BTreeSet::new())
+        Self::after(Mono::ZERO, fake, config, BTreeSet::new(), State::default())
     }
 
     /// The next one, at once after this one was killed.
     pub(crate) fn successor(&self, config: &Config) -> Self {
-        Self::after(self.now, self.fake.clone(), config, self.record.clone())
+        Self::after(self.now, self.fake.clone(), config, self.record.clone(), self.saved.clone())
     }
 
-    fn after(now: Mono, fake: FakeKernel, config: &Config, record: BTreeSet<ServiceId>) -> Self {
+    fn after(
+        now: Mono,
+        fake: FakeKernel,
+        config: &Config,
+        record: BTreeSet<ServiceId>,
+        saved: State,
+    ) -> Self {
         let kernel = Ipvs::with_transport(fake.connect()).unwrap();
         let settings = Settings { config_path: "/etc/lvs.cf".into(), monitors: monitor_settings() };
-        let engine = Engine::new(now, settings, config.clone(), record.clone());
-        let (monitors, hooks, running) = (Vec::new(), Vec::new(), BTreeMap::new());
-        Self { engine, kernel, fake, now, record, read_only: None, monitors, running, hooks }
+        let mut engine = Engine::new(now, settings, config.clone(), record.clone());
+        engine.restore(now, Ok(saved.clone()));
+        let (monitors, hooks, running, replies) = (Vec::new(), Vec::new(), BTreeMap::new(), Vec::new());
+        let (read_only, full) = (None, None);
+        Self { engine, kernel, fake, now, record, read_only, saved, full, replies, monitors, running, hooks }
     }
 
     /// What is done at `millis` when `input` arrives.
@@ -161,6 +178,21 @@ impl Director {
         self.at(millis, Input::Reload(Ok(Box::new(config.clone()))))
     }
 
+    /// An operator asks for something; what is done, and the last line is the answer.
+    pub(crate) fn ask(&mut self, millis: u64, command: Command) -> Vec<String> {
+        let who = Who { by: "root".into(), at_ms: 1_000_000 + millis };
+        let mut done = self.at(millis, Input::Control(7, command, who));
+        let answer = done.iter().position(|line| line.starts_with("reply ")).unwrap();
+        let answer = done.remove(answer);
+        done.push(answer);
+        done
+    }
+
+    /// What a reload would do.
+    pub(crate) fn plan(&self, config: &Config) -> Plan {
+        self.engine.plan(self.now, config.clone())
+    }
+
     pub(crate) fn status(&self) -> LvsStatus {
         let clock = WallClock { now: self.now, since_epoch: self.now.since(Mono::ZERO) };
         self.engine.status(clock, &Pids)
@@ -219,6 +251,17 @@ impl Director {
                 done.extend(requests.iter().map(ToString::to_string));
                 return Some(Input::Applied(self.kernel.apply(&requests).map_err(|error| error.to_string())));
             }
+            Action::Save(state) => {
+                let result = self.full.clone().map_or(Ok(()), Err);
+                if result.is_ok() {
+                    self.saved = *state;
+                }
+                return Some(Input::Saved(result));
+            }
+            Action::Reply(_, reply) => {
+                done.push(format!("reply {}", told(&reply)));
+                self.replies.push(reply);
+            }
             Action::Ready => done.push("ready".into()),
             Action::Log(event) => done.extend(short(&event).map(|line| format!("log {line}"))),
             Action::Exit(code) => done.push(format!("exit {code}")),
@@ -271,7 +314,35 @@ fn short(event: &Event) -> Option<String> {
         Event::ReloadRefused(lines) => format!("reload refused: {}", lines.join(" | ")),
         Event::Stopping { services } => format!("stopping {services} services"),
         Event::StopTimedOut { left } => format!("stop timed out: {left}"),
+        Event::Operator(event) => operator(event),
     })
+}
+
+fn operator(event: &OperatorEvent) -> String {
+    match event {
+        OperatorEvent::Ordered { target, what, order } => {
+            format!("{target} {what} by {} {:?}", order.by, order.reason.as_deref().unwrap_or_default())
+        }
+        OperatorEvent::Undone { target, what, by } => format!("{target} {what} ended by {by}"),
+        OperatorEvent::Dropped { target, what } => format!("{target} {what} forgotten"),
+        OperatorEvent::Leaving { target, within } => format!("{target} leaves within {}", seconds(within)),
+        OperatorEvent::Returned(target) => format!("{target} is back"),
+        OperatorEvent::Drained { target, ended, left } => format!("{target} drained: {ended}, {left} left"),
+        OperatorEvent::ReloadAsked(by) => format!("reload asked for by {by}"),
+        OperatorEvent::NotSaved(reason) => format!("not saved: {reason}"),
+        OperatorEvent::SavedAgain => "saved again".into(),
+    }
+}
+
+/// An answer in a line.
+fn told(reply: &Reply) -> String {
+    match reply {
+        Reply::Done { lines } => format!("done: {}", lines.join(" | ")),
+        Reply::Refused { lines } => format!("refused: {}", lines.join(" | ")),
+        Reply::Unusable { lines } => format!("unusable: {}", lines.join(" | ")),
+        Reply::Overrides { overrides } => format!("{} overrides", overrides.len()),
+        Reply::Plan(plan) => format!("plan: {}", plan.words.join(" | ")),
+    }
 }
 
 fn seconds(time: &Duration) -> String {

@@ -1,0 +1,324 @@
+//! What an operator asks for while the director runs, carried out and answered.
+//!
+//! A reload and a plan come here after the file has been read. Everything is refused as a whole or done.
+
+use std::time::Duration;
+
+use daemonkit::clock::Mono;
+use lvs_config::Config;
+use lvs_config::model::{Protocol, VirtualServer};
+use lvs_config::units::Weight;
+use lvs_ipc::control::{Command, Listed, Reply};
+use lvs_ipc::status::Left;
+
+use super::overrides::{in_words, names, word};
+use super::target::{self, Target};
+use super::{Engine, WallClock};
+use crate::action::{Action, Who};
+use crate::desired::wanted_service;
+use crate::identity::{ServerKey, service_id};
+use crate::operator_event::OperatorEvent;
+use crate::orders::{Admin, Drain, Names, Order};
+
+/// Shortest and longest time that a drain may be given.
+const DEADLINES: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
+
+/// What was done, a line each, or why nothing was.
+type Outcome = Result<Vec<String>, String>;
+
+impl Engine {
+    /// Does what `who` asks for; the answer goes to whoever waits for `id`.
+    pub(super) fn control(&mut self, now: Mono, id: u64, command: Command, who: Who) -> Vec<Action> {
+        vec![Action::Reply(id, self.reply(now, command, who))]
+    }
+
+    /// Tells what a reload of a file would do.
+    pub(super) fn tell_plan(
+        &self,
+        now: Mono,
+        id: u64,
+        file: Result<Box<Config>, Vec<String>>,
+    ) -> Vec<Action> {
+        let reply = match file {
+            Ok(config) => Reply::Plan(self.plan(now, *config)),
+            Err(lines) => Reply::Unusable { lines },
+        };
+        vec![Action::Reply(id, reply)]
+    }
+
+    fn reply(&mut self, now: Mono, command: Command, who: Who) -> Reply {
+        if self.stop_by.is_some() {
+            return Reply::refused("lvs is ending: it withdraws its services");
+        }
+        let Who { by, at_ms } = who;
+        let order = Order { by, at_ms, reason: command.reason().map(str::to_owned) };
+        let outcome = match command {
+            Command::Reload => return self.reply_to_reload(order.by),
+            Command::List => {
+                let clock = WallClock { now, since_epoch: Duration::from_millis(at_ms) };
+                return Reply::Overrides { overrides: self.list(clock) };
+            }
+            // The file is read elsewhere, and then the plan is asked for.
+            Command::Diff { .. } => Err("a plan needs a file that has been read".to_owned()),
+            Command::Drain { target, deadline_ms, .. } => {
+                self.drain(now, &target, deadline_ms.map(Duration::from_millis), order)
+            }
+            Command::Undrain { target } => self.undrain(&target, order),
+            Command::Weight { target, weight, .. } => self.weigh(&target, weight, order),
+            Command::Enable { target, force, .. } => self.enable(&target, force, order),
+            Command::Disable { target, .. } => self.disable(&target, order),
+            Command::Sorry { target, on, .. } => self.sorry(&target, on, order),
+            Command::Reset { target } => self.reset(target.as_deref(), &order),
+        };
+        self.stale_where_touched();
+        match outcome {
+            Ok(lines) => Reply::Done { lines },
+            Err(why) => Reply::refused(why),
+        }
+    }
+
+    fn reply_to_reload(&mut self, by: String) -> Reply {
+        self.overrides.tell(OperatorEvent::ReloadAsked(by));
+        if !self.reload.good {
+            return Reply::Unusable { lines: self.reload.reason.lines().map(str::to_owned).collect() };
+        }
+        let virtual_servers = self.config.active_virtual_servers().count();
+        let path = self.settings.config_path.display();
+        Reply::Done {
+            lines: vec![format!(
+                "{path} is in force: {}, {}",
+                counted(virtual_servers, "virtual server"),
+                counted(self.servers.len(), "real server")
+            )],
+        }
+    }
+
+    fn drain(&mut self, now: Mono, target: &str, within: Option<Duration>, order: Order) -> Outcome {
+        let (virtual_server, key, names) = self.changeable(target)?;
+        if within.is_some_and(|within| !DEADLINES.contains(&within)) {
+            return Err("a drain takes at least 1s and at most 24h".into());
+        }
+        if matches!(
+            self.overrides.of(&key).and_then(|known| known.admin.as_ref()),
+            Some((Admin::Disabled, _))
+        ) {
+            return Err(format!("{names} is disabled, so it is out of the table already"));
+        }
+        let within = within.or(virtual_server.drain);
+        let left = self.left(&key);
+        let limit = within
+            .map_or_else(|| "without a time limit".into(), |time| format!("for {} at most", in_words(time)));
+        let mut lines = vec![match left {
+            Some(left) => format!("{names}: draining {limit}; {left} left"),
+            None => format!("{names}: draining; it is not in the table"),
+        }];
+        lines.extend(left.and_then(|_| waiting_for(virtual_server)));
+        let (service, has_sorry) = (key.service, virtual_server.sorry_server.is_some());
+        let virtual_name = virtual_server.name.clone();
+        let drain = Drain { deadline: within.map(|within| now + within), left: None, ended: None };
+        self.order(key, names, Admin::Drain(drain), format!("drain {limit}"), order);
+        if !self.takes_connections(&service) {
+            let then = if has_sorry { "its sorry server serves" } else { "new connections are refused" };
+            lines.push(format!("{virtual_name}: no other real server takes connections: {then}"));
+        }
+        Ok(lines)
+    }
+
+    fn undrain(&mut self, target: &str, order: Order) -> Outcome {
+        let (_, key, names) = self.changeable(target)?;
+        match self.overrides.of(&key).and_then(|known| known.admin.as_ref()) {
+            Some((admin @ Admin::Drain(_), _)) => {
+                let what = word(*admin);
+                Ok(vec![self.undo(key, names, what, order.by)])
+            }
+            _ => Err(format!("{names} is not being drained")),
+        }
+    }
+
+    fn weigh(&mut self, target: &str, weight: u32, order: Order) -> Outcome {
+        let (_, key, names) = self.changeable(target)?;
+        let weight = u16::try_from(weight).map_err(|_| format!("a weight is at most {}", Weight::MAX))?;
+        let line = format!("{names}: weight {weight} until it is reset");
+        let (target, what) = (names.to_string(), format!("weight {weight}"));
+        self.overrides.tell(OperatorEvent::Ordered { target, what, order: order.clone() });
+        self.overrides.set_weight(key, names, Some((weight, order)));
+        Ok(vec![line])
+    }
+
+    fn enable(&mut self, target: &str, force: bool, order: Order) -> Outcome {
+        let (_, key, names) = self.changeable(target)?;
+        if force {
+            let line = format!("{names}: serves, whatever its check says, until it is disabled or reset");
+            self.order(key, names, Admin::Forced, "enable --force".into(), order);
+            return Ok(vec![line]);
+        }
+        match self.overrides.of(&key).and_then(|known| known.admin.as_ref()) {
+            Some((Admin::Drain(_), _)) => Err(format!("{names} is being drained; \"undrain\" ends that")),
+            Some((admin, _)) => {
+                let what = word(*admin);
+                Ok(vec![self.undo(key, names, what, order.by)])
+            }
+            None => Err(format!(
+                "{names} is not disabled; \"enable --force\" has it serve whatever its check says"
+            )),
+        }
+    }
+
+    fn disable(&mut self, target: &str, order: Order) -> Outcome {
+        let (_, key, names) = self.changeable(target)?;
+        let cut = self.left(&key).filter(|left| !left.is_nothing());
+        let cut = cut.map_or_else(String::new, |left| format!("; {left} cut off"));
+        let line = format!("{names}: out of the table until it is enabled{cut}");
+        self.order(key, names, Admin::Disabled, "disable".into(), order);
+        Ok(vec![line])
+    }
+
+    fn sorry(&mut self, target: &str, on: bool, order: Order) -> Outcome {
+        let virtual_server = target::virtual_server(&self.config, target)?;
+        let (service, name) = (service_id(virtual_server), virtual_server.name.clone());
+        if virtual_server.sorry_server.is_none() {
+            return Err(format!("{name} has no sorry_server in the file"));
+        }
+        let is_on = self.overrides.state.sorry.contains_key(&service);
+        if !on && !is_on {
+            return Err(format!("the sorry server of {name} has not been switched on"));
+        }
+        if on {
+            let (target, what) = (name.clone(), "sorry on".to_owned());
+            self.overrides.tell(OperatorEvent::Ordered { target, what, order: order.clone() });
+            self.overrides.set_sorry(service, name.clone(), Some(order));
+            return Ok(vec![format!("{name}: the sorry server alone takes new connections")]);
+        }
+        self.overrides.tell(OperatorEvent::Undone { target: name.clone(), what: "sorry", by: order.by });
+        self.overrides.set_sorry(service, name.clone(), None);
+        Ok(vec![format!("{name}: the sorry server serves when no real server can")])
+    }
+
+    fn reset(&mut self, target: Option<&str>, order: &Order) -> Outcome {
+        let is_meant: Box<dyn Fn(&ServerKey) -> bool> =
+            match target.map(|target| target::any(&self.config, target)).transpose()? {
+                None => Box::new(|_| true),
+                Some(Target::Virtual(found)) => {
+                    let service = service_id(found);
+                    Box::new(move |key| key.service == service)
+                }
+                Some(Target::Server((of, found))) => {
+                    let meant = ServerKey::of(of, found);
+                    Box::new(move |key| *key == meant)
+                }
+            };
+        let mut lines = Vec::new();
+        let servers = self.overrides.state.servers.iter().filter(|(key, _)| is_meant(key));
+        for (key, orders) in servers.map(|(key, orders)| (*key, orders.clone())).collect::<Vec<_>>() {
+            if let Some((admin, _)) = orders.admin {
+                lines.push(self.undo(key, orders.names.clone(), word(admin), order.by.clone()));
+            }
+            if orders.weight.is_some() {
+                let target = orders.names.to_string();
+                lines.push(format!("{target}: weight ended"));
+                self.overrides.tell(OperatorEvent::Undone { target, what: "weight", by: order.by.clone() });
+                self.overrides.set_weight(key, orders.names, None);
+            }
+        }
+        let of_servers =
+            matches!(target.map(|target| target::any(&self.config, target)), Some(Ok(Target::Server(_))));
+        let sorry = self.overrides.state.sorry.iter().filter(|(service, _)| {
+            // A service stands for itself; the address of the server does not matter.
+            let any = ipvsadm::DestinationId::new(std::net::Ipv4Addr::UNSPECIFIED.into(), 0);
+            !of_servers && is_meant(&ServerKey { service: **service, server: any })
+        });
+        for (service, name) in sorry.map(|(service, (name, _))| (*service, name.clone())).collect::<Vec<_>>()
+        {
+            lines.push(format!("{name}: sorry ended"));
+            let by = order.by.clone();
+            self.overrides.tell(OperatorEvent::Undone { target: name.clone(), what: "sorry", by });
+            self.overrides.set_sorry(service, name, None);
+        }
+        if lines.is_empty() {
+            lines.push("there was no override".into());
+        }
+        Ok(lines)
+    }
+
+    /// The server that `target` names, if its row is ours to change.
+    fn changeable(&self, target: &str) -> Result<(&VirtualServer, ServerKey, Names), String> {
+        let (virtual_server, server) = target::server(&self.config, target)?;
+        if virtual_server.check.client_monitor.is_some() {
+            let name = &virtual_server.name;
+            return Err(format!(
+                "the client_monitor of {name} keeps its rows by itself; lvs leaves them alone"
+            ));
+        }
+        let key = ServerKey::of(virtual_server, server);
+        Ok((virtual_server, key, names(virtual_server, &server.name)))
+    }
+
+    fn order(&mut self, key: ServerKey, names: Names, admin: Admin, what: String, order: Order) {
+        let target = names.to_string();
+        self.overrides.tell(OperatorEvent::Ordered { target, what, order: order.clone() });
+        self.overrides.set_admin(key, names, Some((admin, order)));
+    }
+
+    /// Ends what took the place of a server's health; says so.
+    fn undo(&mut self, key: ServerKey, names: Names, what: &'static str, by: String) -> String {
+        let target = names.to_string();
+        self.overrides.tell(OperatorEvent::Undone { target: target.clone(), what, by });
+        self.overrides.set_admin(key, names, None);
+        format!("{target}: {what} ended")
+    }
+
+    /// What the kernel shows for a server's row; `None` when it has none.
+    fn left(&self, key: &ServerKey) -> Option<Left> {
+        super::overrides::left_of(&self.config, self.reconciler.believed()?, key)
+    }
+
+    /// Whether a real server of `service` is to have a weight above 0.
+    fn takes_connections(&self, service: &ipvsadm::ServiceId) -> bool {
+        let virtual_server = self.config.active_virtual_servers().find(|known| service_id(known) == *service);
+        virtual_server.is_some_and(|known| {
+            let wanted = wanted_service(known, |key| self.standing_of(key));
+            let rows = wanted.destinations.iter().filter(|row| row.weight > 0).count();
+            rows > usize::from(wanted.sorry)
+        })
+    }
+
+    /// Every override, in the order of the file.
+    fn list(&self, clock: WallClock) -> Vec<Listed> {
+        let mut all = Vec::new();
+        for virtual_server in self.config.active_virtual_servers() {
+            let service = service_id(virtual_server);
+            let of_virtual = self.overrides.of_virtual(&service);
+            all.extend(
+                of_virtual
+                    .map(|override_status| Listed { target: virtual_server.name.clone(), override_status }),
+            );
+            for server in virtual_server.active_servers() {
+                let target = names(virtual_server, &server.name).to_string();
+                let found = self.overrides.of_server(clock, &ServerKey::of(virtual_server, server));
+                all.extend(
+                    found
+                        .into_iter()
+                        .map(|override_status| Listed { target: target.clone(), override_status }),
+                );
+            }
+            all.extend(self.overrides.list_leaving(clock, &service));
+        }
+        all
+    }
+}
+
+/// What holds a drain up that an operator may not expect.
+fn waiting_for(virtual_server: &VirtualServer) -> Option<String> {
+    if let Some(persistence) = virtual_server.persistence {
+        return Some(format!(
+            "its clients are sent there again until they have been away for {} (persistent)",
+            in_words(persistence.timeout)
+        ));
+    }
+    let is_udp = virtual_server.protocol == Protocol::Udp && virtual_server.fwmark.is_none();
+    is_udp.then(|| "a UDP client that never pauses stays there until the time is over".to_owned())
+}
+
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}

@@ -1,0 +1,86 @@
+//! Where overrides and drains meet the rest of the engine: the table that was read, the standing of servers, the log and
+//! the state file.
+
+use std::collections::BTreeMap;
+
+use daemonkit::clock::Mono;
+use lvs_ipc::status::Health;
+
+use super::Engine;
+use crate::action::Action;
+use crate::event::Event;
+use crate::health::Standing;
+use crate::identity::ServerKey;
+use crate::orders::State;
+
+/// What precedes the reason of a failure that an earlier run saw.
+const BEFORE_RESTART: &str = "before the restart: ";
+
+impl Engine {
+    /// Takes what an earlier run left in the state file, before the first step; or why that could not be read.
+    pub fn restore(&mut self, now: Mono, state: Result<State, String>) {
+        self.saving.read(now, state.clone());
+        let state = state.unwrap_or_default();
+        self.known_down.clone_from(&state.down);
+        self.overrides.restore(state, &self.config);
+    }
+
+    /// What is to survive a restart.
+    fn state(&self) -> State {
+        let down = self.servers.iter().filter(|(_, server)| server.health.state() == Health::Down);
+        let down = down.map(|(key, server)| {
+            let reason = server.health.reason();
+            (*key, reason.strip_prefix(BEFORE_RESTART).unwrap_or(reason).to_owned())
+        });
+        State { down: down.collect(), ..self.overrides.state.clone() }
+    }
+
+    /// Lets servers of services that are in the table be down that an earlier run knew to be. Of services that are not,
+    /// nothing is known: what failed may have been long ago.
+    pub(super) fn recall_down(&mut self, now: Mono) {
+        let Some(table) = self.reconciler.believed() else { return };
+        let down: BTreeMap<ServerKey, String> = std::mem::take(&mut self.known_down);
+        for (key, reason) in down {
+            if let Some(server) = self.servers.get_mut(&key).filter(|_| table.find(&key.service).is_some()) {
+                server.health.known_down(now, format!("{BEFORE_RESTART}{reason}"));
+            }
+        }
+    }
+
+    /// The table was read: how far the drains are.
+    pub(super) fn observe_drains(&mut self) {
+        if let Some(table) = self.reconciler.believed() {
+            self.overrides.observe(&self.config, table);
+        }
+        self.stale_where_touched();
+    }
+
+    /// Where overrides changed, something else may be wanted.
+    pub(super) fn stale_where_touched(&mut self) {
+        for service in self.overrides.take_touched() {
+            self.stale.add(service);
+        }
+    }
+
+    /// What is wanted of a server, by its health and its overrides.
+    pub(super) fn standing_of(&self, key: &ServerKey) -> Standing {
+        let awaited = self.first_checks.are_awaited(&key.service) || self.retiring.covers(&key.service);
+        let standing = self.servers.get(key).map_or(Standing::Out, |server| server.standing(awaited));
+        self.overrides.standing(key, standing)
+    }
+
+    /// Log lines that are due, and the state when it is to be saved.
+    pub(super) fn tell_and_save(&mut self, now: Mono) -> Vec<Action> {
+        let news = self.overrides.take_news();
+        let mut actions: Vec<Action> =
+            news.into_iter().map(|event| Action::Log(Event::Operator(event))).collect();
+        if self.overrides.take_unsaved() {
+            self.saving.changed();
+        }
+        if self.saving.deadline().is_some_and(|due| due <= now) {
+            let state = self.state();
+            actions.extend(self.saving.tick(now, state));
+        }
+        actions
+    }
+}

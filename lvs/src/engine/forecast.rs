@@ -1,0 +1,269 @@
+//! What a reload would do, told without doing it: a clone of the engine takes the new configuration, a kernel that accepts
+//! everything answers it, and what it asks for is written down. So the plan is made by the very code that a reload runs.
+//!
+//! In words, a line for each request and each thing that follows later; the requests themselves beside them.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use daemonkit::clock::Mono;
+use ipvsadm::{Destination, DestinationId, Request, Service, ServiceId, Table, Timeouts};
+use lvs_config::Config;
+use lvs_config::model::VirtualServer;
+use lvs_ipc::control::Plan;
+use lvs_ipc::status::{Child, Health};
+
+use super::Engine;
+use super::overrides::in_words;
+use crate::action::{Action, Input};
+use crate::event::Event;
+use crate::identity::{ServerKey, destination_id, service_id, sorry_id};
+use crate::operator_event::OperatorEvent;
+
+/// Most steps until the clone must have come to rest.
+const STEPS: usize = 256;
+
+impl Engine {
+    /// What a reload of `config` would do now.
+    #[must_use]
+    pub fn plan(&self, now: Mono, config: Config) -> Plan {
+        let mut after = self.clone();
+        after.reconciler.take_as_answered();
+        let before = after.reconciler.believed().cloned().unwrap_or_default();
+        let (requests, events) = follow(&mut after, now, config);
+        let mut words = Words { old: self, new: &after, before: &before, now, lines: Vec::new() };
+        requests.iter().for_each(|request| words.request(request));
+        words.first_checks();
+        words.monitors();
+        words.overrides(&events);
+        let requests = requests.iter().map(ToString::to_string).collect();
+        Plan { words: words.lines, requests }
+    }
+}
+
+/// Lets `engine` take `config` and come to rest; what it asked the kernel for, and what it would have logged.
+fn follow(engine: &mut Engine, now: Mono, config: Config) -> (Vec<Request>, Vec<OperatorEvent>) {
+    let (mut requests, mut events) = (Vec::new(), Vec::new());
+    let mut inputs = VecDeque::from([Input::Reload(Ok(Box::new(config)))]);
+    for _ in 0..STEPS {
+        let input = inputs.pop_front().unwrap_or(Input::Tick);
+        let ticked = input == Input::Tick;
+        let actions = engine.step(now, input);
+        let mut idle = true;
+        for action in actions {
+            match action {
+                Action::Apply(batch) => {
+                    idle = false;
+                    inputs.push_back(Input::Applied(Ok(vec![Ok(()); batch.len()])));
+                    requests.extend(batch);
+                }
+                Action::ReadTable => {
+                    idle = false;
+                    let table = engine.reconciler.believed().cloned().unwrap_or_default();
+                    inputs.push_back(Input::Table(Ok(table)));
+                }
+                Action::Log(Event::Operator(event)) => events.push(event),
+                _ => {}
+            }
+        }
+        if ticked && idle {
+            break;
+        }
+    }
+    (requests, events)
+}
+
+/// The plan in words, in the making.
+struct Words<'p> {
+    old: &'p Engine,
+    new: &'p Engine,
+    /// The kernel's table before.
+    before: &'p Table,
+    now: Mono,
+    lines: Vec<String>,
+}
+
+impl Words<'_> {
+    fn say(&mut self, service: &ServiceId, what: &str) {
+        let name =
+            virtual_server(&self.new.config, service).or_else(|| virtual_server(&self.old.config, service));
+        let name = name.map_or_else(|| service.to_string(), |found| found.name.clone());
+        self.lines.push(format!("{name}: {what}"));
+    }
+
+    fn request(&mut self, request: &Request) {
+        match request {
+            Request::AddService(service) => {
+                self.say(&service.id, &format!("new service {}, {}", service.id, settings(service)));
+            }
+            Request::EditService(service) => {
+                let known = self.before.find(&service.id).map(|entry| settings(&entry.service));
+                let before = known.map_or_else(String::new, |known| format!(" instead of {known}"));
+                self.say(&service.id, &format!("{}{before}", settings(service)));
+            }
+            Request::DeleteService(id) => {
+                let rows = self.before.find(id).map_or(0, |entry| entry.destinations.len());
+                self.say(id, &format!("service {id} withdrawn with {}", counted(rows, "real server")));
+            }
+            Request::AddDestination(id, row) => {
+                let who = self.who(id, &row.id);
+                self.say(id, &format!("{who} added with weight {}", row.weight));
+            }
+            Request::EditDestination(id, row) => {
+                let what = self.edited(id, row);
+                self.say(id, &what);
+            }
+            Request::DeleteDestination(id, row) => {
+                let who = self.who(id, row);
+                let found = self.before.find(id).and_then(|entry| entry.find(row));
+                let cut = found.map_or(0, |row| row.active_connections);
+                let cut = if cut > 0 { format!("; {} cut off", counted_u32(cut)) } else { String::new() };
+                self.say(id, &format!("{who} removed{cut}"));
+            }
+            Request::SetTimeouts(timeouts) => self.lines.push(timeouts_in_words(timeouts)),
+            other => self.lines.push(other.to_string()),
+        }
+    }
+
+    fn edited(&self, service: &ServiceId, row: &Destination) -> String {
+        let who = self.who(service, &row.id);
+        if let Some(leaving) = self.new.overrides.state.leaving.get(&(*service, row.id)) {
+            let left = leaving.left.unwrap_or_default();
+            let within = in_words(leaving.deadline.since(self.now));
+            return format!(
+                "{who} drained: weight 0 now, removed when no connection is left ({left}), in {within} at most"
+            );
+        }
+        let Some(known) = self.before.find(service).and_then(|entry| entry.find(&row.id)) else {
+            return format!("{who} changed");
+        };
+        let known = &known.destination;
+        let mut changes = Vec::new();
+        if known.weight != row.weight {
+            changes.push(format!("weight {} instead of {}", row.weight, known.weight));
+        }
+        if known.forward != row.forward {
+            changes.push("another forwarding method".to_owned());
+        }
+        if (known.upper_threshold, known.lower_threshold) != (row.upper_threshold, row.lower_threshold) {
+            let (upper, lower) = (row.upper_threshold, row.lower_threshold);
+            changes.push(format!("connections limited to {upper}, again below {lower}"));
+        }
+        format!("{who} {}", if changes.is_empty() { "changed".to_owned() } else { changes.join(", ") })
+    }
+
+    /// What a row stands for.
+    fn who(&self, service: &ServiceId, row: &DestinationId) -> String {
+        let named = [&self.new.config, &self.old.config].into_iter().find_map(|config| {
+            let found = virtual_server(config, service)?;
+            let server = found.active_servers().find(|server| destination_id(found, server) == *row);
+            let sorry = || found.sorry_server.as_ref().filter(|sorry| sorry_id(found, sorry) == *row);
+            server.map(|server| server.name.clone()).or_else(|| sorry().map(|_| "sorry server".to_owned()))
+        });
+        let key = (*service, *row);
+        let leaving = || Some(self.new.overrides.state.leaving.get(&key)?.names.server.clone());
+        named.or_else(leaving).map_or_else(|| row.to_string(), |name| format!("{name} {row}"))
+    }
+
+    /// Servers that nobody has checked and that have no row: they wait.
+    fn first_checks(&mut self) {
+        let table = self.new.reconciler.believed().cloned().unwrap_or_default();
+        let mut waiting = Vec::new();
+        for virtual_server in self.new.config.active_virtual_servers() {
+            let service = service_id(virtual_server);
+            for server in virtual_server.active_servers() {
+                let key = ServerKey::of(virtual_server, server);
+                let is_new = !self.old.servers.contains_key(&key);
+                let unknown =
+                    self.new.servers.get(&key).is_some_and(|known| known.health.state() == Health::Unknown);
+                let row = destination_id(virtual_server, server);
+                let has_row = table.find(&service).is_some_and(|entry| entry.find(&row).is_some());
+                if is_new && unknown && !has_row {
+                    let what = format!(
+                        "{} {row} added with weight {} when its first check passes",
+                        server.name, server.weight
+                    );
+                    waiting.push((service, what));
+                }
+            }
+        }
+        waiting.into_iter().for_each(|(service, what)| self.say(&service, &what));
+    }
+
+    fn monitors(&mut self) {
+        let of = |engine: &Engine| -> BTreeMap<ServerKey, Option<Mono>> {
+            let runs = |state| matches!(state, Child::Starting | Child::Running);
+            let since = |key: &ServerKey| engine.supervisor.state(key).filter(|(state, ..)| runs(*state));
+            engine.servers.keys().map(|key| (*key, since(key).map(|(.., since)| since))).collect()
+        };
+        let (old, new) = (of(self.old), of(self.new));
+        let began = |key: &ServerKey| {
+            let since = new.get(key).copied().flatten();
+            since == Some(self.now) && since != old.get(key).copied().flatten()
+        };
+        let names = |engine: &Engine, keys: BTreeSet<ServerKey>| -> Vec<String> {
+            keys.iter().map(|key| name_of(&engine.config, key)).collect()
+        };
+        let is_known = |key: &ServerKey| old.contains_key(key);
+        let of_new =
+            |known: bool| new.keys().filter(|key| began(key) && is_known(key) == known).copied().collect();
+        let lists = [
+            ("started", names(self.new, of_new(false))),
+            ("restarted", names(self.new, of_new(true))),
+            ("stopped", names(self.old, old.keys().filter(|key| !new.contains_key(key)).copied().collect())),
+        ];
+        for (what, names) in lists.into_iter().filter(|(_, names)| !names.is_empty()) {
+            self.lines.push(format!("monitors {what}: {}", names.join(", ")));
+        }
+    }
+
+    fn overrides(&mut self, events: &[OperatorEvent]) {
+        for event in events {
+            match event {
+                OperatorEvent::Dropped { target, what } => {
+                    self.lines.push(format!("{target}: {what} forgotten"));
+                }
+                OperatorEvent::Returned(target) => {
+                    self.lines.push(format!("{target}: no longer drained"));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn virtual_server<'c>(config: &'c Config, service: &ServiceId) -> Option<&'c VirtualServer> {
+    config.active_virtual_servers().find(|found| service_id(found) == *service)
+}
+
+/// `VIRTUAL/SERVER` of a server of the file.
+fn name_of(config: &Config, key: &ServerKey) -> String {
+    let found = virtual_server(config, &key.service).and_then(|found| {
+        let server = found.active_servers().find(|server| ServerKey::of(found, server) == *key)?;
+        Some(format!("{}/{}", found.name, server.name))
+    });
+    found.unwrap_or_else(|| key.to_string())
+}
+
+/// What a service is set to.
+fn settings(service: &Service) -> String {
+    let mut text = format!("scheduler {}", service.scheduler);
+    if let Some(persistence) = &service.persistence {
+        text.push_str(&format!(", persistent {}", in_words(persistence.timeout)));
+    }
+    text
+}
+
+fn timeouts_in_words(timeouts: &Timeouts) -> String {
+    let all = [("tcp", timeouts.tcp), ("tcp_fin", timeouts.tcp_fin), ("udp", timeouts.udp)];
+    let set = all.into_iter().filter(|(_, time)| !time.is_zero());
+    let set: Vec<String> = set.map(|(name, time)| format!("{name} {}", in_words(time))).collect();
+    format!("connection timeouts: {}", set.join(", "))
+}
+
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+fn counted_u32(connections: u32) -> String {
+    if connections == 1 { "1 connection".to_owned() } else { format!("{connections} connections") }
+}

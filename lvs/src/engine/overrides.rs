@@ -1,0 +1,464 @@
+//! What overrides and drains make of the wanted table, and when a drain is over.
+//!
+//! | override | in the table |
+//! | --- | --- |
+//! | drain | weight 0; out when the kernel shows no connection left, or at the deadline |
+//! | disabled | out |
+//! | forced | as if its check had passed |
+//! | weight | this weight, while it serves |
+//! | sorry | all real servers of the virtual server at weight 0, so that its sorry server serves |
+//!
+//! A drained server goes on being checked: one that fails is treated as any that fails. Connections are those of the
+//! kernel's row as last read: established, closing (UDP flows are counted there), and persistence templates. A template
+//! is waited for because it sends its client here again in spite of weight 0: what is drained is the client's session.
+//! A UDP client that never pauses keeps its flow until the deadline.
+//!
+//! A server that leaves the file while its virtual server has `drain` keeps its row in the same way, unchecked; one that
+//! is back in the file is as any other.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use daemonkit::clock::Mono;
+use ipvsadm::{Destination, DestinationEntry, DestinationId, ServiceId, Table};
+use lvs_config::Config;
+use lvs_config::model::VirtualServer;
+use lvs_ipc::control::Listed;
+use lvs_ipc::status::{LeavingStatus, Left, Override, OverrideStatus};
+
+use super::WallClock;
+use crate::desired::WantedService;
+use crate::health::Standing;
+use crate::identity::{ServerKey, destination_id, service_id};
+use crate::operator_event::OperatorEvent;
+use crate::orders::{Admin, Drain, Ended, Leaving, Names, Order, ServerOrders, State};
+
+/// The overrides in force. Of [`State`], `down` is not kept here.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Overrides {
+    pub(super) state: State,
+    /// Services of which something else may be wanted.
+    touched: BTreeSet<ServiceId>,
+    /// What has not been logged yet.
+    news: Vec<OperatorEvent>,
+    /// What is to survive a restart changed.
+    unsaved: bool,
+}
+
+impl Overrides {
+    // What follows for the table.
+
+    /// What is wanted of a server whose health asks for `standing`.
+    pub(super) fn standing(&self, key: &ServerKey, standing: Standing) -> Standing {
+        let mut standing = standing;
+        if let Some(orders) = self.state.servers.get(key) {
+            if let Some((Admin::Forced, _)) = orders.admin
+                && !matches!(standing, Standing::Serving(_))
+            {
+                standing = Standing::Serving(None);
+            }
+            standing = match (&orders.weight, standing) {
+                (Some((weight, _)), Standing::Serving(_)) => Standing::Serving(Some(*weight)),
+                (Some((weight, _)), Standing::Kept(_)) => Standing::Kept(u32::from(*weight)),
+                (_, standing) => standing,
+            };
+            standing = match orders.admin {
+                Some((Admin::Disabled | Admin::Drain(Drain { ended: Some(_), .. }), _)) => Standing::Out,
+                Some((Admin::Drain(_), _)) => without_new_connections(standing),
+                Some((Admin::Forced, _)) | None => standing,
+            };
+        }
+        if self.state.sorry.contains_key(&key.service) { without_new_connections(standing) } else { standing }
+    }
+
+    /// Adds the rows of servers that are leaving.
+    pub(super) fn add_leaving(&self, wanted: &mut WantedService) {
+        let id = wanted.service.id;
+        for ((_, row), leaving) in self.leaving_of(&id) {
+            let is_free = wanted.destinations.iter().all(|known| known.id != *row);
+            if let Some(destination) = leaving.destination.as_ref().filter(|_| is_free) {
+                // Before a sorry server, which is the last.
+                wanted.destinations.insert(0, destination.clone());
+            }
+        }
+    }
+
+    /// The servers of a service that are leaving.
+    pub(super) fn leaving_of(
+        &self,
+        service: &ServiceId,
+    ) -> impl Iterator<Item = (&(ServiceId, DestinationId), &Leaving)> {
+        let service = *service;
+        self.state.leaving.iter().filter(move |((of, _), _)| *of == service)
+    }
+
+    // Orders.
+
+    /// The overrides of a server.
+    pub(super) fn of(&self, key: &ServerKey) -> Option<&ServerOrders> {
+        self.state.servers.get(key)
+    }
+
+    /// Puts `admin` in the place of the server's health; `None` ends whatever was there.
+    pub(super) fn set_admin(&mut self, key: ServerKey, names: Names, admin: Option<(Admin, Order)>) {
+        self.edit(key, names, |orders| orders.admin = admin);
+    }
+
+    /// Gives the server a weight.
+    pub(super) fn set_weight(&mut self, key: ServerKey, names: Names, weight: Option<(u16, Order)>) {
+        self.edit(key, names, |orders| orders.weight = weight);
+    }
+
+    fn edit(&mut self, key: ServerKey, names: Names, edit: impl FnOnce(&mut ServerOrders)) {
+        let orders =
+            self.state.servers.entry(key).or_insert(ServerOrders { names, admin: None, weight: None });
+        edit(orders);
+        if orders.admin.is_none() && orders.weight.is_none() {
+            self.state.servers.remove(&key);
+        }
+        self.changed(key.service);
+    }
+
+    /// Has the sorry server alone take new connections, or ends that.
+    pub(super) fn set_sorry(&mut self, service: ServiceId, name: String, order: Option<Order>) {
+        match order {
+            Some(order) => drop(self.state.sorry.insert(service, (name, order))),
+            None => drop(self.state.sorry.remove(&service)),
+        }
+        self.changed(service);
+    }
+
+    /// Has something logged with the next tick.
+    pub(super) fn tell(&mut self, event: OperatorEvent) {
+        self.news.push(event);
+    }
+
+    fn changed(&mut self, service: ServiceId) {
+        self.touched.insert(service);
+        self.unsaved = true;
+    }
+
+    // Time and the kernel.
+
+    /// The table was read: how far the drains are.
+    pub(super) fn observe(&mut self, config: &Config, table: &Table) {
+        let draining = self.state.servers.iter_mut().filter_map(|(key, orders)| match &mut orders.admin {
+            Some((Admin::Drain(drain), _)) if drain.ended.is_none() => Some((*key, &orders.names, drain)),
+            _ => None,
+        });
+        let mut empty = Vec::new();
+        for (key, names, drain) in draining {
+            let row = row_of(config, &key).and_then(|id| table.find(&key.service)?.find(&id));
+            drain.left = Some(row.map(left).unwrap_or_default());
+            if is_empty(row) {
+                drain.ended = Some(Ended::Empty);
+                empty.push((key.service, names.to_string()));
+            }
+        }
+        let touched = &mut self.touched;
+        self.state.leaving.retain(|(service, id), leaving| {
+            let row = table.find(service).and_then(|entry| entry.find(id));
+            leaving.left = Some(row.map(left).unwrap_or_default());
+            if leaving.destination.is_none() {
+                leaving.destination = row.map(quiet);
+                touched.insert(*service);
+            }
+            // Its row may have had a weight yet when it was read.
+            let is_over = is_empty(row);
+            if is_over {
+                empty.push((*service, leaving.names.to_string()));
+            }
+            !is_over
+        });
+        for (service, target) in empty {
+            self.changed(service);
+            self.tell(OperatorEvent::Drained { target, ended: Ended::Empty, left: Left::default() });
+        }
+    }
+
+    /// Ends the drains whose time is over.
+    pub(super) fn tick(&mut self, now: Mono) {
+        if self.deadline().is_none_or(|deadline| now < deadline) {
+            return;
+        }
+        let mut over = Vec::new();
+        for (key, orders) in &mut self.state.servers {
+            if let Some((Admin::Drain(drain), _)) = &mut orders.admin
+                && drain.ended.is_none()
+                && drain.deadline.is_some_and(|deadline| deadline <= now)
+            {
+                drain.ended = Some(Ended::Deadline);
+                over.push((key.service, orders.names.to_string(), drain.left));
+            }
+        }
+        self.state.leaving.retain(|(service, _), leaving| {
+            let is_over = leaving.deadline <= now;
+            if is_over {
+                over.push((*service, leaving.names.to_string(), leaving.left));
+            }
+            !is_over
+        });
+        for (service, target, left) in over {
+            self.changed(service);
+            let left = left.unwrap_or_default();
+            self.tell(OperatorEvent::Drained { target, ended: Ended::Deadline, left });
+        }
+    }
+
+    /// When the first drain's time is over.
+    pub(super) fn deadline(&self) -> Option<Mono> {
+        let drains = self.state.servers.values().filter_map(|orders| match orders.admin {
+            Some((Admin::Drain(Drain { deadline, ended: None, .. }), _)) => deadline,
+            _ => None,
+        });
+        drains.chain(self.state.leaving.values().map(|leaving| leaving.deadline)).min()
+    }
+
+    // Another file.
+
+    /// The file is now `config`; `moved` gives the old identity of a server by the name of its virtual server and what
+    /// is checked. Overrides of what is not named any more are forgotten.
+    pub(super) fn follow(
+        &mut self,
+        config: &Config,
+        moved: impl Fn(&VirtualServer, DestinationId) -> Option<ServerKey>,
+    ) {
+        let mut old = std::mem::take(&mut self.state.servers);
+        let mut old_sorry = std::mem::take(&mut self.state.sorry);
+        for virtual_server in config.active_virtual_servers() {
+            let service = service_id(virtual_server);
+            for server in virtual_server.active_servers() {
+                let key = ServerKey::of(virtual_server, server);
+                let from = [Some(key), moved(virtual_server, key.server)];
+                let Some(mut orders) = from.into_iter().flatten().find_map(|key| old.remove(&key)) else {
+                    continue;
+                };
+                orders.names = names(virtual_server, &server.name);
+                self.state.servers.insert(key, orders);
+            }
+            let by_name = |sorry: &std::collections::BTreeMap<ServiceId, (String, Order)>| {
+                sorry.iter().find(|(_, (name, _))| *name == virtual_server.name).map(|(id, _)| *id)
+            };
+            let from = if old_sorry.contains_key(&service) { Some(service) } else { by_name(&old_sorry) };
+            if let Some((_, order)) = from.and_then(|from| old_sorry.remove(&from))
+                && virtual_server.sorry_server.is_some()
+            {
+                self.state.sorry.insert(service, (virtual_server.name.clone(), order));
+            }
+        }
+        for orders in old.into_values() {
+            let target = orders.names.to_string();
+            let parts = [orders.admin.map(|(admin, _)| word(admin)), orders.weight.map(|_| "weight")];
+            for what in parts.into_iter().flatten() {
+                self.tell(OperatorEvent::Dropped { target: target.clone(), what });
+            }
+            self.unsaved = true;
+        }
+        for (target, _) in old_sorry.into_values() {
+            self.tell(OperatorEvent::Dropped { target, what: "sorry" });
+            self.unsaved = true;
+        }
+    }
+
+    /// The file `new` follows `old`: its servers that `new` does not name leave when their virtual server says so, and
+    /// those that it names again stay. `table` is the kernel's.
+    pub(super) fn let_leave(&mut self, now: Mono, old: &Config, new: &Config, table: &Table) {
+        self.forget_returned(new);
+        for virtual_server in new.active_virtual_servers() {
+            let service = service_id(virtual_server);
+            let (Some(within), Some(entry)) = (virtual_server.drain, table.find(&service)) else { continue };
+            let named = rows_of(virtual_server);
+            let before = old.active_virtual_servers().filter(|before| service_id(before) == service);
+            for before in before.filter(|before| before.check.client_monitor.is_none()) {
+                for server in before.active_servers() {
+                    let id = destination_id(before, server);
+                    let Some(row) = entry.find(&id).filter(|_| !named.contains(&id)) else { continue };
+                    let names = names(virtual_server, &server.name);
+                    self.tell(OperatorEvent::Leaving { target: names.to_string(), within });
+                    let destination = Some(quiet(row));
+                    let (deadline, left) = (now + within, Some(left(row)));
+                    let leaving = Leaving { names, destination, since: now, deadline, left };
+                    self.state.leaving.entry((service, id)).or_insert(leaving);
+                    self.changed(service);
+                }
+            }
+        }
+    }
+
+    /// Servers that `config` names are not leaving, and those of a virtual server that it does not name are gone.
+    fn forget_returned(&mut self, config: &Config) {
+        let mut returned = Vec::new();
+        let before = self.state.leaving.len();
+        self.state.leaving.retain(|(service, id), leaving| {
+            let Some(virtual_server) = find(config, service) else { return false };
+            let is_named = rows_of(virtual_server).contains(id);
+            if is_named {
+                returned.push(leaving.names.to_string());
+            }
+            !is_named
+        });
+        self.unsaved |= self.state.leaving.len() != before;
+        returned.into_iter().for_each(|target| self.tell(OperatorEvent::Returned(target)));
+    }
+
+    /// Takes what an earlier run left, as far as `config` names it.
+    pub(super) fn restore(&mut self, state: State, config: &Config) {
+        let known =
+            state.servers.iter().map(|(key, orders)| (*key, orders.names.clone())).collect::<Vec<_>>();
+        self.state = State { down: Default::default(), ..state };
+        // One that moved while nobody looked is known by its names.
+        self.follow(config, |virtual_server, server| {
+            let is_it = |(key, names): &&(ServerKey, Names)| {
+                key.server == server && names.virtual_server == virtual_server.name
+            };
+            known.iter().find(is_it).map(|(key, _)| *key)
+        });
+        self.forget_returned(config);
+    }
+
+    // What follows for others.
+
+    /// The overrides of a server, for people.
+    pub(super) fn of_server(&self, clock: WallClock, key: &ServerKey) -> Vec<OverrideStatus> {
+        let Some(orders) = self.of(key) else { return Vec::new() };
+        let admin = orders.admin.as_ref().map(|(admin, order)| {
+            let what = match *admin {
+                Admin::Disabled => Override::Disabled,
+                Admin::Forced => Override::Forced,
+                Admin::Drain(drain) => Override::Drain {
+                    deadline_ms: drain.deadline.map(|deadline| clock.epoch_ms(deadline)),
+                    left: drain.left.filter(|_| drain.ended.is_none()),
+                    ended: drain.ended.map(|ended| ended.to_string()),
+                },
+            };
+            shown(what, order)
+        });
+        let weight = orders.weight.as_ref().map(|(weight, order)| {
+            let weight = u32::from(*weight);
+            shown(Override::Weight { weight }, order)
+        });
+        admin.into_iter().chain(weight).collect()
+    }
+
+    /// The override of a virtual server, for people.
+    pub(super) fn of_virtual(&self, service: &ServiceId) -> Option<OverrideStatus> {
+        self.state.sorry.get(service).map(|(_, order)| shown(Override::Sorry, order))
+    }
+
+    /// The servers of a service that are leaving, for people.
+    pub(super) fn leaving_status(&self, clock: WallClock, service: &ServiceId) -> Vec<LeavingStatus> {
+        self.leaving_of(service)
+            .map(|((_, row), leaving)| LeavingStatus {
+                name: leaving.names.server.clone(),
+                address: row.to_string(),
+                deadline_ms: clock.epoch_ms(leaving.deadline),
+                left: leaving.left,
+            })
+            .collect()
+    }
+
+    /// The same as overrides: it is the file that asks for them.
+    pub(super) fn list_leaving(&self, clock: WallClock, service: &ServiceId) -> Vec<Listed> {
+        self.leaving_of(service)
+            .map(|(_, leaving)| {
+                let deadline_ms = Some(clock.epoch_ms(leaving.deadline));
+                let what = Override::Drain { deadline_ms, left: leaving.left, ended: None };
+                let order =
+                    Order { by: "the file".into(), at_ms: clock.epoch_ms(leaving.since), reason: None };
+                Listed { target: leaving.names.to_string(), override_status: shown(what, &order) }
+            })
+            .collect()
+    }
+
+    /// The services of which something else may be wanted than before.
+    pub(super) fn take_touched(&mut self) -> BTreeSet<ServiceId> {
+        std::mem::take(&mut self.touched)
+    }
+
+    /// What is to be logged.
+    pub(super) fn take_news(&mut self) -> Vec<OperatorEvent> {
+        std::mem::take(&mut self.news)
+    }
+
+    /// Whether something changed that is to survive a restart.
+    pub(super) fn take_unsaved(&mut self) -> bool {
+        std::mem::take(&mut self.unsaved)
+    }
+}
+
+fn shown(what: Override, order: &Order) -> OverrideStatus {
+    let Order { by, at_ms, reason } = order.clone();
+    OverrideStatus { what, by, at_ms, reason }
+}
+
+/// What the kernel shows for the row of a server of the file; `None` when it has none.
+pub(super) fn left_of(config: &Config, table: &Table, key: &ServerKey) -> Option<Left> {
+    table.find(&key.service)?.find(&row_of(config, key)?).map(left)
+}
+
+/// What is wanted of a server that is to get no new connections: its row at weight 0 where it has one.
+fn without_new_connections(standing: Standing) -> Standing {
+    match standing {
+        Standing::Serving(_) | Standing::Kept(_) => Standing::Draining,
+        // Nobody waits for a check that decides nothing.
+        Standing::Awaited => Standing::Out,
+        other => other,
+    }
+}
+
+/// Whether there is nothing to wait for: the kernel has no row, or one that gets nothing and has nothing.
+fn is_empty(row: Option<&DestinationEntry>) -> bool {
+    row.is_none_or(|row| row.destination.weight == 0 && left(row).is_nothing())
+}
+
+/// The row with no new connections.
+fn quiet(row: &DestinationEntry) -> Destination {
+    Destination { weight: 0, ..row.destination.clone() }
+}
+
+fn left(row: &DestinationEntry) -> Left {
+    Left {
+        active: row.active_connections,
+        inactive: row.inactive_connections,
+        persistent: row.persistent_connections,
+    }
+}
+
+fn find<'c>(config: &'c Config, service: &ServiceId) -> Option<&'c VirtualServer> {
+    config.active_virtual_servers().find(|virtual_server| service_id(virtual_server) == *service)
+}
+
+/// What the kernel knows a server of the file by.
+fn row_of(config: &Config, key: &ServerKey) -> Option<DestinationId> {
+    let virtual_server = find(config, &key.service)?;
+    let server = virtual_server.active_servers().find(|s| ServerKey::of(virtual_server, s) == *key)?;
+    Some(destination_id(virtual_server, server))
+}
+
+fn rows_of(virtual_server: &VirtualServer) -> BTreeSet<DestinationId> {
+    virtual_server.active_servers().map(|server| destination_id(virtual_server, server)).collect()
+}
+
+/// The names of a server of `virtual_server`.
+pub(super) fn names(virtual_server: &VirtualServer, server: &str) -> Names {
+    Names { virtual_server: virtual_server.name.clone(), server: server.to_owned() }
+}
+
+/// What an override is called where it is told that it ended.
+pub(super) fn word(admin: Admin) -> &'static str {
+    match admin {
+        Admin::Drain(_) => "drain",
+        Admin::Disabled => "disable",
+        Admin::Forced => "enable --force",
+    }
+}
+
+/// A time as an operator writes it: `5m`, `90s`, `1.5s`.
+pub(super) fn in_words(time: Duration) -> String {
+    match (time.as_secs(), time.subsec_millis()) {
+        (seconds, 0) if seconds >= 3600 && seconds % 3600 == 0 => format!("{}h", seconds / 3600),
+        (seconds, 0) if seconds >= 60 && seconds % 60 == 0 => format!("{}m", seconds / 60),
+        (seconds, 0) => format!("{seconds}s"),
+        (seconds, millis) => format!("{}ms", seconds * 1000 + u64::from(millis)),
+    }
+}

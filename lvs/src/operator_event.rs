@@ -1,0 +1,92 @@
+//! What is worth a log line about what an operator asked for: who, what and why, and what became of it.
+
+use std::time::Duration;
+
+use lvs_ipc::status::Left;
+
+use crate::orders::{Ended, Order};
+
+/// Something that an operator did or that followed from it. `target` is `VIRTUAL/SERVER` or `VIRTUAL`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum OperatorEvent {
+    /// An override is in force from now on.
+    Ordered {
+        /// What it is about.
+        target: String,
+        /// What, in words.
+        what: String,
+        /// Who and why.
+        order: Order,
+    },
+    /// An override is no longer in force.
+    Undone {
+        /// What it was about.
+        target: String,
+        /// What, in words.
+        what: &'static str,
+        /// Who.
+        by: String,
+    },
+    /// An override is forgotten because the file does not name its real or virtual server any more.
+    Dropped {
+        /// What it was about.
+        target: String,
+        /// What, in words.
+        what: &'static str,
+    },
+    /// The file does not name a real server any more, and it is drained.
+    Leaving {
+        /// The real server.
+        target: String,
+        /// How long at most.
+        within: Duration,
+    },
+    /// The file names a real server again that was being drained.
+    Returned(String),
+    /// A drain ended; the real server is taken out of the table.
+    Drained {
+        /// The real server.
+        target: String,
+        /// How.
+        ended: Ended,
+        /// What it still has.
+        left: Left,
+    },
+    /// Somebody asked for a reload.
+    ReloadAsked(String),
+    /// What is to survive a restart could not be written; serving goes on.
+    NotSaved(String),
+    /// It could be written again.
+    SavedAgain,
+}
+
+impl OperatorEvent {
+    /// Writes the line.
+    pub fn log(&self) {
+        match self {
+            Self::Ordered { target, what, order: Order { by, reason, .. } } => {
+                let reason = reason.as_deref().unwrap_or("none given");
+                tracing::info!(%target, %what, %by, %reason, "override in force");
+            }
+            Self::Undone { target, what, by } => tracing::info!(%target, what, %by, "override ended"),
+            Self::Dropped { target, what } => {
+                tracing::info!(%target, what, "override forgotten: the file does not name this any more");
+            }
+            Self::Leaving { target, within } => {
+                tracing::info!(%target, ?within, "no longer in the file: draining");
+            }
+            Self::Returned(target) => tracing::info!(%target, "in the file again: no longer drained"),
+            Self::Drained { target, ended: Ended::Empty, .. } => {
+                tracing::info!(%target, reason = %Ended::Empty, "drained");
+            }
+            Self::Drained { target, ended, left } => {
+                tracing::warn!(%target, reason = %ended, %left, "drained: what is left is cut off");
+            }
+            Self::ReloadAsked(by) => tracing::info!(%by, "asked to read the file again"),
+            Self::NotSaved(reason) => {
+                tracing::error!(%reason, "cannot save overrides and health; a restart would not know them");
+            }
+            Self::SavedAgain => tracing::info!("overrides and health are saved again"),
+        }
+    }
+}

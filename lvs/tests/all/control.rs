@@ -1,0 +1,395 @@
+//! What operators ask for while the director runs, and what survives its death.
+
+use lvs::action::Input;
+use lvs_config::Config;
+use lvs_ipc::control::Command;
+use lvs_ipc::status::{Left, Override};
+
+use crate::world::{Director, assert_lines, config, virtual_server, without_reads};
+
+const SERVERS: [&str; 2] = ["10.2.0.11", "10.2.0.12"];
+/// The rows of the two servers.
+const ROWS: [&str; 2] = ["-t 10.1.0.100:80 -r 10.2.0.11:80", "-t 10.1.0.100:80 -r 10.2.0.12:80"];
+
+fn web(directives: &str, servers: &[&str]) -> Config {
+    config(&virtual_server("web", "10.1.0.100", directives, servers))
+}
+
+/// Both servers serve; the monitors are 1 and 2.
+fn serving(config: &Config) -> Director {
+    let mut director = Director::new(config);
+    director.tick(0);
+    director.report(10, 1, None);
+    director.report(20, 2, None);
+    director
+}
+
+fn drain(target: &str, deadline_ms: Option<u64>) -> Command {
+    Command::Drain { target: target.into(), deadline_ms, reason: Some("disk".into()) }
+}
+
+fn undrain(target: &str) -> Command {
+    Command::Undrain { target: target.into() }
+}
+
+fn disable(target: &str) -> Command {
+    Command::Disable { target: target.into(), reason: None }
+}
+
+fn enable(target: &str, force: bool) -> Command {
+    Command::Enable { target: target.into(), force, reason: None }
+}
+
+fn weight(target: &str, weight: u32) -> Command {
+    Command::Weight { target: target.into(), weight, reason: None }
+}
+
+fn sorry(on: bool) -> Command {
+    Command::Sorry { target: "web".into(), on, reason: None }
+}
+
+fn reset(target: Option<&str>) -> Command {
+    Command::Reset { target: target.map(Into::into) }
+}
+
+/// The kernel shows this many connections for the row of the server `10.2.0.octet`.
+fn carry(director: &Director, octet: u8, active: u32, persistent: u32) {
+    let mut table = director.fake.table();
+    for row in table.services.iter_mut().flat_map(|entry| &mut entry.destinations) {
+        if row.destination.id.address == std::net::Ipv4Addr::new(10, 2, 0, octet) {
+            row.active_connections = active;
+            row.persistent_connections = persistent;
+        }
+    }
+    director.fake.set_table(table);
+}
+
+#[test]
+fn a_drained_server_keeps_its_connections_and_goes_when_none_is_left() {
+    let mut director = serving(&web("", &SERVERS));
+    carry(&director, 11, 2, 0);
+    director.until(1000);
+    assert_lines(
+        &director.ask(1500, drain("web/s10.2.0.11", None)),
+        &[
+            &format!("-e {} -m -w 0", ROWS[0]),
+            "log web/s10.2.0.11 drain without a time limit by root \"disk\"",
+            "reply done: web/s10.2.0.11: draining without a time limit; 2 connections left",
+        ],
+    );
+    carry(&director, 11, 0, 1);
+    assert_lines(&without_reads(director.until(60_000)), &[]);
+    let told = director.status().virtual_servers[0].real_servers[0].overrides.clone();
+    let left = Some(Left { active: 0, inactive: 0, persistent: 1 });
+    assert_eq!(told[0].what, Override::Drain { deadline_ms: None, left, ended: None });
+    assert_eq!(
+        (told[0].by.as_str(), told[0].at_ms, told[0].reason.as_deref()),
+        ("root", 1_001_500, Some("disk"))
+    );
+    // It goes on being checked.
+    assert_lines(&director.report(60_000, 1, Some("x"))[1..], &[&format!("-d {}", ROWS[0])]);
+    director.report(60_001, 1, None);
+    carry(&director, 11, 0, 0);
+    assert_lines(
+        &without_reads(director.until(62_100)),
+        &[
+            &format!("61000 -d {}", ROWS[0]),
+            "61000 log web/s10.2.0.11 drained: no connection is left, 0 connections left",
+        ],
+    );
+    // Over, and still out; undone, back.
+    assert_lines(&without_reads(director.report(63_000, 1, None)), &[]);
+    let ended = director.status().virtual_servers[0].real_servers[0].overrides[0].what.clone();
+    let how = Some("no connection is left".to_owned());
+    assert_eq!(ended, Override::Drain { deadline_ms: None, left: None, ended: how });
+    assert_lines(
+        &director.ask(63_100, undrain("web/s10.2.0.11")),
+        &[
+            &format!("-a {} -m -w 1", ROWS[0]),
+            "log web/s10.2.0.11 drain ended by root",
+            "reply done: web/s10.2.0.11: drain ended",
+        ],
+    );
+}
+
+#[test]
+fn a_drain_ends_at_its_deadline_whatever_is_left() {
+    let mut director = serving(&web("", &SERVERS));
+    carry(&director, 11, 3, 0);
+    let asked = director.ask(500, drain("web/10.2.0.11:80", Some(5000)));
+    assert_eq!(
+        asked.last().unwrap(),
+        "reply done: web/s10.2.0.11: draining for 5s at most; 0 connections left"
+    );
+    assert_lines(
+        &without_reads(director.until(10_000)),
+        &[
+            &format!("5500 -d {}", ROWS[0]),
+            "5500 log web/s10.2.0.11 drained: its time is over, 3 connections left",
+        ],
+    );
+}
+
+#[test]
+fn the_time_of_the_file_is_the_default_and_odd_times_are_refused() {
+    let mut director = serving(&web("drain = 2m", &SERVERS));
+    let refused = "reply refused: a drain takes at least 1s and at most 24h";
+    assert_lines(&director.ask(100, drain("web/s10.2.0.11", Some(10))), &[refused]);
+    assert_lines(&director.ask(100, drain("web/s10.2.0.11", Some(86_400_001))), &[refused]);
+    let asked = director.ask(100, drain("web/s10.2.0.11", None));
+    assert_eq!(
+        asked.last().unwrap(),
+        "reply done: web/s10.2.0.11: draining for 2m at most; 0 connections left"
+    );
+}
+
+#[test]
+fn draining_the_last_server_calls_the_sorry_server_and_says_so() {
+    let mut director = serving(&web("sorry_server = 10.2.0.99; persistent = 300", &SERVERS));
+    carry(&director, 11, 1, 1);
+    carry(&director, 12, 1, 1);
+    director.until(1000);
+    director.ask(1100, drain("web/s10.2.0.11", None));
+    assert_lines(
+        &director.ask(1200, drain("web/s10.2.0.12", None)),
+        &[
+            "-a -t 10.1.0.100:80 -r 10.2.0.99:80 -m -w 1",
+            &format!("-e {} -m -w 0", ROWS[1]),
+            "log web/s10.2.0.12 drain without a time limit by root \"disk\"",
+            "reply done: web/s10.2.0.12: draining without a time limit; 1 connection and 1 remembered client left | \
+             its clients are sent there again until they have been away for 5m (persistent) | \
+             web: no other real server takes connections: its sorry server serves",
+        ],
+    );
+}
+
+#[test]
+fn disable_enable_and_weight_take_the_place_of_the_file_until_reset() {
+    let mut director = serving(&web("", &SERVERS));
+    let asked = director.ask(100, weight("web/s10.2.0.12", 7));
+    assert_eq!(asked[0], format!("-e {} -m -w 7", ROWS[1]));
+    assert_eq!(director.ask(200, disable("web/s10.2.0.11"))[0], format!("-d {}", ROWS[0]));
+    // A load monitor's weight and a new file change nothing.
+    assert_lines(&director.weight(300, 2, 40)[1..], &[]);
+    assert_lines(
+        &director.reload(400, &web("", &["10.2.0.11 weight = 3", "10.2.0.12 weight = 3"])),
+        &["log reloaded 1/2, monitors 0"],
+    );
+    assert_lines(&director.ask(500, Command::List), &["reply 2 overrides"]);
+    assert_eq!(director.ask(600, enable("web/s10.2.0.11", false))[0], format!("-a {} -m -w 3", ROWS[0]));
+    assert_lines(
+        &director.ask(700, reset(Some("web"))),
+        &[
+            &format!("-e {} -m -w 3", ROWS[1]),
+            "log web/s10.2.0.12 weight ended by root",
+            "reply done: web/s10.2.0.12: weight ended",
+        ],
+    );
+    assert_lines(&director.ask(800, reset(None)), &["reply done: there was no override"]);
+}
+
+#[test]
+fn a_forced_server_serves_whatever_its_check_says() {
+    let mut director = serving(&web("", &SERVERS));
+    director.report(100, 1, Some("broken check"));
+    assert_eq!(director.ask(200, enable("web/s10.2.0.11", true))[0], format!("-a {} -m -w 1", ROWS[0]));
+    assert_lines(&director.report(300, 1, Some("broken check")), &[]);
+    assert_eq!(director.ask(400, enable("web/s10.2.0.11", false))[0], format!("-d {}", ROWS[0]));
+}
+
+#[test]
+fn the_sorry_server_alone_takes_new_connections_while_asked_to() {
+    let mut director = serving(&web("sorry_server = 10.2.0.99", &SERVERS));
+    assert_lines(
+        &director.ask(100, sorry(true))[..3],
+        &[
+            "-a -t 10.1.0.100:80 -r 10.2.0.99:80 -m -w 1",
+            &format!("-e {} -m -w 0", ROWS[0]),
+            &format!("-e {} -m -w 0", ROWS[1]),
+        ],
+    );
+    assert!(director.status().virtual_servers[0].sorry);
+    assert_eq!(director.status().virtual_servers[0].overrides[0].what, Override::Sorry);
+    assert_lines(
+        &director.ask(200, sorry(false))[..3],
+        &[
+            &format!("-e {} -m -w 1", ROWS[0]),
+            &format!("-e {} -m -w 1", ROWS[1]),
+            "-d -t 10.1.0.100:80 -r 10.2.0.99:80",
+        ],
+    );
+    assert_lines(
+        &director.ask(300, sorry(false)),
+        &["reply refused: the sorry server of web has not been switched on"],
+    );
+}
+
+#[test]
+fn what_cannot_be_done_is_refused_with_what_could() {
+    let both = virtual_server("web", "10.1.0.100", "", &SERVERS)
+        + &virtual_server("web/old", "10.1.0.101", "client_monitor = /opt/m", &["10.2.0.11"])
+        + &virtual_server("inactive", "10.1.0.102", "active = 0", &["10.2.0.11"])
+            .replace("active = 1\naddress = 10.1", "address = 10.1");
+    let mut director = serving(&config(&both));
+    for (command, answer) in [
+        (undrain("wbe/s10.2.0.11"), "there is no active virtual server wbe; did you mean web?"),
+        (undrain("mail/s1"), "there is no active virtual server mail; there are: web, web/old"),
+        (undrain("inactive"), "there is no active virtual server inactive; there are: web, web/old"),
+        (undrain("web/s10.2.0.13"), "web has no active real server s10.2.0.13; did you mean web/s10.2.0.11?"),
+        (
+            undrain("web"),
+            "web is a virtual server; name one of its real servers, web/SERVER: s10.2.0.11, s10.2.0.12",
+        ),
+        (undrain("web/s10.2.0.11"), "web/s10.2.0.11 is not being drained"),
+        (
+            enable("web/10.2.0.11", false),
+            "web/s10.2.0.11 is not disabled; \"enable --force\" has it serve whatever its check says",
+        ),
+        (sorry(true), "web has no sorry_server in the file"),
+        (weight("web/10.2.0.11:80", 65_536), "a weight is at most 65535"),
+        (
+            drain("web/old/10.2.0.11", None),
+            "the client_monitor of web/old keeps its rows by itself; lvs leaves them alone",
+        ),
+        (
+            Command::Sorry { target: "web/10.2.0.12".into(), on: true, reason: None },
+            "web/10.2.0.12 is a real server; name its virtual server, web",
+        ),
+    ] {
+        assert_lines(&director.ask(100, command), &[&format!("reply refused: {answer}")]);
+    }
+    director.at(200, Input::Shutdown);
+    let asked = director.ask(210, Command::List);
+    assert_eq!(asked.last().unwrap(), "reply refused: lvs is ending: it withdraws its services");
+}
+
+#[test]
+fn a_server_that_leaves_the_file_is_drained_when_its_virtual_server_says_so() {
+    let mut director = serving(&web("drain = 1m", &SERVERS));
+    carry(&director, 11, 1, 0);
+    director.until(1000);
+    assert_lines(
+        &director.reload(1500, &web("drain = 1m", &SERVERS[1..])),
+        &[
+            "terminate 1",
+            "log reloaded 1/1, monitors 1",
+            &format!("-e {} -m -w 0", ROWS[0]),
+            "log web/s10.2.0.11 leaves within 60 s",
+        ],
+    );
+    director.ended(1510, 1, 0);
+    let leaving = &director.status().virtual_servers[0].leaving;
+    assert_eq!((leaving.len(), leaving[0].name.as_str(), leaving[0].deadline_ms), (1, "s10.2.0.11", 61_500));
+    assert_lines(&director.ask(1600, Command::List), &["reply 1 overrides"]);
+    assert_lines(&without_reads(director.until(30_000)), &[]);
+    // Back in the file, it is as any other.
+    let back = director.reload(30_000, &web("drain = 1m", &SERVERS));
+    assert!(back.contains(&"log web/s10.2.0.11 is back".to_owned()), "{back:#?}");
+    assert!(director.status().virtual_servers[0].leaving.is_empty());
+    director.report(30_100, 3, None);
+    assert_eq!(director.table()[1], format!("-a {} -m -w 1", ROWS[0]));
+    // Gone again, and empty before its time is over.
+    director.reload(31_000, &web("drain = 1m", &SERVERS[1..]));
+    director.ended(31_010, 3, 0);
+    carry(&director, 11, 0, 0);
+    assert_lines(
+        &without_reads(director.until(33_000)),
+        &[
+            &format!("32000 -d {}", ROWS[0]),
+            "32000 log web/s10.2.0.11 drained: no connection is left, 0 connections left",
+        ],
+    );
+}
+
+#[test]
+fn overrides_of_what_the_file_no_longer_names_are_forgotten_and_move_with_their_virtual_server() {
+    let mut director = serving(&web("", &SERVERS));
+    director.ask(100, disable("web/s10.2.0.11"));
+    director.ask(110, weight("web/s10.2.0.12", 9));
+    let moved = config(&virtual_server("web", "10.1.0.200", "", &SERVERS));
+    director.reload(200, &moved);
+    assert_lines(&director.table()[1..], &["-a -t 10.1.0.200:80 -r 10.2.0.12:80 -m -w 9"]);
+    let without = config(&virtual_server("web", "10.1.0.200", "", &["10.2.0.11"]));
+    let lines = director.reload(300, &without);
+    assert!(lines.contains(&"log web/s10.2.0.12 weight forgotten".to_owned()), "{lines:#?}");
+    assert_lines(&director.ask(400, Command::List), &["reply 1 overrides"]);
+}
+
+#[test]
+fn overrides_and_drains_survive_a_death() {
+    let file = web("drain = 1m", &["10.2.0.11", "10.2.0.12", "10.2.0.13"]);
+    let mut director = serving(&file);
+    director.report(30, 3, None);
+    carry(&director, 11, 1, 0);
+    carry(&director, 13, 1, 0);
+    director.ask(100, drain("web/s10.2.0.11", Some(50_000)));
+    director.ask(110, weight("web/s10.2.0.12", 9));
+    let without = web("drain = 1m", &SERVERS);
+    director.reload(200, &without);
+    director.until(2000);
+    let mut next = director.successor(&without);
+    assert_lines(&next.tick(2000)[..2], &["read", "log adopted 1 services, 2 servers"]);
+    next.report(2010, 1, None);
+    next.report(2020, 2, None);
+    assert_lines(
+        &next.table()[1..],
+        &[
+            &format!("-a {} -m -w 0", ROWS[0]),
+            &format!("-a {} -m -w 9", ROWS[1]),
+            "-a -t 10.1.0.100:80 -r 10.2.0.13:80 -m -w 0",
+        ],
+    );
+    // The deadlines are those that were given.
+    let lines = without_reads(next.until(70_000));
+    assert_eq!(lines[0], format!("50100 -d {}", ROWS[0]));
+    assert!(
+        lines.iter().any(|line| line.starts_with("60200 -d -t 10.1.0.100:80 -r 10.2.0.13:80")),
+        "{lines:#?}"
+    );
+}
+
+#[test]
+fn a_server_known_to_be_down_is_not_kept_for_its_first_check() {
+    let file = web("quiesce_server = 1", &SERVERS);
+    let mut director = serving(&file);
+    director.report(100, 1, Some("timed out"));
+    director.until(2000);
+    // Somebody gave the row its weight back while nobody looked.
+    let mut table = director.fake.table();
+    table.services[0].destinations[0].destination.weight = 1;
+    director.fake.set_table(table);
+    let mut next = director.successor(&file);
+    let lines = next.tick(2000);
+    assert!(lines.contains(&format!("-e {} -m -w 0", ROWS[0])), "{lines:#?}");
+    let told = &next.status().virtual_servers[0].real_servers;
+    assert_eq!(told[0].health.reason, "before the restart: timed out");
+    assert_eq!(told[1].health.reason, "not checked yet");
+    assert_eq!(next.report(2100, 1, None)[0], "log web 10.2.0.11:80 up: ok");
+}
+
+#[test]
+fn what_was_known_of_a_service_that_is_gone_is_not_believed() {
+    let mut director = serving(&web("", &SERVERS));
+    director.report(100, 1, Some("timed out"));
+    director.until(2000);
+    director.fake.set_table(Default::default());
+    let mut next = director.successor(&web("", &SERVERS));
+    next.tick(2000);
+    assert_eq!(next.status().virtual_servers[0].real_servers[0].health.reason, "not checked yet");
+}
+
+#[test]
+fn a_full_disk_is_told_once_and_tried_again() {
+    let mut director = serving(&web("", &SERVERS));
+    director.until(2000);
+    director.full = Some("/s/lvs.state: No space left on device".into());
+    let lines = director.ask(2000, disable("web/s10.2.0.11"));
+    assert!(lines.contains(&"log not saved: /s/lvs.state: No space left on device".to_owned()), "{lines:#?}");
+    assert_lines(&without_reads(director.until(30_000)), &[]);
+    let told = director.status().state_file.unwrap();
+    assert_eq!((told.state, told.reason.as_str()), (false, "/s/lvs.state: No space left on device"));
+    director.full = None;
+    assert_lines(&without_reads(director.until(45_000)), &["32000 log saved again"]);
+    assert!(director.status().state_file.unwrap().state);
+    assert_eq!(director.saved.servers.len(), 1);
+}

@@ -1,0 +1,175 @@
+//! What a reload would do, and that it is what a reload then does.
+
+use lvs_config::Config;
+use lvs_ipc::control::Command;
+use proptest::prelude::*;
+
+use crate::world::{Director, assert_lines, config, virtual_server};
+
+/// One virtual server of a random file.
+#[derive(Debug, Clone)]
+struct Block {
+    moved: bool,
+    directives: Vec<&'static str>,
+    /// Weights of the servers that there are.
+    servers: Vec<Option<u16>>,
+}
+
+fn block() -> impl Strategy<Value = Block> {
+    let directive = prop_oneof![
+        Just("scheduler = wlc"),
+        Just("quiesce_server = 1"),
+        Just("drain = 1m"),
+        Just("sorry_server = 10.2.0.99"),
+        Just("persistent = 300"),
+        Just("timeout = 3"),
+        Just("max_connections = 9"),
+        Just("network = direct"),
+    ];
+    let servers = proptest::collection::vec(proptest::option::weighted(0.7, 0u16..4), 4);
+    let directives = proptest::collection::vec(directive, 0..4);
+    (proptest::bool::weighted(0.2), directives, servers).prop_map(|(moved, mut directives, servers)| {
+        directives.sort_unstable();
+        directives.dedup();
+        Block { moved, directives, servers }
+    })
+}
+
+fn file() -> impl Strategy<Value = Vec<Option<Block>>> {
+    proptest::collection::vec(proptest::option::weighted(0.8, block()), 3)
+}
+
+fn written(blocks: &[Option<Block>]) -> Config {
+    let text: String = (0..)
+        .zip(blocks)
+        .filter_map(|(n, block): (u8, _)| Some((n, block.as_ref()?)))
+        .map(|(n, Block { moved, directives, servers })| {
+            let vip = format!("10.1.0.{}", 100 + n + if *moved { 50 } else { 0 });
+            let servers: Vec<String> = (11..)
+                .zip(servers)
+                .filter_map(|(octet, weight): (u8, _)| {
+                    Some(format!("10.2.0.{octet} weight = {}", (*weight)?))
+                })
+                .collect();
+            let servers: Vec<&str> = servers.iter().map(String::as_str).collect();
+            virtual_server(&format!("v{n}"), &vip, &directives.join("; "), &servers)
+        })
+        .collect();
+    config(&text)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #[test]
+    fn a_plan_is_what_a_reload_then_does(
+        before in file(),
+        after in file(),
+        health in proptest::collection::vec(proptest::option::weighted(0.9, any::<bool>()), 12),
+        orders in proptest::collection::vec((0u8..3, 11u8..15, 0u8..4), 0..4),
+    ) {
+        let (before, after) = (written(&before), written(&after));
+        let mut director = Director::new(&before);
+        director.until(100);
+        let monitors = director.monitors.clone();
+        for (token, up) in monitors.into_iter().zip(health) {
+            if let Some(up) = up {
+                director.report(200, token, Some("told").filter(|_| !up));
+            }
+        }
+        for (block, octet, what) in orders {
+            let target = format!("v{block}/10.2.0.{octet}");
+            let command = match what {
+                0 => Command::Drain { target, deadline_ms: Some(60_000), reason: None },
+                1 => Command::Weight { target, weight: 7, reason: None },
+                2 => Command::Disable { target, reason: None },
+                _ => Command::Enable { target, force: true, reason: None },
+            };
+            director.ask(300, command);
+        }
+        let plan = director.plan(&after);
+        prop_assert_eq!(&plan, &director.plan(&after), "planning changes nothing");
+        let done = director.reload(300, &after);
+        let requests: Vec<String> = done.into_iter().filter(|line| line.starts_with('-')).collect();
+        prop_assert_eq!(&plan.requests, &requests, "{:#?}", plan.words);
+        prop_assert_eq!(director.plan(&after).words, Vec::<String>::new(), "afterwards there is nothing to do");
+    }
+}
+
+/// Two servers serve.
+fn serving(config: &Config) -> Director {
+    let mut director = Director::new(config);
+    director.tick(0);
+    director.report(10, 1, None);
+    director.report(20, 2, None);
+    director
+}
+
+#[test]
+fn a_plan_tells_what_happens_at_once_and_what_later() {
+    let old = virtual_server("web", "10.1.0.100", "drain = 5m", &["10.2.0.11", "10.2.0.12"]);
+    let mut director = serving(&config(&old));
+    director.ask(30, Command::Weight { target: "web/10.2.0.11".into(), weight: 7, reason: None });
+    let directives = "drain = 5m; scheduler = wlc; timeout = 3";
+    let new = virtual_server("web", "10.1.0.100", directives, &["10.2.0.12 weight = 4", "10.2.0.13"])
+        + &virtual_server("mail", "10.1.0.101", "port = 25", &["10.2.0.11"]);
+    let plan = director.plan(&config(&new));
+    assert_lines(
+        &plan.words,
+        &[
+            "web: scheduler wlc instead of scheduler rr",
+            "web: s10.2.0.12 10.2.0.12:80 weight 4 instead of 1",
+            "web: s10.2.0.11 10.2.0.11:80 drained: weight 0 now, removed when no connection is left (0 connections), in 5m at most",
+            "mail: new service TCP 10.1.0.101:25, scheduler rr",
+            "web: s10.2.0.13 10.2.0.13:80 added with weight 1 when its first check passes",
+            "mail: s10.2.0.11 10.2.0.11:25 added with weight 1 when its first check passes",
+            "monitors started: web/s10.2.0.13, mail/s10.2.0.11",
+            "monitors restarted: web/s10.2.0.12",
+            "monitors stopped: web/s10.2.0.11",
+            "web/s10.2.0.11: weight forgotten",
+        ],
+    );
+    assert_lines(
+        &plan.requests,
+        &[
+            "-E -t 10.1.0.100:80 -s wlc",
+            "-e -t 10.1.0.100:80 -r 10.2.0.12:80 -m -w 4",
+            "-e -t 10.1.0.100:80 -r 10.2.0.11:80 -m -w 0",
+            "-A -t 10.1.0.101:25 -s rr",
+        ],
+    );
+    assert!(director.status().virtual_servers.len() == 1, "nothing has happened");
+}
+
+#[test]
+fn a_plan_of_the_file_in_force_is_empty() {
+    let file = config(&virtual_server("web", "10.1.0.100", "", &["10.2.0.11", "10.2.0.12"]));
+    let director = serving(&file);
+    let plan = director.plan(&file);
+    assert_eq!((plan.words.len(), plan.requests.len()), (0, 0), "{plan:?}");
+}
+
+#[test]
+fn a_plan_for_what_goes_says_what_is_cut_off() {
+    let old = virtual_server("web", "10.1.0.100", "", &["10.2.0.11", "10.2.0.12"])
+        + &virtual_server("mail", "10.1.0.101", "port = 25", &["10.2.0.11"]);
+    let mut director = serving(&config(&old));
+    let mut table = director.fake.table();
+    table
+        .services
+        .iter_mut()
+        .flat_map(|entry| &mut entry.destinations)
+        .for_each(|row| row.active_connections = 2);
+    director.fake.set_table(table);
+    director.until(1000);
+    let new = virtual_server("web", "10.1.0.100", "sorry_server = 10.2.0.99", &["10.2.0.12 active = 0"]);
+    assert_lines(
+        &director.plan(&config(&new)).words,
+        &[
+            "web: sorry server 10.2.0.99:80 added with weight 1",
+            "web: s10.2.0.11 10.2.0.11:80 removed; 2 connections cut off",
+            "web: s10.2.0.12 10.2.0.12:80 removed; 2 connections cut off",
+            "mail: service TCP 10.1.0.101:25 withdrawn with 0 real servers",
+            "monitors stopped: web/s10.2.0.11, web/s10.2.0.12, mail/s10.2.0.11",
+        ],
+    );
+}
