@@ -45,8 +45,8 @@ pub struct Patience {
 impl Patience {
     /// When somebody waits: at a start and a reload.
     pub const BRIEF: Self = Self { known: Duration::from_secs(1), unknown: Duration::from_secs(5) };
-    /// When nobody waits.
-    pub const LONG: Self = Self { known: Duration::from_secs(20), unknown: Duration::from_secs(20) };
+    /// In between, when at most a start or reload waits for it to be over.
+    pub const LONG: Self = Self { known: Duration::from_secs(5), unknown: Duration::from_secs(5) };
 }
 
 /// Finds the addresses of a name.

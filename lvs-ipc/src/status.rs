@@ -9,6 +9,8 @@ use crate::counts::{Moment, Monitor, Monitors, Reloads, Repairs, Requests, Traff
 
 /// Where `pulse` and `lvs` keep their sockets and pid files.
 pub const RUN_DIR: &str = "/run/lvs-router";
+/// Where `pulse` and `lvs` keep what outlives them and a restart of the machine.
+pub const STATE_DIR: &str = "/var/lib/lvs-router";
 /// File name of the status socket of `pulse` in [`RUN_DIR`].
 pub const PULSE_SOCKET: &str = "pulse.sock";
 /// File name of the status socket of `lvs` in [`RUN_DIR`].

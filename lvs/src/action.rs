@@ -27,6 +27,8 @@ pub struct Who {
 pub enum Input {
     /// The file was read again: the new configuration, or one line per problem.
     Reload(Result<Box<Config>, Vec<String>>),
+    /// A name in the file has another address: the file as it was read last, with that.
+    Renamed(Box<Config>),
     /// The monitor with this token wrote a line.
     Line(u64, String),
     /// The output of the monitor with this token ended.

@@ -1,9 +1,13 @@
 //! Which file, and what it takes to be served: reading it, and telling what is wrong with it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use lvs_config::model::{Config, ServiceKind};
-use lvs_config::{Diagnostic, LoadError};
+use lvs_config::{
+    Diagnostic, LoadError, Loaded, NAMES_FILE, NameChange, NameNote, Patience, Resolver, SystemLookup,
+};
+use lvs_ipc::status::STATE_DIR;
 
 /// Why a file about failover services is not served.
 pub const NO_FAILOVER: &str =
@@ -46,14 +50,65 @@ impl Unusable {
     }
 }
 
-/// Reads and checks `path`. May wait for the name service.
+/// Reads and checks `path`, and writes nothing. A name that cannot be resolved has the address that `lvs` or `pulse`
+/// knew last.
 ///
 /// # Errors
 /// [`Unusable`].
 pub fn load(path: &Path) -> Result<Usable, Unusable> {
-    let loaded = lvs_config::load(path)?;
-    if loaded.config.service == ServiceKind::Fos {
+    let names = Path::new(STATE_DIR).join(NAMES_FILE);
+    usable(path, Resolver::consulting(Arc::new(SystemLookup), &names).load(path, Patience::BRIEF))
+}
+
+/// Reads the file that is served, and follows the names in it.
+pub struct Reader {
+    resolver: Resolver,
+}
+
+impl Reader {
+    /// A reader that keeps the last addresses of names in the folder `state_dir`.
+    #[must_use]
+    pub fn new(state_dir: &Path) -> Self {
+        Self { resolver: Resolver::keeping(Arc::new(SystemLookup), state_dir.join(NAMES_FILE)) }
+    }
+
+    /// Reads and checks `path`. Waits for names as long as [`Patience::BRIEF`] says.
+    ///
+    /// # Errors
+    /// [`Unusable`].
+    pub fn load(&mut self, path: &Path) -> Result<Usable, Unusable> {
+        let loaded = self.resolver.load(path, Patience::BRIEF);
+        self.tell();
+        usable(path, loaded)
+    }
+
+    /// Whether what was read last has names, so that it is to be looked at from time to time.
+    #[must_use]
+    pub fn has_names(&self) -> bool {
+        self.resolver.has_names()
+    }
+
+    /// Looks up again the names of `path` as it was read last. Returns what it says now if that is something else.
+    pub fn follow_names(&mut self, path: &Path) -> Option<Result<Usable, Unusable>> {
+        let loaded = self.resolver.refresh(Patience::LONG);
+        self.tell();
+        loaded.map(|loaded| usable(path, loaded))
+    }
+
+    fn tell(&mut self) {
+        for note in self.resolver.notes() {
+            match note {
+                NameNote::Changed(NameChange::Lost { .. }) | NameNote::File(_) => tracing::warn!("{note}"),
+                NameNote::Changed(_) => tracing::info!("{note}"),
+            }
+        }
+    }
+}
+
+fn usable(path: &Path, loaded: Result<Loaded, LoadError>) -> Result<Usable, Unusable> {
+    let Loaded { config, warnings, .. } = loaded?;
+    if config.service == ServiceKind::Fos {
         return Err(Unusable::FailoverServices(path.to_owned()));
     }
-    Ok(Usable { config: loaded.config, warnings: loaded.warnings })
+    Ok(Usable { config, warnings })
 }

@@ -20,6 +20,7 @@
 //! | [`addresses`], [`rtnetlink`] | read and change addresses |
 //! | [`programs`] | `lvs`, `send_arp`, the administrator's commands |
 //! | [`connection_sync`] | the kernel's connection synchronisation |
+//! | [`reading`] | the file and the names in it |
 //! | [`shell`] | carries out what was decided |
 //! | [`status`] | what is logged of changes, and what `pulse status` shows |
 //! | [`dry_run`] | what `pulse --test-start` prints |
@@ -32,6 +33,7 @@ pub mod election;
 pub mod fitness;
 pub mod heartbeat;
 pub mod programs;
+pub mod reading;
 pub mod router;
 pub mod rtnetlink;
 pub mod shell;

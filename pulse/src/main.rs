@@ -8,16 +8,18 @@ use std::net::IpAddr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use daemonkit::log::{self, Sink};
 use daemonkit::pidfile::{PidFile, PidFileError};
 use daemonkit::{exit, privilege, program};
-use lvs_ipc::status::{PULSE_SOCKET, PulseStatus};
+use lvs_config::{NAMES_FILE, Patience, Resolver, SystemLookup};
+use lvs_ipc::status::{PULSE_SOCKET, PulseStatus, STATE_DIR};
 use pulse::args::{self, Command, Run};
 use pulse::heartbeat::socket::Sockets;
 use pulse::rtnetlink::Rtnetlink;
-use pulse::{dry_run, programs, router, shell, status};
+use pulse::{dry_run, programs, reading, router, shell, status};
 
 /// Why the program ends, and with which status.
 struct Failure {
@@ -72,7 +74,8 @@ fn print(text: &str) -> Result<(), Failure> {
 }
 
 fn check(file: &Path) -> Result<(), Failure> {
-    let loaded = load(file)?;
+    let mut resolver = Resolver::consulting(Arc::new(SystemLookup), &names_file());
+    let loaded = load(&mut resolver, file)?;
     for warning in &loaded.warnings {
         // As with errors: nothing is left to be done for a terminal that is gone.
         let _ = writeln!(io::stderr(), "{}", warning.one_line(file));
@@ -82,8 +85,12 @@ fn check(file: &Path) -> Result<(), Failure> {
     print(&format!("{}: configuration OK ({count} active virtual server{s})\n", file.display()))
 }
 
-fn load(file: &Path) -> Result<lvs_config::Loaded, Failure> {
-    lvs_config::load(file).map_err(|error| Failure::of_file(&error))
+fn load(resolver: &mut Resolver, file: &Path) -> Result<lvs_config::Loaded, Failure> {
+    resolver.load(file, Patience::BRIEF).map_err(|error| Failure::of_file(&error))
+}
+
+fn names_file() -> PathBuf {
+    Path::new(STATE_DIR).join(NAMES_FILE)
 }
 
 fn show_status(json: bool, run_dir: &Path) -> Result<(), Failure> {
@@ -112,7 +119,12 @@ fn start(run: &Run) -> Result<(), Failure> {
     let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
     let config_path = absolute(run.config.clone().unwrap_or_else(lvs_config::default_file));
     let run_dir = absolute(run.run_dir.clone());
-    let loaded = load(&config_path)?;
+    let mut resolver = if run.dry_run {
+        Resolver::consulting(Arc::new(SystemLookup), &names_file())
+    } else {
+        Resolver::keeping(Arc::new(SystemLookup), names_file())
+    };
+    let loaded = load(&mut resolver, &config_path)?;
     let config = loaded.config;
     let local = local_addresses()?;
     let router = router::identify(&config, &local)
@@ -150,6 +162,7 @@ fn start(run: &Run) -> Result<(), Failure> {
         log::start("pulse", Sink::Syslog, run.verbose);
         pid_file.write_own_id().map_err(|error| Failure::new(exit::FAILED, &error))?;
     }
+    reading::log_names(&mut resolver);
     for warning in &loaded.warnings {
         tracing::warn!(problem = %warning.one_line(&config_path), "configuration");
     }
@@ -167,7 +180,8 @@ fn start(run: &Run) -> Result<(), Failure> {
         verbose: run.verbose,
     };
     let force_active = run.force_active;
-    let setup = shell::Setup { config, router, paths, sockets, programs, force_active, incarnation };
+    let setup =
+        shell::Setup { config, resolver, router, paths, sockets, programs, force_active, incarnation };
     shell::run(setup).map_err(|error| {
         tracing::error!("{error:#}");
         Failure::new(exit::FAILED, &format_args!("{error:#}"))

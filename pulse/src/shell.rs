@@ -8,7 +8,6 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -17,7 +16,7 @@ use daemonkit::clock::Mono;
 use daemonkit::status_socket::StatusSocket;
 use daemonkit::{lines, signals};
 use lvs_config::model::FloatingAddress;
-use lvs_config::{Config, LoadError, Loaded};
+use lvs_config::{Config, LoadError, Loaded, Resolver};
 use lvs_ipc::status::{Child, PULSE_SOCKET, Role};
 use nix::sys::signal::Signal;
 
@@ -28,6 +27,7 @@ use crate::fitness::{self, Fitness};
 use crate::heartbeat::socket::{Path, Received, Sockets};
 use crate::heartbeat::wire::Heartbeat;
 use crate::programs::{self, Ended, Programs};
+use crate::reading::Reading;
 use crate::router;
 use crate::status::Status;
 use crate::takeover::{self, Takeover};
@@ -38,10 +38,11 @@ const QUEUE: usize = 1024;
 const STATUS_MODE: u32 = 0o660;
 
 /// What a run needs, all of it found and checked before.
-#[derive(Debug)]
 pub struct Setup {
     /// What the file says.
     pub config: Config,
+    /// Who read it, and will again.
+    pub resolver: Resolver,
     /// Which router this is.
     pub router: Router,
     /// The paths to the other one.
@@ -62,15 +63,6 @@ enum Event {
     Signal(i32),
     Wrote(u64, lines::Event),
     Loaded(Box<Result<Loaded, LoadError>>),
-}
-
-/// Whether the file is being read again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Loading {
-    No,
-    Yes,
-    /// It was asked for once more meanwhile, and may have changed since it was read.
-    YesAndAgain,
 }
 
 /// Something still to be done.
@@ -111,12 +103,11 @@ struct Shell {
     now: Mono,
     /// Whether the addresses have been announced since they were taken: then one that is missing was taken away.
     announced: bool,
-    loading: Loading,
+    reading: Reading,
     /// On which paths the last heartbeat could not be sent.
     unsendable: Vec<bool>,
     leaving: bool,
     finished: bool,
-    to: Sender<Event>,
 }
 
 impl Shell {
@@ -135,6 +126,10 @@ impl Shell {
         let socket = StatusSocket::listen(&socket_path, STATUS_MODE)
             .with_context(|| format!("cannot listen at {}", socket_path.display()))?;
         let sync = setup.config.sync_daemon.clone().map(ConnectionSync::start).transpose();
+        let to_owner = to.clone();
+        // The owner may have ended meanwhile.
+        let deliver = move |loaded| drop(to_owner.send(Event::Loaded(Box::new(loaded))));
+        let reading = Reading::start(config_path.clone(), setup.resolver, deliver);
         let programs = Programs::new(setup.programs, to.clone(), Event::Wrote);
         Ok(Self {
             config: setup.config,
@@ -153,10 +148,9 @@ impl Shell {
             work: VecDeque::new(),
             now,
             announced: false,
-            loading: Loading::No,
+            reading: reading.context("cannot start the thread that reads the file")?,
             leaving: false,
             finished: false,
-            to,
         })
     }
 
@@ -239,7 +233,7 @@ impl Shell {
                     });
                 }
             }
-            Ok(Signal::SIGHUP) => self.read_file_again(),
+            Ok(Signal::SIGHUP) => self.reading.read_again(),
             Ok(signal @ (Signal::SIGTERM | Signal::SIGINT)) if !self.leaving => {
                 tracing::info!(%signal, "told to end");
                 self.leaving = true;
@@ -445,31 +439,8 @@ impl Shell {
         Some(self.addresses.drop(unwanted, &state)?.status)
     }
 
-    /// Reads the file on a thread of its own: names in it may take the resolver long.
-    fn read_file_again(&mut self) {
-        if self.loading != Loading::No {
-            self.loading = Loading::YesAndAgain;
-            return;
-        }
-        self.loading = Loading::Yes;
-        let (path, to) = (self.config_path.clone(), self.to.clone());
-        let read = move || {
-            let loaded = lvs_config::load(&path);
-            // The owner may have ended meanwhile.
-            let _ = to.send(Event::Loaded(Box::new(loaded)));
-        };
-        if let Err(error) = thread::Builder::new().name("load".into()).spawn(read) {
-            self.loading = Loading::No;
-            tracing::error!(%error, "cannot read the configuration again");
-        }
-    }
-
     /// Takes over a file that was read again. One that is not in order changes nothing.
     fn reload(&mut self, loaded: Result<Loaded, LoadError>) {
-        if std::mem::replace(&mut self.loading, Loading::No) == Loading::YesAndAgain {
-            self.read_file_again();
-            return;
-        }
         let new = match loaded {
             Ok(loaded) => loaded.config,
             Err(error) => {

@@ -12,6 +12,7 @@
 //! | --- | --- | --- |
 //! | `Reload(Ok)` | difference: monitors, health kept for what stays, new table wanted | ignored |
 //! | `Reload(Err)` | nothing changes; logged, in the status | ignored |
+//! | `Renamed` | as `Reload(Ok)`, but nothing is said about the file | ignored |
 //! | `Line` | health or weight of the servers that its monitor is for | ignored |
 //! | `MonitorEnded`, `SpawnFailed`, `OutputEnded` | restart later; health stays | one less to wait for |
 //! | `Table`, `Applied` | adoption, drift, refusals | as serving |
@@ -185,7 +186,14 @@ impl Engine {
                 self.supervisor.output_ended(now, token);
                 Vec::new()
             }
-            Input::Reload(_) if self.stop_by.is_some() => Vec::new(),
+            Input::Reload(_) | Input::Renamed(_) if self.stop_by.is_some() => Vec::new(),
+            Input::Renamed(config) => {
+                // The file on the disk may be another one by now; what was said of it holds.
+                let told = self.reload.clone();
+                let actions = self.reload(now, *config);
+                self.reload = told;
+                actions
+            }
             Input::Reload(Ok(config)) => self.reload(now, *config),
             Input::Reload(Err(problems)) => {
                 self.reload.update(now, false, problems.join("\n"));

@@ -43,6 +43,20 @@ fn another_order_changes_nothing() {
 }
 
 #[test]
+fn a_name_that_moved_is_taken_and_nothing_is_said_about_the_file() {
+    let mut director = serving(&web("", &SERVERS));
+    director.at(100, Input::Reload(Err(vec!["lvs.cf:1:1: error: one".to_owned()])));
+    let refused = director.status().reload;
+    let moved = web("", &["10.2.0.11", "10.2.0.13"]);
+    let lines = director.at(200, Input::Renamed(Box::new(moved)));
+    assert!(lines.contains(&"log reloaded 1/2, monitors 2".to_owned()), "{lines:#?}");
+    let status = director.status();
+    assert_eq!(status.reload, refused);
+    let servers: Vec<_> = status.virtual_servers[0].real_servers.iter().map(|s| s.address.as_str()).collect();
+    assert_eq!(servers, ["10.2.0.11:80", "10.2.0.13:80"]);
+}
+
+#[test]
 fn a_bad_file_changes_nothing_and_is_told() {
     let mut director = serving(&web("", &SERVERS));
     let problems = vec!["lvs.cf:1:1: error: one".to_owned(), "lvs.cf:2:1: error: two".to_owned()];
