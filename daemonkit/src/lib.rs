@@ -15,6 +15,7 @@
 //! | [`pidfile`] | a pid file that is also a lock |
 //! | [`privilege`] | dropping capabilities, and proving it |
 //! | [`program`] | where the suite's other programs are |
+//! | [`rtnetlink`] | questions to the kernel about interfaces, addresses and routes |
 //! | [`status_socket`] | one snapshot for whoever connects |
 
 pub mod answering;
@@ -29,5 +30,6 @@ pub mod log;
 pub mod pidfile;
 pub mod privilege;
 pub mod program;
+pub mod rtnetlink;
 pub mod signals;
 pub mod status_socket;

@@ -198,6 +198,28 @@ pub struct LvsStatus {
     /// Whether what is to survive a restart (overrides, drains, failed servers) is in the state file, and why not.
     #[serde(default)]
     pub state_file: Option<Since<bool>>,
+    /// The kernel's settings that are wanted.
+    #[serde(default)]
+    pub sysctls: Vec<SysctlStatus>,
+}
+
+/// A setting of the kernel that the virtual servers or the file ask for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SysctlStatus {
+    /// Its name, as sysctl(8) writes it.
+    pub name: String,
+    /// The value that it should have.
+    pub wanted: i64,
+    /// The value that it has; `None` when this kernel does not have it or it cannot be read.
+    pub found: Option<i64>,
+    /// The value that it gets back when it is not wanted any more; `None` when it had the wanted one by itself.
+    pub before: Option<i64>,
+    /// Why it should have that value.
+    pub reason: String,
+    /// Why it cannot be given that value, if so.
+    pub problem: Option<String>,
+    /// How often a change by somebody else was repaired.
+    pub repairs: u64,
 }
 
 /// One virtual server.

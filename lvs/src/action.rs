@@ -11,6 +11,7 @@ use crate::event::Event;
 use crate::hook::HookCommand;
 use crate::nanny_args::MonitorCommand;
 use crate::orders::State;
+use crate::sysctl;
 
 /// Who asks for something, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +51,8 @@ pub enum Input {
     Control(u64, Command, Who),
     /// Somebody asks what a reload of this file would do; answered by [`Action::Reply`].
     Plan(u64, Result<Box<Config>, Vec<String>>),
+    /// Answer to [`Action::Sysctl`].
+    Sysctl(sysctl::Answer),
     /// Time has passed, or all inputs that had arrived have been told.
     Tick,
     /// Withdraw and end.
@@ -77,6 +80,8 @@ pub enum Action {
     Reply(u64, Reply),
     /// Send these requests to the kernel; answered by [`Input::Applied`].
     Apply(Vec<Request>),
+    /// Look at the kernel's settings, or change them; answered by [`Input::Sysctl`].
+    Sysctl(sysctl::Order),
     /// The first plan is in the kernel: tell whoever waits for it.
     Ready,
     /// Write a log line.

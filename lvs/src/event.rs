@@ -8,6 +8,7 @@ use lvs_ipc::status::Health;
 
 use crate::identity::ServerKey;
 use crate::operator_event::OperatorEvent;
+use crate::sysctl::event::SysctlEvent;
 
 /// A transition. `vs` is the name of the virtual server in the file.
 #[derive(Debug, Clone, PartialEq)]
@@ -183,6 +184,8 @@ pub enum Event {
         /// How many.
         services: usize,
     },
+    /// About the kernel's settings.
+    Sysctl(SysctlEvent),
     /// The time to stop in order is over.
     StopTimedOut {
         /// What was not finished.
@@ -228,6 +231,7 @@ impl Event {
             }
             Self::Operator(event) => event.log(),
             Self::Stopping { services } => tracing::info!(services, "stopping: withdrawing our services"),
+            Self::Sysctl(event) => event.log(),
             Self::StopTimedOut { left } => tracing::error!(%left, "could not stop in order"),
             _ if self.is_about_kernel() => self.log_kernel(),
             Self::HookSaid { .. } | Self::HookEnded { .. } | Self::HookNotStarted { .. } => self.log_hook(),

@@ -1,7 +1,10 @@
 //! The kernel as the shell sees it: a table to read and requests to send, and a connection that is made anew after
-//! it broke.
+//! it broke; and its settings.
 
 use ipvsadm::{Error, Ipvs, KernelError, Request, Table, Transport};
+
+use crate::sysctl::files::SysctlFiles;
+use crate::sysctl::{Answer, Order};
 
 /// Who keeps the table.
 pub trait Kernel {
@@ -16,6 +19,11 @@ pub trait Kernel {
     /// # Errors
     /// Why the kernel could not be asked, in words; then any part may have been done.
     fn apply(&mut self, requests: &[Request]) -> Result<Vec<Result<(), KernelError>>, String>;
+
+    /// Does what is asked about the settings. Who keeps only a table has none.
+    fn sysctl(&mut self, order: Order) -> Answer {
+        order.without_settings()
+    }
 }
 
 /// One connection; a broken one stays broken.
@@ -33,6 +41,7 @@ impl<T: Transport> Kernel for Ipvs<T> {
 #[derive(Debug)]
 pub struct LinuxKernel {
     connection: Option<Ipvs>,
+    settings: Option<SysctlFiles>,
 }
 
 impl LinuxKernel {
@@ -41,7 +50,13 @@ impl LinuxKernel {
     /// # Errors
     /// As [`Ipvs::open`].
     pub fn open() -> Result<Self, Error> {
-        Ok(Self { connection: Some(Ipvs::open()?) })
+        Ok(Self { connection: Some(Ipvs::open()?), settings: None })
+    }
+
+    /// The same with its settings.
+    #[must_use]
+    pub fn with_settings(self, files: SysctlFiles) -> Self {
+        Self { settings: Some(files), ..self }
     }
 
     /// Asks `question` over a connection, a new one if the last broke.
@@ -63,5 +78,12 @@ impl Kernel for LinuxKernel {
 
     fn apply(&mut self, requests: &[Request]) -> Result<Vec<Result<(), KernelError>>, String> {
         self.ask(|connection| Kernel::apply(connection, requests))
+    }
+
+    fn sysctl(&mut self, order: Order) -> Answer {
+        match &self.settings {
+            Some(files) => files.carry_out(order),
+            None => order.without_settings(),
+        }
     }
 }

@@ -13,6 +13,7 @@
 //! | [`reconciler`] | when to read the table, what to send, what to try again |
 //! | [`owned`] | which services are ours, and when to write that down; [`service_list`]: how |
 //! | [`withdrawal`] | withdrawing what an earlier run left, and nothing else |
+//! | [`sysctl`] | which settings of the kernel are needed, when to write them and when to set them back |
 //! | [`supervisor`] | when a monitor is started, restarted, stopped, given up |
 //! | [`nanny_args`] | a monitor's command line; [`feeds`]: which servers share one |
 //! | [`scope`] | which services a change is about |
@@ -29,6 +30,7 @@
 //! | [`snapshots`] | brings the status to the threads that tell it |
 //! | [`withdraw`] | carries out a withdrawal |
 //! | [`record`] | the file that lists our services |
+//! | [`routes`] | asks the kernel for its routes |
 //! | [`kernel`] | the connection to IPVS |
 //! | [`state`] | the file that keeps what is to survive a restart; `saver`: a thread that writes it |
 //! | [`configuration`] | reads the file, `loader` on a thread; [`check`] tells what is wrong with it |
@@ -62,6 +64,7 @@ pub mod owned;
 pub mod plan;
 pub mod reconciler;
 pub mod record;
+pub mod routes;
 mod saver;
 pub mod scope;
 pub mod service_list;
@@ -71,6 +74,7 @@ pub mod start;
 pub mod state;
 pub mod status_view;
 pub mod supervisor;
+pub mod sysctl;
 pub mod tally;
 pub mod withdraw;
 pub mod withdrawal;

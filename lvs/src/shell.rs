@@ -286,6 +286,7 @@ impl<K: Kernel> Shell<K> {
                     .then(|| Input::Saved(Err("the disk has not taken the last one yet".into())));
             }
             Action::Reply(id, reply) => self.control.reply(id, reply.to_line()),
+            Action::Sysctl(order) => return Some(Input::Sysctl(self.kernel.sysctl(order))),
             Action::Apply(requests) => return Some(apply(&mut self.kernel, &requests)),
             Action::Ready => {
                 // Whoever closed it does not want to know.

@@ -24,6 +24,7 @@ use crate::nanny_args::MonitorSettings;
 use crate::record::Record;
 use crate::shell::{Outside, Shell, warn_about};
 use crate::state::StateFile;
+use crate::sysctl::files::{PROC_SYS, SysctlFiles};
 
 /// File name of the pid file in the run directory.
 pub(crate) const PID_FILE: &str = "lvs.pid";
@@ -74,9 +75,12 @@ pub fn run(run: Run) -> anyhow::Result<ExitCode> {
         tracing::error!(%error, "cannot read overrides and health of an earlier run; going on without");
     }
     let now = Mono::now();
-    let mut engine = Engine::new(now, settings, usable.config, leftovers);
+    let sysctls = SysctlFiles::new(PROC_SYS.as_ref(), &run.run_dir);
+    let mut engine =
+        Engine::new(now, settings, usable.config, leftovers).after_sysctls(now, sysctls.left_behind());
     engine.restore(now, state.map_err(|error| error.to_string()));
     let control_path = run.run_dir.join(LVS_CONTROL_SOCKET);
+    let kernel = kernel.with_settings(sysctls);
     let outside = Outside { kernel, record, status, state_file, control_path, config_path };
     let code = Shell::start(engine, outside)?.run();
     tracing::info!(code, "ended");

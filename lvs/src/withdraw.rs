@@ -18,6 +18,7 @@ use crate::kernel::{Kernel, LinuxKernel};
 use crate::record::Record;
 use crate::shell::{apply, write_down};
 use crate::start::{PID_FILE, detach};
+use crate::sysctl::files::{PROC_SYS, SysctlFiles, set_back};
 use crate::withdrawal::Withdrawal;
 
 /// Withdraws what an earlier run left; returns when that is done or cannot be done.
@@ -32,7 +33,9 @@ pub fn withdraw(asked: &Withdraw) -> anyhow::Result<ExitCode> {
     keep_only(&[Capability::NET_ADMIN])?;
     let record = Record::in_folder(&asked.run_dir);
     let leftovers = record.read().with_context(|| format!("{}: cannot read", record.path().display()))?;
+    let sysctls = SysctlFiles::new(PROC_SYS.as_ref(), &asked.run_dir);
     if leftovers.is_empty() {
+        set_back(&sysctls);
         tracing::debug!(path = %record.path().display(), "no services are listed");
         return Ok(exit::OK.into());
     }
@@ -40,6 +43,9 @@ pub fn withdraw(asked: &Withdraw) -> anyhow::Result<ExitCode> {
     match LinuxKernel::open() {
         Ok(mut kernel) => {
             let code = carry_out(Withdrawal::new(Mono::now(), leftovers), &mut kernel, &record);
+            if code == exit::OK {
+                set_back(&sysctls);
+            }
             tracing::info!(services, code, "withdrawal ended");
             Ok(code.into())
         }
@@ -49,6 +55,7 @@ pub fn withdraw(asked: &Withdraw) -> anyhow::Result<ExitCode> {
             record
                 .write(&Default::default())
                 .with_context(|| format!("{}: cannot remove", record.path().display()))?;
+            set_back(&sysctls);
             Ok(exit::OK.into())
         }
         Err(error) => Err(error.into()),

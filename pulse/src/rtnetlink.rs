@@ -6,34 +6,24 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
-};
+use daemonkit::rtnetlink::{self, Batch};
+use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_REPLACE, NetlinkPayload};
 use netlink_packet_route::address::{
     AddressAttribute, AddressFlags, AddressMessage, AddressScope, CacheInfo,
 };
 use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
-use netlink_sys::protocols::NETLINK_ROUTE;
-use netlink_sys::{Socket, SocketAddr};
-use nix::sys::socket::{setsockopt, sockopt};
-use nix::sys::time::TimeVal;
 
 use crate::vip::{Change, ChangeKind, Interface, Present};
 
-/// Longest wait for an answer. The kernel answers at once; this bounds the damage if it does not.
-const TIME_LIMIT: Duration = Duration::from_secs(2);
 /// Requests sent before their answers are read, so that the answers fit into the socket's buffer.
 const BATCH: usize = 64;
 
 /// A connection to the kernel's routing tables.
 #[derive(Debug)]
-pub struct Rtnetlink {
-    socket: Socket,
-    sequence: u32,
-}
+pub struct Rtnetlink(rtnetlink::Rtnetlink);
 
 impl Rtnetlink {
     /// Opens a connection, in the network namespace of the calling thread.
@@ -41,12 +31,7 @@ impl Rtnetlink {
     /// # Errors
     /// Those of the system calls.
     pub fn open() -> io::Result<Self> {
-        let mut socket = Socket::new(NETLINK_ROUTE)?;
-        socket.bind_auto()?;
-        socket.connect(&SocketAddr::new(0, 0))?;
-        let limit = TimeVal::new(TIME_LIMIT.as_secs().try_into().unwrap_or(i64::MAX), 0);
-        setsockopt(&socket, sockopt::ReceiveTimeout, &limit)?;
-        Ok(Self { socket, sequence: 0 })
+        rtnetlink::Rtnetlink::open().map(Self)
     }
 
     /// All interfaces.
@@ -54,7 +39,7 @@ impl Rtnetlink {
     /// # Errors
     /// Those of the conversation with the kernel.
     pub fn interfaces(&mut self) -> io::Result<Vec<Interface>> {
-        let answers = self.dump(RouteNetlinkMessage::GetLink(LinkMessage::default()))?;
+        let answers = self.0.dump(RouteNetlinkMessage::GetLink(LinkMessage::default()))?;
         Ok(answers.into_iter().filter_map(interface).collect())
     }
 
@@ -63,7 +48,7 @@ impl Rtnetlink {
     /// # Errors
     /// Those of the conversation with the kernel.
     pub fn addresses(&mut self) -> io::Result<Vec<Present>> {
-        let answers = self.dump(RouteNetlinkMessage::GetAddress(AddressMessage::default()))?;
+        let answers = self.0.dump(RouteNetlinkMessage::GetAddress(AddressMessage::default()))?;
         Ok(answers.into_iter().filter_map(present).collect())
     }
 
@@ -74,19 +59,14 @@ impl Rtnetlink {
     pub fn apply(&mut self, changes: &[Change], lease: Option<Duration>) -> io::Result<Vec<io::Result<()>>> {
         let mut results = Vec::with_capacity(changes.len());
         for batch in changes.chunks(BATCH) {
-            let first = self.sequence.wrapping_add(1);
-            let mut datagram = Vec::new();
+            let mut requests = Batch::default();
             for change in batch {
                 let (message, flags) = request(change, lease);
-                self.append(message, flags | NLM_F_ACK, &mut datagram);
+                self.0.append(&mut requests, message, flags | NLM_F_ACK);
             }
-            self.socket.send(&datagram, 0)?;
             let mut acknowledged: Vec<Option<io::Result<()>>> = batch.iter().map(|_| None).collect();
-            self.read_until(|message| {
-                let index = message.header.sequence_number.wrapping_sub(first) as usize;
-                if let (NetlinkPayload::Error(answer), Some(slot)) =
-                    (message.payload, acknowledged.get_mut(index))
-                {
+            self.0.send(&requests, |index, payload| {
+                if let (NetlinkPayload::Error(answer), Some(slot)) = (payload, acknowledged.get_mut(index)) {
                     *slot = Some(answer.code.map_or(Ok(()), |_| Err(answer.to_io())));
                 }
                 Ok(acknowledged.iter().all(Option::is_some))
@@ -94,66 +74,6 @@ impl Rtnetlink {
             results.extend(batch.iter().zip(acknowledged).map(|(change, answer)| settle(change, answer)));
         }
         Ok(results)
-    }
-
-    /// Asks for a whole table.
-    fn dump(&mut self, request: RouteNetlinkMessage) -> io::Result<Vec<RouteNetlinkMessage>> {
-        let mut datagram = Vec::new();
-        self.append(request, NLM_F_DUMP, &mut datagram);
-        let sequence = self.sequence;
-        self.socket.send(&datagram, 0)?;
-        let mut answers = Vec::new();
-        self.read_until(|message| {
-            if message.header.sequence_number != sequence {
-                return Ok(false);
-            }
-            match message.payload {
-                NetlinkPayload::InnerMessage(answer) => answers.push(answer),
-                NetlinkPayload::Done(_) => return Ok(true),
-                NetlinkPayload::Error(error) => return Err(error.to_io()),
-                _ => {}
-            }
-            Ok(false)
-        })?;
-        Ok(answers)
-    }
-
-    fn append(&mut self, message: RouteNetlinkMessage, flags: u16, datagram: &mut Vec<u8>) {
-        self.sequence = self.sequence.wrapping_add(1);
-        let mut message = NetlinkMessage::from(message);
-        message.header.flags = NLM_F_REQUEST | flags;
-        message.header.sequence_number = self.sequence;
-        message.finalize();
-        let start = datagram.len();
-        // Netlink messages begin at multiples of four bytes.
-        datagram.resize(start + message.buffer_len().next_multiple_of(4), 0);
-        message.serialize(&mut datagram[start..]);
-    }
-
-    /// Reads messages until `take` says that it has them all.
-    fn read_until(
-        &self,
-        mut take: impl FnMut(NetlinkMessage<RouteNetlinkMessage>) -> io::Result<bool>,
-    ) -> io::Result<()> {
-        let give_up = Instant::now() + TIME_LIMIT;
-        while Instant::now() < give_up {
-            let (datagram, _) = match self.socket.recv_from_full() {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                received => received?,
-            };
-            let mut rest = datagram.as_slice();
-            while !rest.is_empty() {
-                let message =
-                    NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest).map_err(io::Error::other)?;
-                let length = (message.header.length as usize).next_multiple_of(4).max(1);
-                rest = rest.get(length..).unwrap_or_default();
-                if take(message)? {
-                    return Ok(());
-                }
-            }
-        }
-        Err(io::ErrorKind::TimedOut.into())
     }
 }
 

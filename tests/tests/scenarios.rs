@@ -17,6 +17,7 @@ mod reload;
 mod schedulers;
 mod sharing;
 mod supervision;
+mod sysctls;
 mod tool;
 mod wiring;
 
@@ -42,6 +43,7 @@ fn all() -> Vec<Scenario> {
         schedulers::all(),
         sharing::all(),
         supervision::all(),
+        sysctls::all(),
         tool::all(),
         wiring::all(),
     ]

@@ -16,6 +16,7 @@
 //! | `Line` | health or weight of the servers that its monitor is for | ignored |
 //! | `MonitorEnded`, `SpawnFailed`, `OutputEnded` | restart later; health stays | one less to wait for |
 //! | `Table`, `Applied` | adoption, drift, refusals | as serving |
+//! | `Sysctl` | settings of the kernel kept as needed | set back, then as serving |
 //! | `Recorded` | a failure is logged, and tried again at the next reading | as serving |
 //! | `Tick` | start monitors, read or change the table, ready | withdraw; exit when all is done |
 //! | `Shutdown` | stopping: nothing is wanted any more | ignored |
@@ -34,6 +35,7 @@ mod retiring;
 mod saving;
 mod slow_start;
 mod status;
+mod sysctls;
 mod target;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,6 +59,8 @@ use crate::nanny_args::MonitorSettings;
 use crate::reconciler::Reconciler;
 use crate::scope::Scope;
 use crate::supervisor::Supervisor;
+use crate::sysctl::keeper::Keeper;
+use crate::sysctl::needs::Needs;
 
 use counters::Counters;
 use first_checks::FirstChecks;
@@ -127,6 +131,7 @@ pub struct Engine {
     known_down: BTreeMap<ServerKey, String>,
     supervisor: Supervisor,
     reconciler: Reconciler,
+    sysctls: Keeper,
     /// Whether the file as last read is in force.
     reload: Verdict,
     /// Whether the kernel's table is as wanted.
@@ -146,6 +151,7 @@ impl Engine {
     pub fn new(now: Mono, settings: Settings, config: Config, leftovers: BTreeSet<ServiceId>) -> Self {
         let good = |reason: &str| Verdict { good: true, reason: reason.into(), since: now };
         let mut engine = Self {
+            sysctls: Keeper::new(now, Needs::of(&config), Vec::new()),
             settings,
             config,
             servers: BTreeMap::new(),
@@ -203,6 +209,7 @@ impl Engine {
             Input::SpawnFailed(token, reason) => self.supervisor.spawn_failed(now, token, reason),
             Input::Table(result) => self.table(now, result),
             Input::Applied(result) => self.reconciler.applied(now, result),
+            Input::Sysctl(answer) => self.sysctls_answer(now, answer),
             Input::Recorded(result) => self.reconciler.recorded(result),
             Input::Saved(result) => {
                 let news = self.saving.written(now, result);
@@ -232,7 +239,7 @@ impl Engine {
         let waiting = [self.first_checks.deadline(), self.retiring.deadline()];
         let (monitors, kernel) = (self.supervisor.deadline(), self.reconciler.deadline());
         let (climbs, hooks) = (self.policy.slow_starts.deadline(), self.hooks.deadline());
-        let own = [climbs, hooks, self.overrides.deadline(), self.saving.deadline()];
+        let own = [climbs, hooks, self.overrides.deadline(), self.saving.deadline(), self.sysctls.deadline()];
         [monitors, kernel, self.stop_by].into_iter().chain(waiting).chain(own).flatten().min()
     }
 
@@ -280,6 +287,7 @@ impl Engine {
             actions = self.supervisor.tick(now);
             actions.extend(self.hooks.tick(now));
         }
+        actions.extend(self.sysctls_tick(now));
         actions.splice(0..0, news);
         let (good, reason) = match self.reconciler.trouble() {
             None => (true, "as wanted".into()),
@@ -350,12 +358,16 @@ impl Engine {
     }
 
     /// Ends when stopping is done or takes too long.
-    fn finish(&self, now: Mono) -> Vec<Action> {
+    fn finish(&mut self, now: Mono) -> Vec<Action> {
         let Some(stop_by) = self.stop_by else { return Vec::new() };
         let withdrawn = self.reconciler.is_settled() && self.reconciler.trouble().is_none();
         let leaving = self.supervisor.leaving();
         if withdrawn && leaving == 0 {
-            return vec![Action::Exit(exit::OK)];
+            // What is still in the kernel needs its settings; now nothing is.
+            self.sysctls.stop(now);
+            if self.sysctls.is_settled() {
+                return vec![Action::Exit(exit::OK)];
+            }
         }
         if now < stop_by {
             return Vec::new();

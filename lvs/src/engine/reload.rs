@@ -20,6 +20,7 @@ use crate::health::ServerHealth;
 use crate::identity::{ServerKey, service_id};
 use crate::scope::Scope;
 use crate::supervisor::Rearranged;
+use crate::sysctl::needs::Needs;
 
 impl Engine {
     /// Makes the first configuration, which is in `self` already, the one in force.
@@ -52,6 +53,7 @@ impl Engine {
         self.counters.retain(|key| self.servers.contains_key(key), |id| services.contains(id));
         // The table was read within the last second; a row that is there already need not wait for a check.
         let _ = self.adopt(now);
+        self.sysctls.want(now, Needs::of(&self.config));
         self.stale = Scope::All;
         self.reload.update(now, true, "read again".into());
         self.ask_for_timeouts(Some(&old_config));

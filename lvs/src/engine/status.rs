@@ -120,6 +120,7 @@ impl Engine {
                 .map(|server| self.virtual_server_status(&view, server))
                 .collect(),
             state_file: Some(verdict(&self.saving.verdict)),
+            sysctls: self.sysctls.status(),
         }
     }
 

@@ -21,5 +21,6 @@ mod retiring;
 mod sharing;
 mod simulation;
 mod supervision;
+mod sysctls;
 mod trouble;
 mod world;

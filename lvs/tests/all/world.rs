@@ -241,6 +241,7 @@ impl Director {
                 self.record = services;
                 return Some(Input::Recorded(Ok(())));
             }
+            Action::Sysctl(order) => return Some(Input::Sysctl(order.without_settings())),
             Action::Apply(requests) => {
                 for request in &requests {
                     if let Request::AddService(service) = request {
@@ -313,6 +314,7 @@ fn short(event: &Event) -> Option<String> {
         Event::RetiredUnchecked { vs, servers } => format!("{vs}: {servers} retired unchecked"),
         Event::ReloadRefused(lines) => format!("reload refused: {}", lines.join(" | ")),
         Event::Stopping { services } => format!("stopping {services} services"),
+        Event::Sysctl(event) => format!("{event:?}"),
         Event::StopTimedOut { left } => format!("stop timed out: {left}"),
         Event::Operator(event) => operator(event),
     })
