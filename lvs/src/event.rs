@@ -95,9 +95,19 @@ pub enum Event {
     /// The list of our services could be written again.
     RecordedAgain,
     /// The table is not as we left it; this puts it right.
-    Drift(Request),
-    /// Further repairs that are not logged one by one.
-    MoreDrift(Vec<Request>),
+    Drift {
+        /// The repair.
+        request: Request,
+        /// What was found, of whom, and what is wanted, in words; `None` for one of many that are only counted.
+        what: Option<String>,
+    },
+    /// Further repairs that were not told one by one.
+    MoreDrift {
+        /// How many.
+        count: usize,
+        /// The last one in words.
+        last: String,
+    },
     /// The kernel refused a request; it is tried again.
     Refused {
         /// The request and the kernel's reason.
@@ -246,8 +256,8 @@ impl Event {
                 | Self::Leftovers(_)
                 | Self::NotRecorded(_)
                 | Self::RecordedAgain
-                | Self::Drift(_)
-                | Self::MoreDrift(_)
+                | Self::Drift { .. }
+                | Self::MoreDrift { .. }
                 | Self::Refused { .. }
                 | Self::NoLongerRefused(_)
                 | Self::KernelUnreachable { .. }
@@ -267,9 +277,11 @@ impl Event {
                 tracing::error!(%reason, "cannot write the list of our services; the next run may not know them");
             }
             Self::RecordedAgain => tracing::info!("the list of our services is written again"),
-            Self::Drift(request) => tracing::warn!(repair = %request, "repairing a change by somebody else"),
-            Self::MoreDrift(repairs) => {
-                tracing::warn!(count = repairs.len(), "more repairs of the same kind");
+            Self::Drift { request, what: Some(what) } => {
+                tracing::warn!(%what, repair = %request, "repairing a change by somebody else");
+            }
+            Self::MoreDrift { count, last } => {
+                tracing::warn!(count, %last, "more repairs of changes by somebody else");
             }
             Self::Refused { error, retry_in } => {
                 tracing::error!(%error, ?retry_in, "the kernel refused a request");

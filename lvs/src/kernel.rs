@@ -1,7 +1,10 @@
 //! The kernel as the shell sees it: a table to read and requests to send, and a connection that is made anew after
 //! it broke; and its settings.
+//!
+//! A module `ip_vs` that is taken out leaves a connection that is refused everything with ENOENT, which is also what a
+//! missing scheduler looks like. So that is looked into, and told for what it is; so is a lost capability.
 
-use ipvsadm::{Error, Ipvs, KernelError, Request, Table, Transport};
+use ipvsadm::{Errno, Error, Ipvs, KernelError, Request, Table, Transport};
 
 use crate::sysctl::files::SysctlFiles;
 use crate::sysctl::{Answer, Order};
@@ -29,11 +32,26 @@ pub trait Kernel {
 /// One connection; a broken one stays broken.
 impl<T: Transport> Kernel for Ipvs<T> {
     fn table(&mut self) -> Result<Table, String> {
-        Self::table(self).map_err(|error| error.to_string())
+        Self::table(self).map_err(in_words)
     }
 
     fn apply(&mut self, requests: &[Request]) -> Result<Vec<Result<(), KernelError>>, String> {
-        Self::apply(self, requests).map_err(|error| error.to_string())
+        let outcomes = Self::apply(self, requests).map_err(in_words)?;
+        let refused = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
+        if refused.into_iter().any(|error| error.errno == Errno::ENOENT) {
+            // A kernel that has IPVS answers this.
+            self.info().map_err(in_words)?;
+        }
+        Ok(outcomes)
+    }
+}
+
+/// Why the kernel could not be asked. A question that is refused says something about all of them.
+fn in_words(error: Error) -> String {
+    match error {
+        Error::Refused { errno: Errno::ENOENT, .. } => Error::NotAvailable.to_string(),
+        Error::Refused { errno: Errno::EPERM, .. } => Error::Permission.to_string(),
+        other => other.to_string(),
     }
 }
 

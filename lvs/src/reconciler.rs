@@ -3,20 +3,37 @@
 //! It believes in the table that it last read, plus what the kernel has accepted since; so a change of health is
 //! one small batch without reading anything. Once a second it reads the table and repairs what somebody else
 //! changed. A refused request is held back for a while and the others go on. Sends and reads nothing itself.
+//!
+//! | part | knows |
+//! | --- | --- |
+//! | `reach` | whether the kernel can be asked at all, and when to try again |
+//! | `refusals` | what it did not accept, and when to try that again |
+//! | `drift` | what others changed, and how often that is told; `difference`: in which words |
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+mod difference;
+mod drift;
+mod reach;
+mod refusals;
+
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use daemonkit::clock::Mono;
-use ipvsadm::{Errno, KernelError, Request, ServiceId, Table, Timeouts};
+use ipvsadm::{KernelError, Request, ServiceId, Table, Timeouts};
 
 use crate::action::Action;
-use crate::backoff::{self, Backoff};
+use crate::backoff;
 use crate::desired::{Wanted, WantedService};
 use crate::event::Event;
 use crate::owned::Owned;
 use crate::plan::plan;
 use crate::scope::{Scope, service_of};
+
+use drift::Drift;
+use reach::Reach;
+use refusals::Refusals;
+
+pub use drift::{CALM, COUNT_LIMIT, LOGGED_REPAIRS};
 
 /// Time between two readings of the table.
 pub const READ_INTERVAL: Duration = Duration::from_secs(1);
@@ -24,31 +41,12 @@ pub const READ_INTERVAL: Duration = Duration::from_secs(1);
 pub const REFUSED_LIMIT: Duration = Duration::from_secs(60);
 /// Longest wait before a kernel that did not answer is asked again.
 pub const UNREACHABLE_LIMIT: Duration = Duration::from_secs(8);
-/// Repairs that are logged one by one; the rest of a large one is counted.
-pub const LOGGED_REPAIRS: usize = 20;
-
 /// What has been asked of the kernel and not been answered.
 #[derive(Debug, Clone, PartialEq)]
 enum Call {
     None,
     Reading,
     Applying(Vec<Request>),
-}
-
-/// A request that the kernel did not accept.
-#[derive(Debug, Clone)]
-struct Refusal {
-    error: KernelError,
-    due: Mono,
-    backoff: Backoff,
-}
-
-/// A kernel that could not be asked.
-#[derive(Debug, Clone)]
-struct Unreachable {
-    reason: String,
-    due: Mono,
-    backoff: Backoff,
 }
 
 /// The kernel's side of the engine.
@@ -64,12 +62,9 @@ pub struct Reconciler {
     unplanned: Scope,
     /// The table equals `wanted`, but for what is refused.
     settled: bool,
-    refused: HashMap<Request, Refusal>,
-    /// When the next request that is held back may be tried again.
-    retry_due: Option<Mono>,
-    /// Requests that failed only because the table was not as believed; a second time it is a refusal.
-    raced: HashSet<Request>,
-    unreachable: Option<Unreachable>,
+    refusals: Refusals,
+    reach: Reach,
+    drift: Drift,
 }
 
 impl Reconciler {
@@ -85,10 +80,9 @@ impl Reconciler {
             read_due: now,
             unplanned: Scope::All,
             settled: false,
-            refused: HashMap::new(),
-            retry_due: None,
-            raced: HashSet::new(),
-            unreachable: None,
+            refusals: Refusals::default(),
+            reach: Reach::default(),
+            drift: Drift::default(),
         }
     }
 
@@ -122,19 +116,14 @@ impl Reconciler {
 
     /// Whatever is held back for later is tried now: somebody waits for our end.
     pub fn hurry(&mut self, now: Mono) {
-        if let Some(unreachable) = &mut self.unreachable {
-            unreachable.due = unreachable.due.min(now);
-        }
-        for refusal in self.refused.values_mut() {
-            refusal.due = refusal.due.min(now);
-            self.retry_due = Some(now);
-        }
+        self.reach.hurry(now);
+        self.refusals.hurry(now);
     }
 
     /// How many requests the kernel refused that are to be tried again.
     #[must_use]
     pub fn refusals(&self) -> usize {
-        self.refused.len()
+        self.refusals.len()
     }
 
     /// What is wanted.
@@ -166,21 +155,33 @@ impl Reconciler {
     /// What keeps the table from being as wanted; `None` when it is.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
-        if let Some(unreachable) = &self.unreachable {
-            return Some(unreachable.reason.clone());
+        if let Some(reason) = self.reach.trouble() {
+            return Some(reason.to_owned());
         }
         if self.believed.is_none() {
             return Some("the kernel's table has not been read yet".into());
         }
-        let first = self.refused.values().map(|refusal| in_words(&refusal.error)).min()?;
-        match self.refused.len() {
-            1 => Some(first),
-            count => Some(format!("{first} (and {} more)", count - 1)),
+        self.refusals.trouble()
+    }
+
+    /// Whether the table is as wanted, and what is to be said about that.
+    #[must_use]
+    pub fn verdict(&self, now: Mono) -> (bool, String) {
+        match (self.trouble(), self.drift.contested(now)) {
+            (Some(trouble), _) => (false, trouble),
+            (None, Some(contested)) => (true, format!("as wanted, but {contested}")),
+            (None, None) => (true, "as wanted".into()),
         }
     }
 
-    /// The table was read. Reports what has been changed behind our back; `tick` then repairs it.
-    pub fn table(&mut self, now: Mono, result: Result<Table, String>) -> Vec<Action> {
+    /// The table was read. Reports what has been changed behind our back, with the name that `whose` gives to what each
+    /// repair is about; `tick` then repairs it.
+    pub fn table(
+        &mut self,
+        now: Mono,
+        result: Result<Table, String>,
+        whose: &dyn Fn(&Request) -> String,
+    ) -> Vec<Action> {
         self.call = Call::None;
         let table = match result {
             Ok(table) => table,
@@ -189,7 +190,10 @@ impl Reconciler {
         let mut actions = self.answered();
         self.read_due = now + READ_INTERVAL;
         if let Some(before) = self.believed.replace(table) {
-            actions.extend(self.drift(&before));
+            let repairs = self.repairs(&before);
+            if let Some(table) = &self.believed {
+                actions.extend(self.drift.read(now, repairs, table, whose).into_iter().map(Action::Log));
+            }
         }
         self.unplanned = Scope::All;
         self.owned.try_again();
@@ -221,19 +225,14 @@ impl Reconciler {
     }
 
     /// What must be done now and did not have to be done while the table was `before`.
-    fn drift(&self, before: &Table) -> Vec<Action> {
+    fn repairs(&self, before: &Table) -> Vec<Request> {
         let Some(table) = &self.believed else { return Vec::new() };
         let repairs = plan(&self.wanted, table, self.owned.ids());
         if repairs.is_empty() {
             return Vec::new();
         }
         let pending: HashSet<Request> = plan(&self.wanted, before, self.owned.ids()).into_iter().collect();
-        let mut drift: Vec<Request> =
-            repairs.into_iter().filter(|repair| !pending.contains(repair)).collect();
-        let unlogged = drift.split_off(drift.len().min(LOGGED_REPAIRS));
-        let logged = drift.into_iter().map(Event::Drift);
-        let counted = (!unlogged.is_empty()).then_some(Event::MoreDrift(unlogged));
-        logged.chain(counted).map(Action::Log).collect()
+        repairs.into_iter().filter(|repair| !pending.contains(repair)).collect()
     }
 
     /// A batch was answered.
@@ -276,45 +275,24 @@ impl Reconciler {
             }
             _ => {}
         }
-        self.raced.remove(request);
-        self.refused.remove(request).map(|_| Action::Log(Event::NoLongerRefused(request.clone())))
+        self.refusals.accepted(request).map(Action::Log)
     }
 
     fn refused(&mut self, now: Mono, request: Request, error: KernelError) -> Option<Action> {
         // Whatever the reason, the table is not what we believed it to be, or somebody should look.
         self.read_due = now;
-        let service_refused = |id: &ServiceId| {
-            self.refused
-                .keys()
-                .any(|refused| matches!(refused, Request::AddService(service) if service.id == *id))
-        };
-        if matches!(&request, Request::AddDestination(id, _) if service_refused(id)) {
-            return None;
-        }
-        if is_race(&error) && self.raced.insert(request.clone()) {
-            return None;
-        }
-        let known = self.refused.remove(&request);
-        let news = known.as_ref().is_none_or(|refusal| refusal.error.errno != error.errno);
-        let mut backoff = known.map(|refusal| refusal.backoff).unwrap_or_default();
-        let retry_in = backoff.fail(self.patience(REFUSED_LIMIT));
-        let text = in_words(&error);
-        self.refused.insert(request, Refusal { error, due: now + retry_in, backoff });
-        news.then_some(Action::Log(Event::Refused { error: text, retry_in }))
+        let limit = self.patience(REFUSED_LIMIT);
+        self.refusals.refused(now, request, error, limit).map(Action::Log)
     }
 
     /// The kernel answered: whatever was wrong with asking it is over.
     fn answered(&mut self) -> Vec<Action> {
-        self.unreachable.take().map(|_| Action::Log(Event::KernelBack)).into_iter().collect()
+        self.reach.answered().map(Action::Log).into_iter().collect()
     }
 
     fn not_answered(&mut self, now: Mono, reason: String) -> Vec<Action> {
-        let known = self.unreachable.take();
-        let news = known.as_ref().is_none_or(|unreachable| unreachable.reason != reason);
-        let mut backoff = known.map(|unreachable| unreachable.backoff).unwrap_or_default();
-        let retry_in = backoff.fail(self.patience(UNREACHABLE_LIMIT));
-        self.unreachable = Some(Unreachable { reason: reason.clone(), due: now + retry_in, backoff });
-        news.then_some(Action::Log(Event::KernelUnreachable { reason, retry_in })).into_iter().collect()
+        let limit = self.patience(UNREACHABLE_LIMIT);
+        self.reach.failed(now, reason, limit).map(Action::Log).into_iter().collect()
     }
 
     /// Longest wait before something is tried again, `usual` unless only removals are left: then somebody waits for
@@ -325,15 +303,14 @@ impl Reconciler {
 
     /// Asks the kernel for the next thing: its table when a reading is due, else what is missing.
     pub fn tick(&mut self, now: Mono) -> Vec<Action> {
-        let unreachable = self.unreachable.as_ref().is_some_and(|unreachable| now < unreachable.due);
-        if self.call != Call::None || unreachable {
+        if self.call != Call::None || self.reach.is_waiting(now) {
             return Vec::new();
         }
         if now >= self.read_due || self.believed.is_none() {
             self.call = Call::Reading;
             return vec![Action::ReadTable];
         }
-        if self.retry_due.is_some_and(|due| due <= now) {
+        if self.refusals.deadline().is_some_and(|due| due <= now) {
             self.unplanned = Scope::All;
         }
         if self.unplanned.is_empty() && self.settled {
@@ -369,35 +346,10 @@ impl Reconciler {
             let existing: BTreeSet<ServiceId> = table.services.iter().map(|s| s.service.id).collect();
             self.owned.retain(|id| existing.contains(id) || named.contains(id));
         }
-        let actions = self.forget_what_is_not_missing(&missing, &scope);
-        let held = |request: &Request| self.refused.get(request).is_some_and(|refusal| now < refusal.due);
-        let no_service: BTreeSet<ServiceId> = missing
-            .iter()
-            .filter_map(|request| match request {
-                Request::AddService(service) if held(request) => Some(service.id),
-                _ => None,
-            })
-            .collect();
-        missing.retain(|request| match request {
-            Request::AddDestination(id, _) if no_service.contains(id) => false,
-            _ => !held(request),
-        });
-        self.retry_due = self.refused.values().map(|refusal| refusal.due).filter(|due| *due > now).min();
+        let over = self.refusals.forget_what_is_not_missing(&missing, &scope);
+        let actions = over.into_iter().map(Action::Log).collect();
+        self.refusals.hold_back(now, &mut missing);
         (missing, actions)
-    }
-
-    /// Drops what was refused and, as far as `missing` tells about its service, is not wanted any more.
-    fn forget_what_is_not_missing(&mut self, missing: &[Request], scope: &Scope) -> Vec<Action> {
-        if self.refused.is_empty() && self.raced.is_empty() {
-            return Vec::new();
-        }
-        let missing: HashSet<&Request> = missing.iter().collect();
-        let is_over = |request: &Request| {
-            service_of(request).is_none_or(|id| scope.contains(&id)) && !missing.contains(request)
-        };
-        self.raced.retain(|request| !is_over(request));
-        let over = self.refused.extract_if(|request, _| is_over(request));
-        over.map(|(request, _)| Action::Log(Event::NoLongerRefused(request))).collect()
     }
 
     /// The next moment at which [`Reconciler::tick`] has something to do; `None` while an answer is awaited.
@@ -406,24 +358,9 @@ impl Reconciler {
         if self.call != Call::None {
             return None;
         }
-        if let Some(unreachable) = &self.unreachable {
-            return Some(unreachable.due);
+        if let Some(due) = self.reach.deadline() {
+            return Some(due);
         }
-        Some(self.retry_due.map_or(self.read_due, |due| due.min(self.read_due)))
+        Some(self.refusals.deadline().map_or(self.read_due, |due| due.min(self.read_due)))
     }
-}
-
-/// A refusal with its request as it would be typed.
-fn in_words(error: &KernelError) -> String {
-    format!("ipvsadm {error}")
-}
-
-/// Whether a request failed only because somebody else changed the table, which a new reading shows.
-fn is_race(error: &KernelError) -> bool {
-    let vanished = match *error.request {
-        Request::EditDestination(..) => matches!(error.errno, Errno::ENOENT | Errno::ESRCH),
-        Request::EditService(_) | Request::AddDestination(..) => error.errno == Errno::ESRCH,
-        _ => false,
-    };
-    vanished || error.is_already_there() || error.is_already_gone()
 }

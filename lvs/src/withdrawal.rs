@@ -39,7 +39,7 @@ impl Withdrawal {
         match input {
             Input::Table(result) => {
                 let first = self.reconciler.believed().is_none();
-                let mut actions = self.reconciler.table(now, result);
+                let mut actions = self.reconciler.table(now, result, &ToString::to_string);
                 if first {
                     actions.extend(self.reconciler.tell_leftovers());
                 }

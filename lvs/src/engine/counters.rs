@@ -101,8 +101,7 @@ impl Counters {
             Event::Weight { vs, key, to, reason } => {
                 self.changed(now, vs, key, format!("weight {to}: {reason}"));
             }
-            Event::Drift(request) => self.repaired(now, request),
-            Event::MoreDrift(requests) => requests.iter().for_each(|request| self.repaired(now, request)),
+            Event::Drift { request, what } => self.repaired(now, request, what.as_deref()),
             Event::Reloaded { .. } => {
                 self.reloads.good += 1;
                 self.last_change = Some((now, "the file was read again".into()));
@@ -132,7 +131,7 @@ impl Counters {
         self.of(key).last_change = Some((now, what));
     }
 
-    fn repaired(&mut self, now: Mono, request: &Request) {
+    fn repaired(&mut self, now: Mono, request: &Request, what: Option<&str>) {
         let counter = match request {
             Request::AddService(_) => &mut self.repairs.services_added,
             Request::EditService(_) => &mut self.repairs.services_edited,
@@ -144,7 +143,8 @@ impl Counters {
             _ => return,
         };
         *counter += 1;
-        self.last_repair = Some((now, format!("ipvsadm {request}")));
+        let text = what.map_or_else(|| format!("ipvsadm {request}"), str::to_owned);
+        self.last_repair = Some((now, text));
         if let Some(service) = service_of(request) {
             *self.repairs_of.entry(service).or_default() += 1;
         }

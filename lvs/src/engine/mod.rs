@@ -27,6 +27,7 @@ mod drains;
 mod first_checks;
 mod forecast;
 mod hooks;
+mod names;
 mod overrides;
 mod policy;
 mod quorum;
@@ -65,6 +66,7 @@ use crate::sysctl::needs::Needs;
 use counters::Counters;
 use first_checks::FirstChecks;
 use hooks::Hooks;
+use names::whose;
 use overrides::Overrides;
 use policy::Policy;
 use retiring::Retiring;
@@ -223,7 +225,7 @@ impl Engine {
 
     fn table(&mut self, now: Mono, result: Result<Table, String>) -> Vec<Action> {
         let first = self.reconciler.believed().is_none();
-        let mut actions = self.reconciler.table(now, result);
+        let mut actions = self.reconciler.table(now, result, &|request| whose(&self.config, request));
         if first {
             actions.extend(self.adopt(now));
             actions.extend(self.retire(now));
@@ -289,10 +291,7 @@ impl Engine {
         }
         actions.extend(self.sysctls_tick(now));
         actions.splice(0..0, news);
-        let (good, reason) = match self.reconciler.trouble() {
-            None => (true, "as wanted".into()),
-            Some(trouble) => (false, trouble),
-        };
+        let (good, reason) = self.reconciler.verdict(now);
         self.as_wanted.update(now, good, reason);
         // With every service refused this router serves nobody, and the other one may do better.
         if !self.ready && self.reconciler.is_settled() && self.reconciler.serves() {

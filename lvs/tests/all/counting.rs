@@ -75,7 +75,7 @@ fn repairs_are_counted_by_kind_and_by_service() {
     meddle(&director, |table| table.services.clear());
     director.until(1500);
     let repaired = Repairs { services_added: 1, servers_added: 2, ..Repairs::default() };
-    let last = Moment { what: "ipvsadm -a -t 10.1.0.100:80 -r 10.2.0.12:80 -m -w 1".into(), at_ms: 1000 };
+    let last = Moment { what: "web s10.2.0.12: real server missing".into(), at_ms: 1000 };
     assert_eq!(director.status().repairs, Repairs { last: Some(last), ..repaired.clone() });
     meddle(&director, |table| table.services[0].destinations[0].destination.weight = 7);
     director.until(2500);

@@ -12,6 +12,7 @@ use lvs::action::{Action, Input, Who};
 use lvs::engine::{Engine, Processes, Settings, WallClock};
 use lvs::event::Event;
 use lvs::hook::HookCommand;
+use lvs::kernel::Kernel;
 use lvs::nanny_args::MonitorSettings;
 use lvs::operator_event::OperatorEvent;
 use lvs::orders::State;
@@ -232,7 +233,7 @@ impl Director {
             Action::Kill(token) => done.push(format!("kill {token}")),
             Action::ReadTable => {
                 done.push("read".into());
-                return Some(Input::Table(self.kernel.table().map_err(|error| error.to_string())));
+                return Some(Input::Table(Kernel::table(&mut self.kernel)));
             }
             Action::Record(services) => {
                 if let Some(reason) = &self.read_only {
@@ -250,7 +251,7 @@ impl Director {
                     }
                 }
                 done.extend(requests.iter().map(ToString::to_string));
-                return Some(Input::Applied(self.kernel.apply(&requests).map_err(|error| error.to_string())));
+                return Some(Input::Applied(Kernel::apply(&mut self.kernel, &requests)));
             }
             Action::Save(state) => {
                 let result = self.full.clone().map_or(Ok(()), Err);
@@ -289,8 +290,8 @@ fn short(event: &Event) -> Option<String> {
         Event::Leftovers(services) => format!("{services} leftovers"),
         Event::NotRecorded(reason) => format!("not recorded: {reason}"),
         Event::RecordedAgain => "recorded again".into(),
-        Event::Drift(request) => format!("drift {request}"),
-        Event::MoreDrift(repairs) => format!("{} more drift", repairs.len()),
+        Event::Drift { what, .. } => format!("drift {}", what.as_ref()?),
+        Event::MoreDrift { count, last } => format!("{count} more drift, last {last}"),
         Event::Refused { error, retry_in } => format!("refused for {}: {error}", seconds(retry_in)),
         Event::NoLongerRefused(request) => format!("no longer refused {request}"),
         Event::KernelUnreachable { reason, retry_in } => {

@@ -1,0 +1,140 @@
+//! Requests that the kernel did not accept: when each may be tried again, and what depends on it meanwhile.
+//!
+//! What failed only because somebody else changed the table is no refusal the first time: a new reading shows what is to
+//! be done instead. Each refusal is told once, and has a back-off of its own.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::time::Duration;
+
+use daemonkit::clock::Mono;
+use ipvsadm::{Errno, KernelError, Request, ServiceId};
+
+use crate::backoff::Backoff;
+use crate::event::Event;
+use crate::scope::{Scope, service_of};
+
+#[derive(Debug, Clone)]
+struct Refusal {
+    error: KernelError,
+    due: Mono,
+    backoff: Backoff,
+}
+
+/// The requests that are held back.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Refusals {
+    held: HashMap<Request, Refusal>,
+    /// When the next one may be tried again.
+    retry_due: Option<Mono>,
+    /// Requests that failed only because the table was not as believed; a second time it is a refusal.
+    raced: HashSet<Request>,
+}
+
+impl Refusals {
+    /// How many.
+    pub(super) fn len(&self) -> usize {
+        self.held.len()
+    }
+
+    /// When the next one may be tried again.
+    pub(super) fn deadline(&self) -> Option<Mono> {
+        self.retry_due
+    }
+
+    /// All may be tried again now.
+    pub(super) fn hurry(&mut self, now: Mono) {
+        for refusal in self.held.values_mut() {
+            refusal.due = refusal.due.min(now);
+            self.retry_due = Some(now);
+        }
+    }
+
+    /// What the kernel said; `None` when it accepts everything.
+    pub(super) fn trouble(&self) -> Option<String> {
+        let first = self.held.values().map(|refusal| in_words(&refusal.error)).min()?;
+        match self.held.len() {
+            1 => Some(first),
+            count => Some(format!("{first} (and {} more)", count - 1)),
+        }
+    }
+
+    /// The kernel accepted a request.
+    pub(super) fn accepted(&mut self, request: &Request) -> Option<Event> {
+        self.raced.remove(request);
+        self.held.remove(request).map(|_| Event::NoLongerRefused(request.clone()))
+    }
+
+    /// The kernel refused a request, which is held back for at most `limit`. Says so when that is news.
+    pub(super) fn refused(
+        &mut self,
+        now: Mono,
+        request: Request,
+        error: KernelError,
+        limit: Duration,
+    ) -> Option<Event> {
+        if matches!(&request, Request::AddDestination(id, _) if self.has_refused_service(id)) {
+            return None;
+        }
+        if is_race(&error) && self.raced.insert(request.clone()) {
+            return None;
+        }
+        let known = self.held.remove(&request);
+        let news = known.as_ref().is_none_or(|refusal| refusal.error.errno != error.errno);
+        let mut backoff = known.map(|refusal| refusal.backoff).unwrap_or_default();
+        let retry_in = backoff.fail(limit);
+        let text = in_words(&error);
+        self.held.insert(request, Refusal { error, due: now + retry_in, backoff });
+        news.then_some(Event::Refused { error: text, retry_in })
+    }
+
+    fn has_refused_service(&self, id: &ServiceId) -> bool {
+        let mut held = self.held.keys();
+        held.any(|held| matches!(held, Request::AddService(service) if service.id == *id))
+    }
+
+    /// Takes out of `missing` what is held back for the time being and what depends on that.
+    pub(super) fn hold_back(&mut self, now: Mono, missing: &mut Vec<Request>) {
+        let held = |request: &Request| self.held.get(request).is_some_and(|refusal| now < refusal.due);
+        let no_service: BTreeSet<ServiceId> = missing
+            .iter()
+            .filter_map(|request| match request {
+                Request::AddService(service) if held(request) => Some(service.id),
+                _ => None,
+            })
+            .collect();
+        missing.retain(|request| match request {
+            Request::AddDestination(id, _) if no_service.contains(id) => false,
+            _ => !held(request),
+        });
+        self.retry_due = self.held.values().map(|refusal| refusal.due).filter(|due| *due > now).min();
+    }
+
+    /// Drops what, as far as `missing` tells about its service, is not wanted any more.
+    pub(super) fn forget_what_is_not_missing(&mut self, missing: &[Request], scope: &Scope) -> Vec<Event> {
+        if self.held.is_empty() && self.raced.is_empty() {
+            return Vec::new();
+        }
+        let missing: HashSet<&Request> = missing.iter().collect();
+        let is_over = |request: &Request| {
+            service_of(request).is_none_or(|id| scope.contains(&id)) && !missing.contains(request)
+        };
+        self.raced.retain(|request| !is_over(request));
+        let over = self.held.extract_if(|request, _| is_over(request));
+        over.map(|(request, _)| Event::NoLongerRefused(request)).collect()
+    }
+}
+
+/// A refusal with its request as it would be typed.
+fn in_words(error: &KernelError) -> String {
+    format!("ipvsadm {error}")
+}
+
+/// Whether a request failed only because somebody else changed the table, which a new reading shows.
+fn is_race(error: &KernelError) -> bool {
+    let vanished = match *error.request {
+        Request::EditDestination(..) => matches!(error.errno, Errno::ENOENT | Errno::ESRCH),
+        Request::EditService(_) | Request::AddDestination(..) => error.errno == Errno::ESRCH,
+        _ => false,
+    };
+    vanished || error.is_already_there() || error.is_already_gone()
+}
