@@ -15,6 +15,8 @@ pub const STATE_DIR: &str = "/var/lib/lvs-router";
 pub const PULSE_SOCKET: &str = "pulse.sock";
 /// File name of the status socket of `lvs` in [`RUN_DIR`].
 pub const LVS_SOCKET: &str = "lvs.sock";
+/// File name of the socket in [`RUN_DIR`] at which `lvs` tells its metrics over HTTP.
+pub const LVS_METRICS_SOCKET: &str = "lvs-metrics.sock";
 
 /// A state, why it is so and since when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

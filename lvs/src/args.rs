@@ -2,10 +2,13 @@
 
 mod ctl;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use lexopt::Arg::{Long, Short, Value};
+use lexopt::ValueExt as _;
 use lvs_ipc::status::RUN_DIR;
 
 pub use ctl::Ctl;
@@ -13,11 +16,14 @@ pub use ctl::Ctl;
 use crate::migration_args;
 use crate::state::STATE_DIR;
 
+/// Time between two looks of `--watch`.
+const USUAL_WATCH: Duration = Duration::from_secs(2);
+
 /// Text of `--help`.
 pub const HELP: &str = "\
 Usage: lvs [OPTION]...
        lvs check [--json] [FILE]
-       lvs status [--json] [--run-dir DIR]
+       lvs status [--json | --metrics] [--watch [SECONDS]] [VS[/RS]]...
        lvs ctl VERB [ARGUMENT]... [--reason TEXT] [--json] [--run-dir DIR]
        lvs diff FILE [--json] [--run-dir DIR]
        lvs migrate [--clean] [FILE]
@@ -38,6 +44,8 @@ SIGHUP reads the file again; SIGTERM withdraws the services and ends.
                          [default: /run/lvs-router]
       --state-dir DIR    folder of what survives a restart: overrides, drains,
                          failures [default: /var/lib/lvs-router]
+      --metrics ADDRESS:PORT  serve metrics over HTTP there (GET /metrics);
+                         the file cannot change it [default: what the file says]
   -t, --test-start       print what would be done, and do nothing
       --withdraw         withdraw the services that an earlier run left, and end
       --check            check the configuration and end, as \"lvs check\"
@@ -46,8 +54,10 @@ SIGHUP reads the file again; SIGTERM withdraws the services and ends.
       --version          show the version
 
 lvs check tells all that is wrong or odd in a file, with --json as one line of
-JSON on standard output. lvs status prints the virtual and real servers with
-health and weight, or with --json what the status socket gives.
+JSON on standard output. lvs status prints the virtual and real servers, or only
+those named, with state, weight, connections and rates; every detail of a real
+server named alone. --json prints what the status socket gives, --metrics the
+metrics for Prometheus, --watch again every 2 or SECONDS seconds.
 
 lvs ctl tells the director that runs what to do; only root may. VIRTUAL and
 SERVER are the names in the file, SERVER may also be its address[:port]:
@@ -75,7 +85,8 @@ prints an lvs.cf for the virtual servers of a keepalived.conf, and on standard
 error what it could not carry; -i gives the id of its conditional lines.
 
 Without -n and --nofork it becomes a daemon. Standard output carries nothing but
-the line \"ready\" once the services are in the kernel, except for the commands and -t.
+the line \"ready\" once the services are in the kernel, except for -t and the
+commands.
 
 Exit status: 0 done, 1 failed, 2 usage, 77 no permission (needs CAP_NET_ADMIN),
 78 the configuration cannot be used.
@@ -96,12 +107,7 @@ pub enum Command {
         file: Option<PathBuf>,
     },
     /// Print the state of the director that runs.
-    Status {
-        /// As JSON instead of as a table.
-        json: bool,
-        /// Folder of its socket.
-        run_dir: PathBuf,
-    },
+    Status(Query),
     /// Explain a file of the original, or print it as it is written today.
     Migrate {
         /// The file, if not the default one.
@@ -135,6 +141,30 @@ pub enum Command {
     Run(Run),
 }
 
+/// What to print of the state of the director that runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Query {
+    /// How it looks.
+    pub form: Form,
+    /// Again and again, with this time between.
+    pub watch: Option<Duration>,
+    /// Only these virtual servers (`VS`) and real servers (`VS/RS`); all if there are none.
+    pub names: Vec<String>,
+    /// Folder of its socket.
+    pub run_dir: PathBuf,
+}
+
+/// How the state looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// For people.
+    Table,
+    /// What the status socket gives.
+    Json,
+    /// For Prometheus.
+    Metrics,
+}
+
 /// How to serve.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
@@ -150,6 +180,8 @@ pub struct Run {
     pub state_dir: PathBuf,
     /// Log more.
     pub verbose: bool,
+    /// Where to serve metrics, whatever the file says.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// How to withdraw what an earlier run left.
@@ -196,6 +228,12 @@ pub enum UsageError {
     /// Words after `ctl` or `diff` that mean nothing.
     #[error("{0}")]
     Ctl(String),
+    /// A value of `--metrics` that is no place to listen at.
+    #[error("--metrics {0:?}: not ADDRESS:PORT, such as 192.0.2.2:9646 or [::1]:9646")]
+    Metrics(String),
+    /// A value of `--watch` that is no time, or out of range.
+    #[error("--watch {0:?}: not a time from 0.1 to 3600 seconds")]
+    Watch(String),
     /// An option that does not go with the command.
     #[error("{option} does not go with {command}")]
     NotWith {
@@ -216,6 +254,10 @@ struct Words {
     verbose: bool,
     dry_run: bool,
     json: bool,
+    metrics: Option<SocketAddr>,
+    as_metrics: bool,
+    watch: Option<Duration>,
+    names: Vec<String>,
     withdraw: bool,
     verb: Option<Verb>,
     file: Option<PathBuf>,
@@ -249,6 +291,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
             Short('v') | Long("verbose") => words.verbose = true,
             Short('t') | Long("test-start") => words.dry_run = true,
             Long("json") => words.json = true,
+            Long("metrics") if words.verb == Some(Verb::Status) => words.as_metrics = true,
+            Long("metrics") => words.metrics = Some(address(&parser.value()?)?),
+            Long("watch") => words.watch = Some(watch(&mut parser)?),
             Long("withdraw") => words.withdraw = true,
             Long("check") => words.verb = Some(Verb::Check),
             Value(word) if words.verb.is_none() && word == "check" => words.verb = Some(Verb::Check),
@@ -266,11 +311,30 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
             Value(word) if matches!(words.verb, Some(Verb::Check | Verb::Diff)) && words.file.is_none() => {
                 words.file = Some(word.into());
             }
+            Value(word) if words.verb == Some(Verb::Status) => words.names.push(word.string()?),
             Value(word) => return Err(UsageError::Word(word)),
             other => return Err(other.unexpected().into()),
         }
     }
     words.fit_together()
+}
+
+fn address(word: &OsStr) -> Result<SocketAddr, UsageError> {
+    let text = word.to_string_lossy();
+    text.parse().map_err(|_| UsageError::Metrics(text.into_owned()))
+}
+
+/// The time of `--watch`: after `=`, or a next word that is a number.
+fn watch(parser: &mut lexopt::Parser) -> Result<Duration, UsageError> {
+    let word = parser.optional_value().or_else(|| {
+        let mut words = parser.try_raw_args()?;
+        let is_number = |word: &OsStr| word.to_str().is_some_and(|word| word.parse::<f64>().is_ok());
+        words.next_if(is_number)
+    });
+    let Some(word) = word else { return Ok(USUAL_WATCH) };
+    let text = word.to_string_lossy();
+    let seconds: Option<f64> = text.parse().ok().filter(|seconds| (0.1..=3600.0).contains(seconds));
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| UsageError::Watch(text.into_owned()))
 }
 
 impl Words {
@@ -279,10 +343,12 @@ impl Words {
             true => Err(UsageError::NotWith { option, command }),
             false => Ok(()),
         };
+        not_with(self.watch.is_some() && self.verb != Some(Verb::Status), "--watch", "anything but status")?;
         let run_dir = self.run_dir.unwrap_or_else(|| RUN_DIR.into());
         match self.verb {
             Some(Verb::Check) => {
                 not_with(self.withdraw, "--withdraw", "check")?;
+                not_with(self.metrics.is_some(), "--metrics", "check")?;
                 not_with(self.dry_run, "-t", "check")?;
                 not_with(self.file.is_some() && self.config.is_some(), "-c", "check FILE")?;
                 Ok(Command::Check { json: self.json, file: self.file.or(self.config) })
@@ -291,7 +357,15 @@ impl Words {
                 not_with(self.withdraw, "--withdraw", "status")?;
                 not_with(self.dry_run, "-t", "status")?;
                 not_with(self.config.is_some(), "-c", "status")?;
-                Ok(Command::Status { json: self.json, run_dir })
+                not_with(self.metrics.is_some(), "--metrics ADDRESS", "status")?;
+                not_with(self.json && self.as_metrics, "--metrics", "--json")?;
+                not_with(self.as_metrics && !self.names.is_empty(), "--metrics", "a name")?;
+                let form = match (self.json, self.as_metrics) {
+                    (true, _) => Form::Json,
+                    (_, true) => Form::Metrics,
+                    _ => Form::Table,
+                };
+                Ok(Command::Status(Query { form, watch: self.watch, names: self.names, run_dir }))
             }
             Some(Verb::Diff) => {
                 not_with(self.withdraw, "--withdraw", "diff")?;
@@ -302,6 +376,7 @@ impl Words {
             }
             None if self.withdraw => {
                 not_with(self.json, "--json", "--withdraw")?;
+                not_with(self.metrics.is_some(), "--metrics", "--withdraw")?;
                 not_with(self.dry_run, "-t", "--withdraw")?;
                 not_with(self.config.is_some(), "-c", "--withdraw")?;
                 let syslog = self.mode == Some(Mode::NoFork);
@@ -309,10 +384,10 @@ impl Words {
             }
             None => {
                 not_with(self.json, "--json", "serving; it belongs to \"lvs check\" and \"lvs status\"")?;
-                let Self { config, nanny, verbose, .. } = self;
+                let Self { config, nanny, verbose, metrics, .. } = self;
                 let mode = self.mode.unwrap_or(Mode::Daemon);
                 let state_dir = self.state_dir.unwrap_or_else(|| STATE_DIR.into());
-                let run = Run { mode, config, nanny, run_dir, state_dir, verbose };
+                let run = Run { mode, config, nanny, run_dir, state_dir, verbose, metrics };
                 Ok(if self.dry_run { Command::DryRun(run) } else { Command::Run(run) })
             }
         }

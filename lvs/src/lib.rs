@@ -19,7 +19,7 @@
 //! | [`scope`] | which services a change is about |
 //! | [`orders`] | what an operator asked for; [`operator_event`]: what is worth a log line about it |
 //! | [`identity`] | which row of the kernel is which server of the file |
-//! | [`args`], [`dry_run`], [`status_view`] | what the command line means and how answers look |
+//! | [`args`], [`dry_run`], [`selection`], [`status_view`] | what the command line means and how answers look |
 //!
 //! What carries out:
 //!
@@ -27,7 +27,7 @@
 //! | --- | --- |
 //! | [`start`] | start-up in its order |
 //! | [`shell`] | owns the engine; threads, children, status |
-//! | [`snapshots`] | brings the status to the threads that tell it |
+//! | [`telling`] | where the status is told; [`snapshots`] brings it there |
 //! | [`withdraw`] | carries out a withdrawal |
 //! | [`record`] | the file that lists our services |
 //! | [`routes`] | asks the kernel for its routes |
@@ -67,6 +67,7 @@ pub mod record;
 pub mod routes;
 mod saver;
 pub mod scope;
+pub mod selection;
 pub mod service_list;
 pub mod shell;
 pub mod snapshots;
@@ -76,5 +77,6 @@ pub mod status_view;
 pub mod supervisor;
 pub mod sysctl;
 pub mod tally;
+pub mod telling;
 pub mod withdraw;
 pub mod withdrawal;

@@ -32,9 +32,9 @@ fn main() -> ExitCode {
         Command::ConvertKeepalived { file, config_id } => {
             return convert_keepalived::run(&file, config_id).into();
         }
-        Command::Status { json, run_dir } => ask::status(&run_dir, json).map(|text| print(&text)),
         Command::Ctl(asked) => ctl::run(&asked.run_dir, &asked.command, asked.json).map(|shown| show(&shown)),
         Command::Diff { file, json, run_dir } => ctl::diff(&run_dir, &file, json).map(|shown| show(&shown)),
+        Command::Status(query) => ask::status(&query).map(|()| exit::OK.into()),
         Command::DryRun(run) => start::dry_run(&run).map(|text| print(&text)),
         Command::Withdraw(asked) => withdraw::withdraw(&asked),
         Command::Run(run) => start::run(run),

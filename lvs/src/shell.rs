@@ -21,7 +21,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use crossbeam_channel::{Receiver, bounded};
-use daemonkit::answering::{Listener, Serving};
 use daemonkit::children::Children;
 use daemonkit::clock::Mono;
 use daemonkit::control_socket::{self, ControlSocket, Refusal};
@@ -31,7 +30,6 @@ use ipvsadm::{Request, ServiceId};
 use lvs_config::Config;
 use lvs_ipc::control::{Command as Asked, MAX_REQUEST, Reply};
 use lvs_ipc::ready::READY;
-use lvs_ipc::status::LvsStatus;
 use nix::sys::signal::Signal;
 
 use crate::action::{Action, Input, Who};
@@ -43,8 +41,9 @@ use crate::loader::{Loader, Purpose, Read};
 use crate::nanny_args::MonitorCommand;
 use crate::record::Record;
 use crate::saver::Saver;
-use crate::snapshots::{Reply as Snapshot, Snapshots, Written};
+use crate::snapshots::{Reply as Snapshot, Snapshots};
 use crate::state::StateFile;
+use crate::telling::{Listeners, Telling};
 
 /// Longest wait for something to happen.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(1);
@@ -75,7 +74,7 @@ pub struct Outside<K> {
     /// The list of our services.
     pub record: Record,
     /// Where to tell the status.
-    pub status: Listener,
+    pub listeners: Listeners,
     /// What survives a restart.
     pub state_file: StateFile,
     /// Where to listen for requests.
@@ -91,7 +90,7 @@ pub struct Shell<K> {
     record: Record,
     children: Children,
     lines: LineReader,
-    _status: Serving,
+    telling: Telling,
     /// Who waits for a snapshot.
     asked: Vec<Snapshot>,
     control: ControlSocket,
@@ -108,7 +107,7 @@ impl<K: Kernel> Shell<K> {
     /// # Errors
     /// When the operating system refuses a thread, a handler or the control socket.
     pub fn start(engine: Engine, outside: Outside<K>) -> anyhow::Result<Self> {
-        let Outside { kernel, record, status, state_file, control_path, config_path } = outside;
+        let Outside { kernel, record, listeners, state_file, control_path, config_path } = outside;
         let (to_owner, messages) = bounded(CHANNEL);
         let watched = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD];
         signals::forward(&watched.map(|signal| signal as i32), to_owner.clone(), Message::Signal)
@@ -117,8 +116,8 @@ impl<K: Kernel> Shell<K> {
             .context("cannot start the thread that reads the monitors")?;
         let asking = to_owner.clone();
         let snapshots = Snapshots::new(move |reply| asking.try_send(Message::Asked(reply)).is_ok());
-        let status =
-            serve_status(status, snapshots).context("cannot start the thread that tells the status")?;
+        let telling =
+            Telling::start(listeners, snapshots).context("cannot start the threads that tell the status")?;
         let in_words = |refusal: Refusal| Reply::refused(refusal.to_string()).to_line();
         let control =
             ControlSocket::listen(&control_path, MAX_REQUEST, in_words, to_owner.clone(), Message::Control)
@@ -134,7 +133,7 @@ impl<K: Kernel> Shell<K> {
             record,
             children: Children::default(),
             lines,
-            _status: status,
+            telling,
             asked: Vec::new(),
             control,
             saver,
@@ -153,6 +152,7 @@ impl<K: Kernel> Shell<K> {
                 return code;
             }
             self.tell_the_status();
+            self.telling.want_port(self.now, self.engine.metrics_port());
             let wait = match self.engine.deadline() {
                 _ if !self.pending.is_empty() => Duration::ZERO,
                 Some(deadline) => deadline.since(Mono::now()).min(LONGEST_WAIT),
@@ -334,22 +334,6 @@ impl Processes for Children {
     fn monitor(&self, token: u64) -> Option<u32> {
         self.pid(token).and_then(|pid| u32::try_from(pid).ok())
     }
-}
-
-/// Gives whoever connects a snapshot as one line of JSON; nothing while there is none.
-fn serve_status(listener: Listener, snapshots: Snapshots) -> std::io::Result<Serving> {
-    let mut written = Written::default();
-    listener.serve("status", move |_| {
-        let line = snapshots.get().map(|snapshot| written.text(&snapshot, as_json));
-        Some(Arc::from(line.as_deref().unwrap_or_default().as_bytes()))
-    })
-}
-
-fn as_json(status: &LvsStatus) -> String {
-    serde_json::to_string(status).map(|line| line + "\n").unwrap_or_else(|error| {
-        tracing::error!(%error, "cannot write the status");
-        String::new()
-    })
 }
 
 /// Sends requests to the kernel, and logs each.

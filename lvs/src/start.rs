@@ -5,14 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use daemonkit::answering::Listener;
 use daemonkit::clock::Mono;
 use daemonkit::log::{self, Sink};
 use daemonkit::pidfile::{PidFile, PidFileError};
 use daemonkit::privilege::{Capability, PrivilegeError, keep_only};
 use daemonkit::{children, exit, program};
 use lvs_ipc::control::LVS_CONTROL_SOCKET;
-use lvs_ipc::status::LVS_SOCKET;
 
 use crate::args::{Mode, Run};
 use crate::check::exit_code;
@@ -25,11 +23,10 @@ use crate::record::Record;
 use crate::shell::{Outside, Shell, warn_about};
 use crate::state::StateFile;
 use crate::sysctl::files::{PROC_SYS, SysctlFiles};
+use crate::telling::Listeners;
 
 /// File name of the pid file in the run directory.
 pub(crate) const PID_FILE: &str = "lvs.pid";
-/// The status is for root and its group.
-const SOCKET_MODE: u32 = 0o660;
 
 /// Serves as asked; returns when told to end.
 ///
@@ -51,11 +48,9 @@ pub fn run(run: Run) -> anyhow::Result<ExitCode> {
     detach(run.mode)?;
     // Held until the end of this function, which is the end of serving.
     let _pid_file = PidFile::take(&pid_path)?;
+    let listeners = Listeners::open(&run.run_dir, run.metrics)?;
     // Before the first thread: each thread has capabilities of its own.
     keep_only(&[Capability::NET_ADMIN])?;
-    let socket_path = run.run_dir.join(LVS_SOCKET);
-    let status = Listener::unix(&socket_path, SOCKET_MODE)
-        .with_context(|| format!("{}: cannot listen", socket_path.display()))?;
     let settings = Settings { config_path: config_path.clone(), monitors: monitor_settings(&run) };
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -81,7 +76,7 @@ pub fn run(run: Run) -> anyhow::Result<ExitCode> {
     engine.restore(now, state.map_err(|error| error.to_string()));
     let control_path = run.run_dir.join(LVS_CONTROL_SOCKET);
     let kernel = kernel.with_settings(sysctls);
-    let outside = Outside { kernel, record, status, state_file, control_path, config_path };
+    let outside = Outside { kernel, record, listeners, state_file, control_path, config_path };
     let code = Shell::start(engine, outside)?.run();
     tracing::info!(code, "ended");
     Ok(code.into())

@@ -10,7 +10,6 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use daemonkit::answering::Listener;
 use daemonkit::clock::Mono;
 use ipvsadm::fake::FakeKernel;
 use ipvsadm::{Ipvs, Table};
@@ -19,6 +18,7 @@ use lvs::nanny_args::MonitorSettings;
 use lvs::record::Record;
 use lvs::shell::{Outside, Shell};
 use lvs::state::StateFile;
+use lvs::telling::Listeners;
 use lvs_ipc::status::LvsStatus;
 use nix::sys::signal::{Signal, raise};
 
@@ -80,12 +80,12 @@ fn serve(kernel: &FakeKernel, folder: &Path, config_path: PathBuf, monitor: Path
     let record = Record::in_folder(folder);
     let settings = Settings { config_path: config_path.clone(), monitors };
     let engine = Engine::new(Mono::now(), settings, config, record.read().unwrap());
-    let socket = Listener::unix(&folder.join("lvs.sock"), 0o640).unwrap();
+    let listeners = Listeners::open(folder, None).unwrap();
     let kernel = Ipvs::with_transport(kernel.connect()).unwrap();
     let outside = Outside {
         kernel,
         record,
-        status: socket,
+        listeners,
         state_file: StateFile::in_folder(&folder.join("state")),
         control_path: folder.join("lvs-control.sock"),
         config_path,

@@ -3,6 +3,7 @@
 //! A snapshot is made when somebody asks for one; nothing is kept up to date for nobody.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use daemonkit::clock::Mono;
@@ -85,6 +86,12 @@ struct View<'a> {
 }
 
 impl Engine {
+    /// Where the file wants metrics to be told over TCP, if anywhere.
+    #[must_use]
+    pub fn metrics_port(&self) -> Option<SocketAddr> {
+        None
+    }
+
     /// What stands on the status socket.
     #[must_use]
     pub fn status(&self, clock: WallClock, processes: &dyn Processes) -> LvsStatus {

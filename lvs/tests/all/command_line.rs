@@ -2,16 +2,16 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use lvs::args::{Command, HELP, Mode, Run, Withdraw, parse};
+use lvs::args::{Command, Form, HELP, Mode, Query, Run, Withdraw, parse};
 use lvs::dry_run::render;
-use lvs::status_view;
 
 use crate::world::{Director, config, monitor_settings, virtual_server};
 
 fn run() -> Run {
     let (run_dir, state_dir) = ("/run/lvs-router".into(), "/var/lib/lvs-router".into());
-    Run { mode: Mode::Daemon, config: None, nanny: None, run_dir, state_dir, verbose: false }
+    Run { mode: Mode::Daemon, config: None, nanny: None, run_dir, state_dir, verbose: false, metrics: None }
 }
 
 #[track_caller]
@@ -42,14 +42,32 @@ fn the_originals_options_are_understood() {
 #[test]
 fn our_own_options_are_understood() {
     let nanny = Some(PathBuf::from("/n"));
+    let metrics = Some("[::1]:9646".parse().unwrap());
+    understands("--metrics [::1]:9646", &Command::Run(Run { metrics, ..run() }));
     understands("--nanny /n --run-dir /r", &Command::Run(Run { nanny, run_dir: "/r".into(), ..run() }));
     for check in ["--check /x.cf", "check /x.cf", "-n check /x.cf", "-c /x.cf --check"] {
         understands(check, &Command::Check { json: false, file: Some("/x.cf".into()) });
     }
     understands("check", &Command::Check { json: false, file: None });
     understands("check --json /x", &Command::Check { json: true, file: Some("/x".into()) });
-    understands("status", &Command::Status { json: false, run_dir: "/run/lvs-router".into() });
-    understands("--run-dir /r status --json", &Command::Status { json: true, run_dir: "/r".into() });
+    let query = Query { form: Form::Table, watch: None, names: vec![], run_dir: "/run/lvs-router".into() };
+    let status = |query: Query| Command::Status(query);
+    understands("status", &status(query.clone()));
+    let json = Query { form: Form::Json, run_dir: "/r".into(), ..query.clone() };
+    understands("--run-dir /r status --json", &status(json));
+    understands("status --metrics", &status(Query { form: Form::Metrics, ..query.clone() }));
+    let names = vec!["web".to_owned(), "mail/one".into()];
+    understands("status web mail/one", &status(Query { names: names.clone(), ..query.clone() }));
+    let every = |seconds| Some(Duration::from_secs_f64(seconds));
+    for (words, watch) in [
+        ("status --watch", every(2.0)),
+        ("status --watch 0.5", every(0.5)),
+        ("status --watch=3600", every(3600.0)),
+    ] {
+        understands(words, &status(Query { watch, ..query.clone() }));
+    }
+    let named = Query { watch: every(2.0), names, ..query };
+    understands("status --watch web mail/one", &status(named));
 }
 
 #[test]
@@ -65,6 +83,21 @@ fn withdrawing_is_understood() {
     refuses("--withdraw -t", "-t does not go with --withdraw");
     refuses("--withdraw --json", "--json does not go with --withdraw");
     refuses("--check --withdraw", "--withdraw does not go with check");
+    for bad in ["9646", "localhost:9646", "192.0.2.2", "192.0.2.2:70000", "::1:9646:"] {
+        let told = "not ADDRESS:PORT, such as 192.0.2.2:9646 or [::1]:9646";
+        refuses(&format!("--metrics {bad}"), &format!("--metrics \"{bad}\": {told}"));
+    }
+    for bad in ["0", "0.09", "3601", "-1", "NaN", "x"] {
+        refuses(
+            &format!("status --watch={bad}"),
+            &format!("--watch \"{bad}\": not a time from 0.1 to 3600 seconds"),
+        );
+    }
+    refuses("--watch", "--watch does not go with anything but status");
+    refuses("check --metrics 192.0.2.2:1", "--metrics does not go with check");
+    refuses("--withdraw --metrics 192.0.2.2:1", "--metrics does not go with --withdraw");
+    refuses("status --json --metrics", "--metrics does not go with --json");
+    refuses("status --metrics web", "--metrics does not go with a name");
     refuses("status --withdraw", "--withdraw does not go with status");
 }
 
@@ -146,54 +179,5 @@ fn a_dry_run_prints_requests_and_monitors() {
             "# At once:\n# nothing\n# When every real server has passed its check:\n\
              ipvsadm -e -t 10.1.0.100:80 -r 10.2.0.11:80 -m -w 1\n# Monitors:\n{monitor}\n"
         )
-    );
-}
-
-#[test]
-fn the_status_is_a_table_for_people() {
-    let body = virtual_server("web", "10.1.0.100", "", &["10.2.0.11", "10.2.0.12 weight = 30"])
-        + &virtual_server("idle", "10.1.0.101", "sorry_server = 10.2.0.99", &[]);
-    let mut director = Director::new(&config(&format!("serial_no = 4\n{body}")));
-    director.tick(0);
-    director.report(2_000, 2, None);
-    director.report(70_000, 1, Some("connection refused"));
-    let mut status = director.status();
-    "1.2.3".clone_into(&mut status.version);
-    assert_eq!(
-        status_view::render(&status, 93_662_000),
-        "lvs 1.2.3 (process 42)
-file   /etc/lvs.cf serial_no 4: good for 1d02h: read at start
-table  good for 1d02h: as wanted
-
-web: TCP 10.1.0.100:80 rr, 1 of 2 serving
-  REAL SERVER  ADDRESS       WEIGHT  HEALTH  FOR     MONITOR  REASON
-  s10.2.0.11   10.2.0.11:80  -       down    1d01h   running  connection refused
-  s10.2.0.12   10.2.0.12:80  30      up      1d02h   running  ok
-
-idle: TCP 10.1.0.101:80 rr, 0 of 0 serving, the sorry server serves
-"
-        .replace("FOR     MONITOR", "FOR    MONITOR")
-        .replace("1d01h   running", "1d01h  running")
-        .replace("1d02h   running", "1d02h  running")
-    );
-}
-
-#[test]
-fn the_status_says_why_nobody_checks_a_server() {
-    let servers = ["10.2.0.11", "10.2.0.12"];
-    let mut director = Director::new(&config(&virtual_server("web", "10.1.0.100", "", &servers)));
-    director.tick(0);
-    director.report(10, 1, None);
-    director.ended(20, 1, 1);
-    director.ended(20, 2, 2);
-    let shown = status_view::render(&director.status(), 20);
-    let rows: Vec<&str> = shown.lines().skip(6).collect();
-    assert_eq!(
-        rows,
-        [
-            "  s10.2.0.11   10.2.0.11:80  1       up       0s   waiting to restart  ok; monitor: exited with status 1",
-            "  s10.2.0.12   10.2.0.12:80  -       unknown  0s   stopped             not checked yet; monitor: exited \
-             with status 2",
-        ]
     );
 }

@@ -20,6 +20,7 @@ mod reload;
 mod retiring;
 mod sharing;
 mod simulation;
+mod status;
 mod supervision;
 mod sysctls;
 mod trouble;
