@@ -5,12 +5,15 @@
 
 mod common;
 
+use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use common::Table;
 use lvs_config::keepalived::{Conversion, convert};
-use lvs_config::{Severity, SystemFiles, parse};
+use lvs_config::{Code, Files, Severity, SystemFiles, parse};
+use proptest::prelude::*;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/keepalived")
@@ -87,4 +90,52 @@ fn each_blank_is_an_error_of_the_check_and_nothing_else_is() {
         let blanks: Vec<u32> = conversion.blanks.iter().map(|blank| blank.line).collect();
         assert_eq!(wrong, blanks, "{}", path.display());
     }
+}
+
+/// Codes of errors that only our own writing could cause.
+const OURS: [Code; 5] =
+    [Code::Quoting, Code::Structure, Code::UnknownDirective, Code::MissingEquals, Code::BadCharacter];
+
+/// Holds one file, whatever is asked for.
+struct One(String);
+
+impl Files for One {
+    fn names(&self, _: &Path) -> io::Result<Vec<OsString>> {
+        Ok(Vec::new())
+    }
+
+    fn read(&self, path: &Path, _: usize) -> io::Result<Vec<u8>> {
+        if path == Path::new("k") { Ok(self.0.clone().into()) } else { Err(io::ErrorKind::NotFound.into()) }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn mutated_samples_become_well_formed_files(
+        sample in 0..5_usize,
+        cuts in prop::collection::vec((any::<prop::sample::Index>(), 0..12_usize, "[ -~\n]{0,6}"), 0..8),
+    ) {
+        let mut text: Vec<char> = fs::read_to_string(&samples()[sample]).unwrap().chars().collect();
+        for (at, length, inserted) in cuts {
+            let at = at.index(text.len() + 1);
+            let end = (at + length).min(text.len());
+            text.splice(at..end, inserted.chars());
+        }
+        let conversion = convert(Path::new("k"), &One(text.into_iter().collect()), "main").unwrap();
+        let found = parse(&conversion.text, &Table).diagnostics;
+        let odd = found.iter().find(|d| {
+            let is_blank = conversion.blanks.iter().any(|blank| blank.line == d.place.line);
+            d.severity == Severity::Error && !is_blank && OURS.contains(&d.code)
+        });
+        prop_assert!(odd.is_none(), "{odd:?}\n{}", conversion.text);
+    }
+}
+
+#[test]
+fn files_that_include_each_other_end() {
+    let looped = One("include k\ninclude k\nvirtual_server 192.0.2.1 80 {\n}\n".to_owned());
+    let conversion = convert(Path::new("k"), &looped, "main").unwrap();
+    assert!(conversion.left.iter().any(|left| left.message == "include: files are nested too deeply"));
 }

@@ -4,6 +4,7 @@ mod announce;
 mod balancing;
 mod cf;
 mod config_errors;
+mod convert;
 mod diff;
 mod differential;
 mod extensions;
@@ -32,6 +33,7 @@ fn all() -> Vec<Scenario> {
         announce::all(),
         balancing::all(),
         config_errors::all(),
+        convert::all(),
         diff::all(),
         differential::all(),
         extensions::all(),

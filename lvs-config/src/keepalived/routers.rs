@@ -243,7 +243,11 @@ impl Routers {
                 spare.retain(|floating| *floating != only);
             }
         }
-        let is_nat = network == Way::Nat;
+        let is_inside = |floating: &Floating| {
+            let mut services = parts.iter().filter_map(Part::service);
+            services.any(|service| service.mark_family() == Family::of(floating.address))
+        };
+        let is_nat = network == Way::Nat && spare.iter().all(is_inside);
         if let ([only], true) = (spare.as_slice(), is_nat) {
             self.nat_router = Some(only.text());
             let message =

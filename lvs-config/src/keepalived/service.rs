@@ -201,6 +201,9 @@ impl Service {
             service.hysteresis = None;
         }
         service.common_check(notes);
+        if targets.iter().all(|target| matches!(target, Target::Mark(..))) {
+            service.keep_ports(notes);
+        }
         service
     }
 
@@ -288,6 +291,30 @@ impl Service {
         };
     }
 
+    /// Under NAT keepalived leaves the ports of marked packets as they are, which `port = 0` says; a check needs a port.
+    fn keep_ports(&mut self, notes: &mut Notes) {
+        let needs_no_port = match &self.check.probe {
+            Some(Probe::Never) => true,
+            Some(Probe::Program(command)) => !command.contains("%p"),
+            _ => false,
+        };
+        for server in &mut self.servers {
+            if server.method.as_ref().unwrap_or(&self.method).forwarding != Way::Nat {
+                continue;
+            }
+            if needs_no_port {
+                server.port = Some(0);
+            } else {
+                let message = format!(
+                    "real_server {}: marked packets to any port go to the one that is checked; with a `send_program`, \
+                     `port = 0` keeps theirs",
+                    server.address
+                );
+                notes.add(server.place, message);
+            }
+        }
+    }
+
     /// How the service is named when nothing names it.
     fn plain_name(target: Target, protocol: Protocol) -> String {
         match (target, protocol) {
@@ -301,6 +328,11 @@ impl Service {
     /// How packets get to its servers.
     pub(super) fn forwarding(&self) -> Way {
         self.method.forwarding
+    }
+
+    /// A port for the checks of a service that has none.
+    fn checked_port(&self) -> u16 {
+        self.servers.iter().find_map(|server| server.port.filter(|port| *port > 0)).unwrap_or(80)
     }
 
     /// The family of a service of a firewall mark.
@@ -367,7 +399,7 @@ impl Service {
                     }
                 }
                 output.entry("fwmark", mark);
-                let port = self.servers.iter().find_map(|server| server.port).unwrap_or(80);
+                let port = self.checked_port();
                 output.entry("port", port);
             }
         }
@@ -376,7 +408,7 @@ impl Service {
     fn virtual_port(&self) -> u16 {
         match self.target {
             Target::Address(_, port) => port,
-            Target::Mark(..) => self.servers.iter().find_map(|server| server.port).unwrap_or(80),
+            Target::Mark(..) => self.checked_port(),
         }
     }
 
