@@ -644,15 +644,20 @@ const SERVICE: &[Key] = &[
         "start",
         Value::Choice(words::all::<StartPolicy>),
         "probe",
-        "What a real server is before its first check: `probe`, not used, and the sorry server waits for the first checks \
-         too; `up`, used until a check fails; `down`, failed, so that the sorry server serves.",
+        "What a real server is before its first check: `probe`, not used, and the sorry server waits up to a second for \
+         the first checks too; `up`, used until a check fails; `down`, failed, so that the sorry server serves at once. \
+         A server that is in the kernel already when `lvs` starts stays as it is, whatever this says.",
     ),
     key(
         Directive::SlowStart,
         "slow_start",
         Value::Time(seconds(1), seconds(3600)),
         "",
-        "How long the weight of a real server that comes up takes to grow to its full value. Without it, it is there at once.",
+        "How long the weight of a real server that comes up while others serve takes to grow from a sixteenth (at least \
+         1) to its full value, in up to 16 even steps; so weights should be much greater than 1. A service that starts, \
+         or comes back after none of its servers served, has its full weights at once, and so has the last server that is \
+         left. Without it, the weight is there at once. (Piranha's monitor always began at the 32nd part, at least 1, and \
+         doubled every 20 seconds; one that is run as `client_monitor` still does.)",
     ),
     key(
         Directive::Drain,
@@ -667,8 +672,9 @@ const SERVICE: &[Key] = &[
         "quorum",
         Value::Number(1, WEIGHTS),
         "1",
-        "Sum of the weights of real servers that are up, below which the sorry server, if there is one, serves alone. \
-         The weights are those of this file.",
+        "Sum of the weights of real servers that take connections, below which the sorry server, if there is one, serves \
+         alone: the others get weight 0, which keeps their connections. Without one they go on. The weights are those of \
+         this file, 0 counts as 1.",
     ),
     key(
         Directive::QuorumHysteresis,
@@ -678,8 +684,8 @@ const SERVICE: &[Key] = &[
         "The quorum is lost when the sum is below `quorum` less this, and back when it is at least `quorum` and this; \
          less than `quorum`.",
     ),
-    key(Directive::OnUp, "on_up", Value::Command, "", "Command that is run when the `quorum` is reached."),
-    key(Directive::OnDown, "on_down", Value::Command, "", "Command that is run when the `quorum` is lost."),
+    key(Directive::OnUp, "on_up", Value::Command, "", "Command that is run when the `quorum` is reached, first by the first checks after a start. See lvs(8), HOOKS."),
+    key(Directive::OnDown, "on_down", Value::Command, "", "Command that is run when the `quorum` is lost, by default with the last real server. See lvs(8), HOOKS."),
     key(
         Directive::LoadMonitor,
         "load_monitor",
@@ -771,8 +777,8 @@ const SERVER: &[Key] = &[
         "",
         "As the virtual server's `tunnel_checksum`, for this real server alone.",
     ),
-    key(Directive::OnUp, "on_up", Value::Command, "", "Command that is run when this real server comes up."),
-    key(Directive::OnDown, "on_down", Value::Command, "", "Command that is run when this real server fails."),
+    key(Directive::OnUp, "on_up", Value::Command, "", "Command that is run when this real server comes up, first by its first check. See lvs(8), HOOKS."),
+    key(Directive::OnDown, "on_down", Value::Command, "", "Command that is run when this real server fails, first by its first check. See lvs(8), HOOKS."),
 ];
 
 #[cfg(test)]

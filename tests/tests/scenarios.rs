@@ -14,6 +14,7 @@ mod health;
 mod one_router;
 mod originals;
 mod pair;
+mod policy;
 mod reload;
 mod schedulers;
 mod sharing;
@@ -41,6 +42,7 @@ fn all() -> Vec<Scenario> {
         forwarding::all(),
         health::all(),
         originals::all(),
+        policy::all(),
         reload::all(),
         schedulers::all(),
         sharing::all(),
