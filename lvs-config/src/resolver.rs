@@ -135,11 +135,6 @@ impl Resolver {
         Ok(Loaded { config, warnings: parsed.diagnostics, text })
     }
 
-    /// Whether the last good file has names.
-    pub fn has_names(&self) -> bool {
-        self.good.is_some()
-    }
-
     /// Looks the names of the last good file up again. When an address is another, that is the file, exactly as it was
     /// read then, with the new addresses.
     pub fn refresh(&mut self, patience: Patience) -> Option<Result<Loaded, LoadError>> {

@@ -82,12 +82,6 @@ impl Reader {
         usable(path, loaded)
     }
 
-    /// Whether what was read last has names, so that it is to be looked at from time to time.
-    #[must_use]
-    pub fn has_names(&self) -> bool {
-        self.resolver.has_names()
-    }
-
     /// Looks up again the names of `path` as it was read last. Returns what it says now if that is something else.
     pub fn follow_names(&mut self, path: &Path) -> Option<Result<Usable, Unusable>> {
         let loaded = self.resolver.refresh(Patience::LONG);

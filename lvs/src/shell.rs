@@ -33,7 +33,7 @@ use lvs_ipc::ready::READY;
 use nix::sys::signal::Signal;
 
 use crate::action::{Action, Input, Who};
-use crate::configuration::Usable;
+use crate::configuration::{Reader, Usable};
 use crate::engine::{Engine, Processes, WallClock};
 use crate::hook::HookCommand;
 use crate::kernel::Kernel;
@@ -81,6 +81,8 @@ pub struct Outside<K> {
     pub control_path: PathBuf,
     /// The file to read for a reload.
     pub config_path: PathBuf,
+    /// Who has read it and will again.
+    pub reader: Reader,
 }
 
 /// The owner.
@@ -107,7 +109,7 @@ impl<K: Kernel> Shell<K> {
     /// # Errors
     /// When the operating system refuses a thread, a handler or the control socket.
     pub fn start(engine: Engine, outside: Outside<K>) -> anyhow::Result<Self> {
-        let Outside { kernel, record, listeners, state_file, control_path, config_path } = outside;
+        let Outside { kernel, record, listeners, state_file, control_path, config_path, reader } = outside;
         let (to_owner, messages) = bounded(CHANNEL);
         let watched = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD];
         signals::forward(&watched.map(|signal| signal as i32), to_owner.clone(), Message::Signal)
@@ -126,7 +128,9 @@ impl<K: Kernel> Shell<K> {
         let saver = Saver::start(state_file, move |result| drop(to_saved.send(Message::Saved(result))))
             .context("cannot start the thread that saves the state")?;
         // Nobody listens only when the process is about to end.
-        let loader = Loader::new(config_path, move |read| drop(to_owner.send(Message::Loaded(read))));
+        let deliver = move |read| drop(to_owner.send(Message::Loaded(read)));
+        let loader = Loader::start(config_path, reader, deliver)
+            .context("cannot start the thread that reads the file")?;
         Ok(Self {
             engine,
             kernel,
@@ -183,6 +187,7 @@ impl<K: Kernel> Shell<K> {
                 self.pending.push_back(Input::Line(token, line));
             }
             Message::Output(token, lines::Event::End) => self.pending.push_back(Input::OutputEnded(token)),
+            Message::Loaded(read) if read.purpose == Purpose::Names => self.read(*read),
             Message::Loaded(read) => {
                 self.read(*read);
                 let failed = self.loader.done();
@@ -239,6 +244,13 @@ impl<K: Kernel> Shell<K> {
                 self.pending.extend(waiting);
             }
             Purpose::Plan(id) => self.pending.push_back(Input::Plan(id, result)),
+            Purpose::Names => match result {
+                Ok(config) => self.pending.push_back(Input::Renamed(config)),
+                Err(problems) => {
+                    tracing::error!("a name has an address that cannot be used; the one before is");
+                    problems.iter().for_each(|problem| tracing::error!("{problem}"));
+                }
+            },
         }
     }
 

@@ -14,7 +14,7 @@ use lvs_ipc::control::LVS_CONTROL_SOCKET;
 
 use crate::args::{Mode, Run};
 use crate::check::exit_code;
-use crate::configuration::{self, Unusable};
+use crate::configuration::{self, Reader, Unusable};
 use crate::dry_run;
 use crate::engine::{Engine, Settings, WallClock};
 use crate::kernel::{Kernel as _, LinuxKernel};
@@ -37,7 +37,8 @@ pub fn run(run: Run) -> anyhow::Result<ExitCode> {
     let sink = if run.mode == Mode::Foreground { Sink::foreground() } else { Sink::Syslog };
     log::start("lvs", sink, run.verbose);
     let config_path = run.config.clone().unwrap_or_else(lvs_config::default_file);
-    let usable = configuration::load(&config_path)?;
+    let mut reader = Reader::new(&run.state_dir);
+    let usable = reader.load(&config_path)?;
     warn_about(&config_path, &usable);
     let kernel = LinuxKernel::open()?;
     let pid_path = run.run_dir.join(PID_FILE);
@@ -76,7 +77,7 @@ pub fn run(run: Run) -> anyhow::Result<ExitCode> {
     engine.restore(now, state.map_err(|error| error.to_string()));
     let control_path = run.run_dir.join(LVS_CONTROL_SOCKET);
     let kernel = kernel.with_settings(sysctls);
-    let outside = Outside { kernel, record, listeners, state_file, control_path, config_path };
+    let outside = Outside { kernel, record, listeners, state_file, control_path, config_path, reader };
     let code = Shell::start(engine, outside)?.run();
     tracing::info!(code, "ended");
     Ok(code.into())

@@ -27,7 +27,8 @@ use crate::orders::{Admin, Drain, Ended, Leaving, Names, Order, ServerOrders, St
 use crate::service_list;
 
 /// Folder of the file, unless another one is named.
-pub const STATE_DIR: &str = "/var/lib/lvs-router";
+pub use lvs_ipc::status::STATE_DIR;
+
 /// Its name in the folder.
 pub const FILE: &str = "lvs.state";
 /// Name under which one is kept that cannot be understood.

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use daemonkit::clock::Mono;
 use ipvsadm::fake::FakeKernel;
 use ipvsadm::{Ipvs, Table};
+use lvs::configuration::Reader;
 use lvs::engine::{Engine, Settings};
 use lvs::nanny_args::MonitorSettings;
 use lvs::record::Record;
@@ -75,7 +76,8 @@ fn executable(path: &Path, text: &str) {
 
 /// Serves until told to end.
 fn serve(kernel: &FakeKernel, folder: &Path, config_path: PathBuf, monitor: PathBuf) -> u8 {
-    let config = lvs::configuration::load(&config_path).unwrap().config;
+    let mut reader = Reader::new(folder);
+    let config = reader.load(&config_path).unwrap().config;
     let monitors = MonitorSettings { nanny: monitor, verbose: false, foreground: true };
     let record = Record::in_folder(folder);
     let settings = Settings { config_path: config_path.clone(), monitors };
@@ -89,6 +91,7 @@ fn serve(kernel: &FakeKernel, folder: &Path, config_path: PathBuf, monitor: Path
         state_file: StateFile::in_folder(&folder.join("state")),
         control_path: folder.join("lvs-control.sock"),
         config_path,
+        reader,
     };
     Shell::start(engine, outside).unwrap().run()
 }

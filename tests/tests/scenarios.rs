@@ -11,6 +11,7 @@ mod extensions;
 mod failover;
 mod forwarding;
 mod health;
+mod names;
 mod one_router;
 mod originals;
 mod pair;
@@ -41,6 +42,7 @@ fn all() -> Vec<Scenario> {
         failover::all(),
         forwarding::all(),
         health::all(),
+        names::all(),
         originals::all(),
         policy::all(),
         reload::all(),
