@@ -47,6 +47,11 @@ reads other files as if their lines stood in its place, outside of the blocks or
 path starts at the folder of the file with the directive. The wildcards *, ? and [abc] may be in the last part of the path
 only; they do not match hidden files, and the files are read in the order of their names. A file without wildcards that
 is not there is an error. Blocks begin and end in the same file.
+.PP
+Names of hosts are looked up when the file is read, within seconds. One that cannot be resolved keeps its last address, which
+is in
+.IR /var/lib/lvs\-router/names ;
+one that never could is an error.
 "#;
 
 const TAIL: &str = r#".SH FILES

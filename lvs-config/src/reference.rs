@@ -39,7 +39,7 @@ virtual NAME {
 - **Numbers** may be written in decimal, in hexadecimal with `0x`, or in octal with a leading `0`.
 - **Times** are whole numbers of seconds, or decimal numbers with a unit: `200ms`, `1.5s`, `2m`, `1h`. The finest is one
   millisecond. Where the kernel counts seconds, a fraction is an error.
-- **Addresses** are IPv4 or IPv6. Where the name of a host is allowed it is looked up once, when the file is read.
+- **Addresses** are IPv4 or IPv6. Where the name of a host is allowed see [Names](#names).
 - **Floating addresses** are followed by a device and may carry a prefix length: `address = 192.0.2.1/24 eth0:1`,
   `address = 2001:db8::1/64 eth0`. For IPv4 the device is usually an alias, which becomes the label of the address, and
   each address has its own. On an interface without alias the address is added, without a label, to those it has.
@@ -67,6 +67,19 @@ routers and all that is written by hand stay in the first file. An example is `d
   are the limit. Only regular files are read. What cannot be read is an error, so a reload then changes nothing.
 - Messages name the included file with the line in it. The other files are read when the first one is: a change in one of
   them needs a reload like a change in the first. On the other router they must be the same as well.
+
+## Names
+
+Where the name of a host is allowed, it is looked up when the file is read, all names side by side: a start or reload waits
+at most one second for names whose last address is known, and five while there are others. `lvs` goes on serving meanwhile.
+
+- A name that cannot be resolved keeps the address that it had last, with a warning. Last addresses are kept in
+  `/var/lib/lvs-router/names`, so a restart and a takeover need no name server. `pulse` on the backup router keeps its own.
+- A name that was never resolved is an error: there is nothing that it could stand for, and leaving a server out silently
+  would be worse. At a reload nothing changes then; a new router needs its name server once, or an address.
+- `lvs` looks names up again every half minute. A real server whose name has another address is replaced as by a reload, of
+  the file as it was read last. `pulse` only remembers; a VIP or a router whose name moves takes effect at the next reload.
+- Of several addresses the one in use is kept for as long as it is among them.
 
 ## What must not be
 
