@@ -82,7 +82,7 @@ pub fn run(setup: Setup) -> anyhow::Result<()> {
     signals::forward(&watched, to.clone(), Event::Signal).context("cannot install signal handlers")?;
     setup.sockets.receive(&setup.paths, &to, Event::Heartbeat).context("cannot receive heartbeats")?;
     let force_active = setup.force_active;
-    Shell::new(setup, to)?.run(&events, force_active);
+    Shell::new(setup, &to)?.run(&events, force_active);
     Ok(())
 }
 
@@ -111,7 +111,7 @@ struct Shell {
 }
 
 impl Shell {
-    fn new(setup: Setup, to: Sender<Event>) -> anyhow::Result<Self> {
+    fn new(setup: Setup, to: &Sender<Event>) -> anyhow::Result<Self> {
         let now = Mono::now();
         let settings = Settings {
             router: setup.router,
