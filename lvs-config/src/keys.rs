@@ -684,8 +684,20 @@ const SERVICE: &[Key] = &[
         "The quorum is lost when the sum is below `quorum` less this, and back when it is at least `quorum` and this; \
          less than `quorum`.",
     ),
-    key(Directive::OnUp, "on_up", Value::Command, "", "Command that is run when the `quorum` is reached, first by the first checks after a start. See lvs(8), HOOKS."),
-    key(Directive::OnDown, "on_down", Value::Command, "", "Command that is run when the `quorum` is lost, by default with the last real server. See lvs(8), HOOKS."),
+    key(
+        Directive::OnUp,
+        "on_up",
+        Value::Command,
+        "",
+        "Command that is run when the `quorum` is reached, first by the first checks after a start. See lvs(8), HOOKS.",
+    ),
+    key(
+        Directive::OnDown,
+        "on_down",
+        Value::Command,
+        "",
+        "Command that is run when the `quorum` is lost, by default with the last real server. See lvs(8), HOOKS.",
+    ),
     key(
         Directive::LoadMonitor,
         "load_monitor",
@@ -777,8 +789,20 @@ const SERVER: &[Key] = &[
         "",
         "As the virtual server's `tunnel_checksum`, for this real server alone.",
     ),
-    key(Directive::OnUp, "on_up", Value::Command, "", "Command that is run when this real server comes up, first by its first check. See lvs(8), HOOKS."),
-    key(Directive::OnDown, "on_down", Value::Command, "", "Command that is run when this real server fails, first by its first check. See lvs(8), HOOKS."),
+    key(
+        Directive::OnUp,
+        "on_up",
+        Value::Command,
+        "",
+        "Command that is run when this real server comes up, first by its first check. See lvs(8), HOOKS.",
+    ),
+    key(
+        Directive::OnDown,
+        "on_down",
+        Value::Command,
+        "",
+        "Command that is run when this real server fails, first by its first check. See lvs(8), HOOKS.",
+    ),
 ];
 
 #[cfg(test)]
