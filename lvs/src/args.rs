@@ -23,6 +23,7 @@ const USUAL_WATCH: Duration = Duration::from_secs(2);
 pub const HELP: &str = "\
 Usage: lvs [OPTION]...
        lvs check [--json] [FILE]
+       lvs doctor [--json] [FILE]
        lvs status [--json | --metrics] [--watch [SECONDS]] [VS[/RS]]...
        lvs ctl VERB [ARGUMENT]... [--reason TEXT] [--json] [--run-dir DIR]
        lvs diff FILE [--json] [--run-dir DIR]
@@ -84,6 +85,10 @@ with --clean it prints the file as it is written today. lvs convert-keepalived
 prints an lvs.cf for the virtual servers of a keepalived.conf, and on standard
 error what it could not carry; -i gives the id of its conditional lines.
 
+lvs doctor tells what is wrong or missing on this router for a file, and what its
+real servers need, with the commands to type; exit status 1 when something is
+worse than a note.
+
 Without -n and --nofork it becomes a daemon. Standard output carries nothing but
 the line \"ready\" once the services are in the kernel, except for -t and the
 commands.
@@ -102,6 +107,13 @@ pub enum Command {
     /// Check a file.
     Check {
         /// As JSON instead of as lines.
+        json: bool,
+        /// The file, if not the default one.
+        file: Option<PathBuf>,
+    },
+    /// Tell what is wrong or missing on this router, and what real servers need.
+    Doctor {
+        /// As JSON instead of as text.
         json: bool,
         /// The file, if not the default one.
         file: Option<PathBuf>,
@@ -214,7 +226,8 @@ pub enum UsageError {
     Option(#[from] lexopt::Error),
     /// A word that means nothing here.
     #[error(
-        "unexpected word {0:?}; the commands are \"check\", \"status\", \"ctl\" and \"diff\", and none to serve"
+        "unexpected word {0:?}; the commands are \"check\", \"doctor\", \"status\", \"ctl\", \"diff\", \"migrate\" \
+         and \"convert-keepalived\", and none to serve"
     )]
     Word(OsString),
     /// One word too many.
@@ -268,6 +281,7 @@ enum Verb {
     Check,
     Status,
     Diff,
+    Doctor,
 }
 
 /// Reads the arguments, without the program's own name.
@@ -297,6 +311,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
             Long("withdraw") => words.withdraw = true,
             Long("check") => words.verb = Some(Verb::Check),
             Value(word) if words.verb.is_none() && word == "check" => words.verb = Some(Verb::Check),
+            Value(word) if words.verb.is_none() && word == "doctor" => words.verb = Some(Verb::Doctor),
             Value(word) if words.verb.is_none() && word == "status" => words.verb = Some(Verb::Status),
             Value(word) if words.verb.is_none() && word == "migrate" => {
                 return migration_args::migrate(parser);
@@ -308,7 +323,10 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
             Value(word) if words.verb.is_none() && word == "ctl" => {
                 return Ok(ctl::parse(&mut parser, words.run_dir)?.map_or(Command::Help, Command::Ctl));
             }
-            Value(word) if matches!(words.verb, Some(Verb::Check | Verb::Diff)) && words.file.is_none() => {
+            Value(word)
+                if matches!(words.verb, Some(Verb::Check | Verb::Diff | Verb::Doctor))
+                    && words.file.is_none() =>
+            {
                 words.file = Some(word.into());
             }
             Value(word) if words.verb == Some(Verb::Status) => words.names.push(word.string()?),
@@ -352,6 +370,13 @@ impl Words {
                 not_with(self.dry_run, "-t", "check")?;
                 not_with(self.file.is_some() && self.config.is_some(), "-c", "check FILE")?;
                 Ok(Command::Check { json: self.json, file: self.file.or(self.config) })
+            }
+            Some(Verb::Doctor) => {
+                not_with(self.withdraw, "--withdraw", "doctor")?;
+                not_with(self.metrics.is_some(), "--metrics", "doctor")?;
+                not_with(self.dry_run, "-t", "doctor")?;
+                not_with(self.file.is_some() && self.config.is_some(), "-c", "doctor FILE")?;
+                Ok(Command::Doctor { json: self.json, file: self.file.or(self.config) })
             }
             Some(Verb::Status) => {
                 not_with(self.withdraw, "--withdraw", "status")?;

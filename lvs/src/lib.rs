@@ -30,6 +30,7 @@
 //! | [`telling`] | where the status is told; [`snapshots`] brings it there |
 //! | [`withdraw`] | carries out a withdrawal |
 //! | [`record`] | the file that lists our services |
+//! | [`doctor`] | looks at this router and says what it and its real servers lack |
 //! | [`routes`] | asks the kernel for its routes |
 //! | [`kernel`] | the connection to IPVS |
 //! | [`state`] | the file that keeps what is to survive a restart; `saver`: a thread that writes it |
@@ -46,6 +47,7 @@ pub mod configuration;
 pub mod convert_keepalived;
 pub mod ctl;
 pub mod desired;
+pub mod doctor;
 pub mod dry_run;
 pub mod engine;
 pub mod event;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use daemonkit::exit;
 use lvs::args::{self, Command, Mode};
-use lvs::{ask, check, configuration, convert_keepalived, ctl, migrate, start, withdraw};
+use lvs::{ask, check, configuration, convert_keepalived, ctl, doctor, migrate, start, withdraw};
 
 fn main() -> ExitCode {
     let command = match args::parse(std::env::args_os().skip(1)) {
@@ -25,6 +25,12 @@ fn main() -> ExitCode {
         Command::Version => return print(concat!("lvs ", env!("CARGO_PKG_VERSION"), "\n")),
         Command::Check { json, file } => {
             return check::check(&file.unwrap_or_else(lvs_config::default_file), json).into();
+        }
+        Command::Doctor { json, file } => {
+            doctor::examine(&file.unwrap_or_else(lvs_config::default_file), json).map(|(text, is_bad)| {
+                let printed = print(&text);
+                if is_bad { exit::FAILED.into() } else { printed }
+            })
         }
         Command::Migrate { file, clean } => {
             return migrate::run(&file.unwrap_or_else(lvs_config::default_file), clean).into();

@@ -1,11 +1,12 @@
 //! Which way the kernel would send a packet: asks rtnetlink, with all its rules and tables. Decides nothing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::net::IpAddr;
 
 use daemonkit::rtnetlink::Rtnetlink;
-use netlink_packet_route::link::{LinkAttribute, LinkMessage};
+use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
@@ -13,7 +14,16 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 #[derive(Debug)]
 pub struct Routes {
     kernel: Rtnetlink,
-    interfaces: HashMap<u32, String>,
+    interfaces: HashMap<u32, (String, Interface)>,
+}
+
+/// One interface.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Interface {
+    /// Largest packet, in bytes.
+    pub mtu: u32,
+    /// Whether it is up.
+    pub up: bool,
 }
 
 /// The way to an address.
@@ -25,10 +35,12 @@ pub struct Route {
     pub gateway: Option<IpAddr>,
     /// Whether the address is this machine's own.
     pub local: bool,
+    /// The address that this machine's own packets on this way come from.
+    pub source: Option<IpAddr>,
 }
 
 impl Routes {
-    /// Opens a connection and reads the names of the interfaces.
+    /// Opens a connection and reads the interfaces.
     ///
     /// # Errors
     /// Those of the conversation with the kernel.
@@ -37,14 +49,42 @@ impl Routes {
         let links = kernel.dump(RouteNetlinkMessage::GetLink(LinkMessage::default()))?;
         let interfaces = links.into_iter().filter_map(|answer| {
             let RouteNetlinkMessage::NewLink(link) = answer else { return None };
-            let name = link.attributes.into_iter().find_map(|attribute| match attribute {
-                LinkAttribute::IfName(name) => Some(name),
-                _ => None,
-            })?;
-            Some((link.header.index, name))
+            let mut name = None;
+            let mut interface = Interface { mtu: 0, up: link.header.flags.contains(LinkFlags::Up) };
+            for attribute in link.attributes {
+                match attribute {
+                    LinkAttribute::IfName(text) => name = Some(text),
+                    LinkAttribute::Mtu(mtu) => interface.mtu = mtu,
+                    _ => {}
+                }
+            }
+            Some((link.header.index, (name?, interface)))
         });
         let interfaces = interfaces.collect();
         Ok(Self { kernel, interfaces })
+    }
+
+    /// The interfaces by name.
+    #[must_use]
+    pub fn interfaces(&self) -> BTreeMap<String, Interface> {
+        self.interfaces.values().cloned().collect()
+    }
+
+    /// The addresses of this machine.
+    ///
+    /// # Errors
+    /// Those of the conversation with the kernel.
+    pub fn addresses(&mut self) -> io::Result<BTreeSet<IpAddr>> {
+        let answers = self.kernel.dump(RouteNetlinkMessage::GetAddress(AddressMessage::default()))?;
+        let attributes = answers.into_iter().flat_map(|answer| match answer {
+            RouteNetlinkMessage::NewAddress(message) => message.attributes,
+            _ => Vec::new(),
+        });
+        let addresses = attributes.filter_map(|attribute| match attribute {
+            AddressAttribute::Address(address) | AddressAttribute::Local(address) => Some(address),
+            _ => None,
+        });
+        Ok(addresses.collect())
     }
 
     /// The way to `address`; `None` when there is none.
@@ -71,11 +111,16 @@ impl Routes {
     fn understand(&self, route: RouteMessage) -> Option<Route> {
         let mut interface = None;
         let mut gateway = None;
+        let mut source = None;
         for attribute in route.attributes {
             match attribute {
-                RouteAttribute::Oif(index) => interface = self.interfaces.get(&index).cloned(),
+                RouteAttribute::Oif(index) => {
+                    interface = self.interfaces.get(&index).map(|(name, _)| name.clone());
+                }
                 RouteAttribute::Gateway(RouteAddress::Inet(address)) => gateway = Some(address.into()),
                 RouteAttribute::Gateway(RouteAddress::Inet6(address)) => gateway = Some(address.into()),
+                RouteAttribute::PrefSource(RouteAddress::Inet(address)) => source = Some(address.into()),
+                RouteAttribute::PrefSource(RouteAddress::Inet6(address)) => source = Some(address.into()),
                 _ => {}
             }
         }
@@ -83,7 +128,7 @@ impl Routes {
         matches!(route.header.kind, RouteType::Unicast | RouteType::Local)
             .then_some(())
             .and(interface)
-            .map(|interface| Route { interface, gateway, local })
+            .map(|interface| Route { interface, gateway, local, source })
     }
 }
 
@@ -101,7 +146,8 @@ mod tests {
     #[test]
     fn the_way_to_an_own_address_is_local() {
         let route = Routes::open().unwrap().to([127, 0, 0, 1].into()).unwrap();
-        let own = Route { interface: "lo".into(), gateway: None, local: true };
+        let source = Some([127, 0, 0, 1].into());
+        let own = Route { interface: "lo".into(), gateway: None, local: true, source };
         assert_eq!(route, Some(own));
     }
 }

@@ -6,6 +6,7 @@ mod command_line;
 mod control;
 mod counting;
 mod desired;
+mod doctor;
 mod hooks;
 mod leftovers;
 mod life;

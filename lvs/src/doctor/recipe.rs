@@ -1,0 +1,179 @@
+//! What real servers need for each virtual server: the very commands. Pure.
+
+use std::net::IpAddr;
+
+use lvs_config::Config;
+use lvs_config::model::{Forwarding, Tunnel, TunnelChecksum, VirtualServer};
+
+use super::Recipe;
+
+/// Longest path that is assumed when the interface to a real server is not known, in bytes.
+const USUAL_MTU: u32 = 1500;
+/// TCP and IP headers inside a packet, IPv4 and IPv6.
+const SEGMENT_HEADERS: [u32; 2] = [40, 60];
+/// Name of the interface that takes off what a tunnel puts around packets.
+const INTERFACE: &str = "lvs0";
+
+/// One recipe for each virtual server and method of its real servers. `source` tells the router's own address towards a
+/// real server, if it is known.
+#[must_use]
+pub fn recipes(config: &Config, source: impl Fn(IpAddr) -> Option<IpAddr>) -> Vec<Recipe> {
+    let mut all = Vec::new();
+    for virtual_server in config.active_virtual_servers() {
+        let mut methods: Vec<(Forwarding, bool)> = Vec::new();
+        for server in virtual_server.active_servers() {
+            let method = (server.forwarding, server.address.is_ipv4());
+            if !methods.contains(&method) {
+                methods.push(method);
+            }
+        }
+        for (forwarding, outer_v4) in methods {
+            let servers: Vec<IpAddr> = virtual_server
+                .active_servers()
+                .filter(|server| server.forwarding == forwarding && server.address.is_ipv4() == outer_v4)
+                .map(|server| server.address)
+                .collect();
+            all.push(recipe(config, virtual_server, forwarding, &servers, &source));
+        }
+    }
+    all
+}
+
+fn recipe(
+    config: &Config,
+    virtual_server: &VirtualServer,
+    forwarding: Forwarding,
+    servers: &[IpAddr],
+    source: &impl Fn(IpAddr) -> Option<IpAddr>,
+) -> Recipe {
+    let vip = virtual_server.address.address;
+    let mut notes = Vec::new();
+    let mut commands = Vec::new();
+    match forwarding {
+        Forwarding::Nat => {
+            let gateway = config.nat_router.as_ref().map(|router| router.address);
+            let gateway = gateway.filter(|it| it.is_ipv4() == servers.first().is_some_and(IpAddr::is_ipv4));
+            notes.push(
+                "answers must come back through the active router: it is the way to the clients; this cannot be \
+                 seen from here"
+                    .into(),
+            );
+            commands.push(match gateway {
+                Some(gateway) => format!("ip route replace default via {gateway}"),
+                None => "ip route replace default via ROUTER # the address that moves with the active router"
+                    .into(),
+            });
+        }
+        Forwarding::Direct => {
+            notes.push(
+                "its way to the clients must not be this router, which would throw its answers away".into(),
+            );
+            commands.extend(hold_vip(vip));
+        }
+        Forwarding::Tunnel(tunnel) => {
+            notes.push(
+                "its way to the clients must not be this router, which would throw its answers away".into(),
+            );
+            commands.extend(hold_vip(vip));
+            for server in servers {
+                let router = source(*server).map_or_else(|| "ROUTER".into(), |address| address.to_string());
+                commands.push(format!("# on {server}:"));
+                commands.extend(tunnel_end(vip, *server, &router, tunnel));
+            }
+            let outer_v4 = servers.first().is_some_and(IpAddr::is_ipv4);
+            let room = USUAL_MTU - overhead(tunnel, outer_v4);
+            let segment = room - SEGMENT_HEADERS[usize::from(vip.is_ipv6())];
+            notes.push(format!(
+                "a packet of {room} bytes fits into one of {USUAL_MTU}: where ICMP is filtered, have it ask for segments of \
+                 {segment} bytes (ip route replace default via GATEWAY advmss {segment})"
+            ));
+        }
+    }
+    let servers = servers.iter().map(ToString::to_string).collect();
+    Recipe {
+        virtual_server: virtual_server.name.clone(),
+        method: method(forwarding),
+        servers,
+        notes,
+        commands,
+    }
+}
+
+/// The VIP on an interface that tells nobody.
+fn hold_vip(vip: IpAddr) -> Vec<String> {
+    match vip {
+        IpAddr::V4(_) => vec![
+            "sysctl -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2".into(),
+            format!("ip address add {vip}/32 dev lo"),
+        ],
+        IpAddr::V6(_) => vec![format!("ip address add {vip}/128 dev lo nodad")],
+    }
+}
+
+/// The interface that takes packets out of the tunnel on `server`.
+fn tunnel_end(vip: IpAddr, server: IpAddr, router: &str, tunnel: Tunnel) -> Vec<String> {
+    let kind = match (tunnel, server, vip) {
+        (Tunnel::Gre { checksum }, IpAddr::V4(_), _) => {
+            if checksum {
+                "gre csum"
+            } else {
+                "gre"
+            }
+        }
+        (Tunnel::Gre { checksum }, IpAddr::V6(_), _) => {
+            if checksum {
+                "ip6gre csum"
+            } else {
+                "ip6gre"
+            }
+        }
+        (_, IpAddr::V4(_), IpAddr::V4(_)) => "ipip",
+        (_, IpAddr::V4(_), IpAddr::V6(_)) => "sit",
+        (_, IpAddr::V6(_), _) => "ip6tnl mode any",
+    };
+    let (kind, more) = kind.split_once(' ').unwrap_or((kind, ""));
+    let mut commands = Vec::new();
+    if let Tunnel::Gue { port, .. } = tunnel {
+        let family = if server.is_ipv4() { "" } else { "-6 " };
+        commands.push(format!("ip {family}fou add port {port} gue"));
+    }
+    let link = format!("ip link add {INTERFACE} type {kind} local {server} remote {router} {more}");
+    commands.push(link.trim_end().to_owned());
+    commands.push(format!("ip link set {INTERFACE} up"));
+    if vip.is_ipv4() {
+        commands
+            .push(format!("sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.{INTERFACE}.rp_filter=0"));
+    }
+    commands
+}
+
+/// Bytes that a tunnel puts around a packet.
+#[must_use]
+pub fn overhead(tunnel: Tunnel, outer_v4: bool) -> u32 {
+    let ip = if outer_v4 { 20 } else { 40 };
+    ip + match tunnel {
+        Tunnel::Ipip => 0,
+        // UDP and the GUE header; remote checksum offload adds a field of its own.
+        Tunnel::Gue { checksum: TunnelChecksum::Remote, .. } => 8 + 4 + 8,
+        Tunnel::Gue { .. } => 8 + 4,
+        Tunnel::Gre { checksum } => {
+            if checksum {
+                8
+            } else {
+                4
+            }
+        }
+    }
+}
+
+/// A method in words.
+#[must_use]
+pub fn method(forwarding: Forwarding) -> String {
+    match forwarding {
+        Forwarding::Nat => "nat".into(),
+        Forwarding::Direct => "direct routing".into(),
+        Forwarding::Tunnel(Tunnel::Ipip) => "tunnel (IP in IP)".into(),
+        Forwarding::Tunnel(Tunnel::Gue { port, .. }) => format!("tunnel (GUE, port {port})"),
+        Forwarding::Tunnel(Tunnel::Gre { .. }) => "tunnel (GRE)".into(),
+    }
+}
