@@ -85,9 +85,9 @@ with --clean it prints the file as it is written today. lvs convert-keepalived
 prints an lvs.cf for the virtual servers of a keepalived.conf, and on standard
 error what it could not carry; -i gives the id of its conditional lines.
 
-lvs doctor tells what is wrong or missing on this router for a file, and what its
-real servers need, with the commands to type; exit status 1 when something is
-worse than a note.
+lvs doctor tells what is wrong or missing on this router for a file, and what
+its real servers need, with the commands to type; exit status 1 when something
+is worse than a note.
 
 Without -n and --nofork it becomes a daemon. Standard output carries nothing but
 the line \"ready\" once the services are in the kernel, except for -t and the

@@ -115,11 +115,11 @@ fn what_makes_no_sense_is_refused_by_name() {
     refuses("-c", "missing argument for option '-c'");
     refuses(
         "start",
-        "unexpected word \"start\"; the commands are \"check\", \"status\", \"ctl\" and \"diff\", and none to serve",
+        "unexpected word \"start\"; the commands are \"check\", \"doctor\", \"status\", \"ctl\", \"diff\", \"migrate\" and \"convert-keepalived\", and none to serve",
     );
     refuses(
         "check a b",
-        "unexpected word \"b\"; the commands are \"check\", \"status\", \"ctl\" and \"diff\", and none to serve",
+        "unexpected word \"b\"; the commands are \"check\", \"doctor\", \"status\", \"ctl\", \"diff\", \"migrate\" and \"convert-keepalived\", and none to serve",
     );
     refuses("--json", "--json does not go with serving; it belongs to \"lvs check\" and \"lvs status\"");
     refuses("status -t", "-t does not go with status");
