@@ -1,12 +1,13 @@
 //! Reads files on a thread of its own, because names in them may take the resolver long: one reading at a time, and what
 //! is asked for during one is answered by another, which sees what was written meanwhile. In between, the names in the
-//! file are looked up again.
+//! file are looked up again. Two readings begin at least [`PACE`] apart, so that a storm of signals is a few readings, of
+//! which the last sees the last content.
 
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
@@ -15,6 +16,9 @@ use crate::configuration::{self, Reader, Unusable, Usable};
 
 /// Time between looking up the names in the file again.
 const FOLLOW_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Shortest time between the beginnings of two readings.
+const PACE: Duration = Duration::from_millis(200);
 
 /// What a file is read for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,9 +113,12 @@ impl Loader {
 
 /// The thread: reads what it is told to, and between that follows the names in `own`.
 fn serve(own: &Path, mut reader: Reader, to_do: &Receiver<(PathBuf, Purpose)>, deliver: impl Fn(Box<Read>)) {
+    let mut not_before = Instant::now();
     loop {
         match to_do.recv_timeout(FOLLOW_INTERVAL) {
             Ok((path, purpose)) => {
+                thread::sleep(not_before.saturating_duration_since(Instant::now()));
+                not_before = Instant::now() + PACE;
                 let result = match purpose {
                     Purpose::Reload(_) | Purpose::Names => reader.load(&path),
                     Purpose::Plan(_) => configuration::load(&path),
@@ -126,5 +133,86 @@ fn serve(own: &Path, mut reader: Reader, to_do: &Receiver<(PathBuf, Purpose)>, d
             // The owner has ended.
             Err(RecvTimeoutError::Disconnected) => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use crossbeam_channel::{Receiver, unbounded};
+
+    use super::*;
+
+    const GOOD: &str =
+        "primary = 192.0.2.1\nvirtual web {\nactive = 1\naddress = 192.0.2.80 eth0\nscheduler = rr\n}\n";
+    /// Patience with a busy machine.
+    const SOON: Duration = Duration::from_secs(20);
+
+    /// A loader of a file of its own, and what it has read.
+    fn loader(name: &str, text: &str) -> (Loader, Receiver<Box<Read>>, PathBuf) {
+        let path = std::env::temp_dir().join(format!("lvs-loader-{name}-{}.cf", std::process::id()));
+        fs::write(&path, text).unwrap();
+        let (sender, read) = unbounded();
+        let reader = Reader::new(&std::env::temp_dir());
+        let deliver = move |file| drop(sender.send(file));
+        (Loader::start(path.clone(), reader, deliver).unwrap(), read, path)
+    }
+
+    fn serial(read: &Read) -> Option<u64> {
+        read.result.as_ref().ok().map(|usable| usable.config.serial_no)
+    }
+
+    #[test]
+    fn a_storm_of_requests_is_a_few_readings_and_the_last_sees_the_last_content() {
+        let (mut loader, read, path) = loader("storm", GOOD);
+        let started = Instant::now();
+        let mut seen = Vec::new();
+        for serial_no in 1..=100 {
+            fs::write(&path, format!("serial_no = {serial_no}\n{GOOD}")).unwrap();
+            assert_eq!(loader.reload(None), None);
+            thread::sleep(Duration::from_millis(2));
+            for read in read.try_iter() {
+                seen.push(serial(&read));
+                assert_eq!(loader.done(), None);
+            }
+        }
+        while loader.busy {
+            seen.push(serial(&read.recv_timeout(SOON).unwrap()));
+            assert_eq!(loader.done(), None);
+        }
+        let most = started.elapsed().as_millis() / PACE.as_millis() + 1;
+        assert!(seen.len() >= 2 && seen.len() as u128 <= most, "{seen:?} in {:?}", started.elapsed());
+        assert_eq!(seen.last(), Some(&Some(100)));
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn half_a_file_is_refused_and_the_whole_is_read_next() {
+        let (mut loader, read, path) = loader("half", &GOOD[..GOOD.len() - 5]);
+        assert_eq!(loader.reload(None), None);
+        let half = read.recv_timeout(SOON).unwrap();
+        assert!(half.result.is_err(), "{half:?}");
+        fs::write(&path, GOOD).unwrap();
+        assert_eq!(loader.done(), None);
+        assert_eq!(loader.reload(None), None);
+        assert!(read.recv_timeout(SOON).unwrap().result.is_ok());
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn who_waits_while_a_reading_is_under_way_is_answered_together_by_the_next() {
+        let (mut loader, read, path) = loader("waiting", GOOD);
+        for _ in 0..3 {
+            assert_eq!(loader.reload(None), None);
+        }
+        assert_eq!(loader.queue.len(), 1);
+        assert_eq!(loader.plan(9, path.clone()), None);
+        for expected in [Purpose::Reload(Vec::new()), Purpose::Reload(Vec::new()), Purpose::Plan(9)] {
+            assert_eq!(read.recv_timeout(SOON).unwrap().purpose, expected);
+            assert_eq!(loader.done(), None);
+        }
+        assert!(!loader.busy);
+        fs::remove_file(path).unwrap();
     }
 }

@@ -9,6 +9,7 @@ mod diff;
 mod differential;
 mod extensions;
 mod failover;
+mod faults;
 mod forwarding;
 mod health;
 mod names;
@@ -40,6 +41,7 @@ fn all() -> Vec<Scenario> {
         differential::all(),
         extensions::all(),
         failover::all(),
+        faults::all(),
         forwarding::all(),
         health::all(),
         names::all(),

@@ -222,3 +222,26 @@ fn a_reload_while_stopping_is_ignored() {
     director.at(100, Input::Shutdown);
     assert_lines(&director.reload(110, &web("", &SERVERS)), &[]);
 }
+
+#[test]
+fn one_changed_weight_among_ten_thousand_servers_is_one_request_and_no_monitor() {
+    let file = |weight: u32| {
+        let servers: Vec<String> = (0..100).map(|n| format!("10.2.{n}.1 weight = 1")).collect();
+        let block = |n: u32| {
+            let last = format!("10.3.0.1 weight = {}", if n == 99 { weight } else { 1 });
+            let servers: Vec<&str> =
+                servers.iter().take(99).map(String::as_str).chain([last.as_str()]).collect();
+            virtual_server(&format!("v{n}"), &format!("10.1.0.{n}"), "start = up", &servers)
+        };
+        config(&(0..100).map(block).collect::<String>())
+    };
+    let mut director = Director::new(&file(1));
+    director.until(500);
+    assert_eq!(director.table().len(), 100 + 10_000);
+    // All hundred virtual servers have the same hundred servers, so a hundred checks do.
+    assert_eq!(director.running.len(), 100);
+    assert_lines(
+        &director.reload(600, &file(2)),
+        &["log reloaded 100/10000, monitors 0", "-e -t 10.1.0.99:80 -r 10.3.0.1:80 -m -w 2"],
+    );
+}
