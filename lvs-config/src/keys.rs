@@ -64,6 +64,8 @@ pub(crate) enum Value {
     Choice(fn() -> Vec<&'static str>),
     /// The name of a network interface without alias.
     Interface,
+    /// An address and a port above the privileged ones, at which a program without privileges can listen.
+    Listen,
     /// Any text.
     Text,
     /// A command and its arguments, split at blanks.
@@ -106,6 +108,9 @@ impl Value {
             }
             Self::Choice(words) => words().join(", "),
             Self::Interface => "the name of a network interface, such as `eth0`".to_owned(),
+            Self::Listen => {
+                "an address and a port from 1024 on, such as `192.0.2.2:9646` or `[::1]:9646`".to_owned()
+            }
             Self::Text => "text".to_owned(),
             Self::Command => "a command".to_owned(),
             Self::Words(words) => format!("{}, with commas between them", words().join(", ")),
@@ -146,6 +151,7 @@ pub(crate) enum Directive {
     ActiveCmd,
     InactiveCmd,
     MonitorLinks,
+    Metrics,
     HardShutdown,
     Syncdaemon,
     SyncdIface,
@@ -407,6 +413,13 @@ const GLOBAL: &[Key] = &[
         Value::NonZero,
         "0",
         "Whether a router that loses a link of its own counts as failed.",
+    ),
+    key(
+        Directive::Metrics,
+        "metrics",
+        Value::Listen,
+        "",
+        "Where `lvs` serves its metrics over HTTP, to whoever can connect. Without it, only at a Unix socket.",
     ),
     key(
         Directive::HardShutdown,

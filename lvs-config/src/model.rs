@@ -3,7 +3,7 @@
 //! Nothing here reads text or checks anything; `lower.rs` builds these types and is the only place that decides
 //! defaults. The vocabulary is the file's own. How a virtual server looks to the kernel is `lvs`' business.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -38,6 +38,8 @@ pub struct Config {
     pub inactive_cmd: Option<Vec<String>>,
     /// Whether a router that loses one of its own links counts as failed (`monitor_links`).
     pub monitor_links: bool,
+    /// Where `lvs` serves its metrics over HTTP (`metrics`); `None`: nowhere.
+    pub metrics: Option<SocketAddr>,
     /// Accepted for old files (`hard_shutdown`). A dead monitor is restarted whatever it says.
     pub hard_shutdown: bool,
     /// The kernel's connection synchronisation (`syncdaemon`, `syncd_iface`, `syncd_id`); `None` when off.

@@ -84,6 +84,9 @@ impl Writer {
         self.command("active_cmd", config.active_cmd.as_ref());
         self.command("inactive_cmd", config.inactive_cmd.as_ref());
         self.switch("monitor_links", config.monitor_links);
+        if let Some(metrics) = config.metrics {
+            self.entry("metrics", metrics);
+        }
         self.switch("hard_shutdown", config.hard_shutdown);
         self.switch("syncdaemon", config.sync_daemon.is_some());
         if let Some(daemon) = &config.sync_daemon {

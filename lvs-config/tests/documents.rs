@@ -170,3 +170,20 @@ fn the_references_are_what_the_table_says() {
         );
     }
 }
+
+#[test]
+fn metrics_are_served_at_an_address_and_a_port_above_the_privileged_ones() {
+    let parsed = |value: &str| {
+        let text = format!("primary = 192.0.2.1\nmetrics = {value}\n");
+        let parsed = lvs_config::parse(&text, &lvs_config::SystemNames);
+        (parsed.config.and_then(|config| config.metrics), parsed.diagnostics)
+    };
+    for good in ["192.0.2.2:9646", "[::1]:1024"] {
+        assert_eq!(parsed(good).0, Some(good.parse().unwrap()));
+    }
+    for bad in ["192.0.2.2", "9646", "192.0.2.2:1023", "192.0.2.2:70000"] {
+        let (metrics, problems) = parsed(bad);
+        assert_eq!(metrics, None);
+        assert!(problems[0].message.starts_with(&format!("`metrics` cannot be `{bad}`")), "{problems:?}");
+    }
+}

@@ -1,6 +1,6 @@
 //! Values that are addresses, devices and masks.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::Lowering;
 use super::read::{Argument, Found, Located};
@@ -104,6 +104,15 @@ impl<'a> Lowering<'a> {
                 None
             }
         }
+    }
+
+    /// Where a program without privileges listens.
+    pub(super) fn listen(&mut self, found: &Found<'a>, directive: Directive) -> Option<SocketAddr> {
+        self.one(found, directive, |lowering, a| match a.text.parse::<SocketAddr>() {
+            Ok(address) if address.port() >= 1024 => Some(address),
+            Ok(_) => lowering.reject(Code::OutOfRange, a, "the port is too low"),
+            Err(_) => lowering.reject(Code::BadValue, a, ""),
+        })
     }
 
     /// An interface without alias.

@@ -38,6 +38,7 @@ impl<'a> Lowering<'a> {
         let active_cmd = self.command(&found, Directive::ActiveCmd);
         let inactive_cmd = self.command(&found, Directive::InactiveCmd);
         let monitor_links = self.non_zero(&found, Directive::MonitorLinks);
+        let metrics = self.listen(&found, Directive::Metrics);
         let hard_shutdown = self.switch(&found, Directive::HardShutdown);
         let ipvsadm = self.text(&found, Directive::Ipvsadm).map(PathBuf::from);
         let rsh_command = self.text(&found, Directive::RshCommand);
@@ -57,6 +58,7 @@ impl<'a> Lowering<'a> {
             active_cmd,
             inactive_cmd,
             monitor_links: monitor_links?,
+            metrics,
             hard_shutdown: hard_shutdown?,
             sync_daemon: sync_daemon?,
             timeouts: timeouts?,

@@ -89,7 +89,7 @@ impl Engine {
     /// Where the file wants metrics to be told over TCP, if anywhere.
     #[must_use]
     pub fn metrics_port(&self) -> Option<SocketAddr> {
-        None
+        self.config.metrics
     }
 
     /// What stands on the status socket.
