@@ -68,6 +68,9 @@ impl Engine {
             .map(|virtual_server| (virtual_server, self.unclaimed(virtual_server)))
             .filter(|(_, rows)| !rows.is_empty())
             .collect();
+        // A row that the file names again is a real server's and goes by its health.
+        let claimed_all = |service: &ServiceId| candidates.iter().all(|(v, _)| service_id(v) != *service);
+        self.retiring.0.retain(|service, _| !claimed_all(service));
         let mut events = Vec::new();
         for (virtual_server, rows) in candidates {
             let id = service_id(virtual_server);

@@ -211,3 +211,15 @@ fn stopping_forgets_what_climbs() {
     director.ended(1600, 1, 0);
     assert_lines(&director.ended(1700, 2, 0), &["exit 0"]);
 }
+
+#[test]
+fn a_server_that_was_to_retire_and_is_named_again_goes_by_its_health() {
+    let file = |servers: &[&str]| web("quorum = 1000", servers);
+    let mut director = serving(&file(&SERVERS[..1]), 1);
+    director.reload(20, &file(&SERVERS[1..2]));
+    assert!(director.table().iter().any(|row| row.contains("10.2.0.11:80")), "it does not retire");
+    director.reload(30, &file(&SERVERS[..2]));
+    let monitor = director.monitors.last().copied().unwrap_or_default();
+    director.report(40, monitor, Some("x"));
+    assert!(!director.table().iter().any(|row| row.contains("10.2.0.11:80")), "it serves though it is down");
+}
