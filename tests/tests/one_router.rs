@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result, ensure};
 use lab::{Cluster, Host, Lab, Match, Probe, Program, RealServer, Service, at, eventually, standard};
 use lvs_ipc::status::LvsStatus;
 use regex::Regex;
+use socket2::SockRef;
 
 /// Where `lvs` finds its configuration.
 pub(crate) const CONFIG: &str = "/etc/sysconfig/ha/lvs.cf";
@@ -205,6 +206,11 @@ impl Held {
         let mut held = Self { stream: BufReader::new(stream), server: String::new() };
         held.server = held.ask()?;
         Ok(held)
+    }
+
+    /// Ends the connection at once, without saying goodbye.
+    pub(crate) fn reset(self) -> Result<()> {
+        SockRef::from(self.stream.get_ref()).set_linger(Some(Duration::ZERO)).context("reset a connection")
     }
 
     /// Asks again on the same connection.

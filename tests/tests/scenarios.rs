@@ -4,6 +4,7 @@ mod announce;
 mod balancing;
 mod cf;
 mod config_errors;
+mod control;
 mod convert;
 mod diff;
 mod differential;
@@ -36,6 +37,7 @@ fn all() -> Vec<Scenario> {
         announce::all(),
         balancing::all(),
         config_errors::all(),
+        control::all(),
         convert::all(),
         diff::all(),
         differential::all(),

@@ -109,7 +109,7 @@ impl Engine {
         let limit = within
             .map_or_else(|| "without a time limit".into(), |time| format!("for {} at most", in_words(time)));
         let mut lines = vec![match left {
-            Some(left) => format!("{names}: draining {limit}; {left} left"),
+            Some(left) => format!("{names}: draining {limit}; {left} when last counted"),
             None => format!("{names}: draining; it is not in the table"),
         }];
         lines.extend(left.and_then(|_| waiting_for(virtual_server)));
@@ -167,7 +167,7 @@ impl Engine {
     fn disable(&mut self, target: &str, order: Order) -> Outcome {
         let (_, key, names) = self.changeable(target)?;
         let cut = self.left(&key).filter(|left| !left.is_nothing());
-        let cut = cut.map_or_else(String::new, |left| format!("; {left} cut off"));
+        let cut = cut.map_or_else(String::new, |left| format!("; {left} cut off, as last counted"));
         let line = format!("{names}: out of the table until it is enabled{cut}");
         self.order(key, names, Admin::Disabled, "disable".into(), order);
         Ok(vec![line])

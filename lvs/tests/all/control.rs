@@ -74,7 +74,7 @@ fn a_drained_server_keeps_its_connections_and_goes_when_none_is_left() {
         &[
             &format!("-e {} -m -w 0", ROWS[0]),
             "log web/s10.2.0.11 drain without a time limit by root \"disk\"",
-            "reply done: web/s10.2.0.11: draining without a time limit; 2 connections left",
+            "reply done: web/s10.2.0.11: draining without a time limit; 2 connections when last counted",
         ],
     );
     carry(&director, 11, 0, 1);
@@ -119,7 +119,7 @@ fn a_drain_ends_at_its_deadline_whatever_is_left() {
     let asked = director.ask(500, drain("web/10.2.0.11:80", Some(5000)));
     assert_eq!(
         asked.last().unwrap(),
-        "reply done: web/s10.2.0.11: draining for 5s at most; 0 connections left"
+        "reply done: web/s10.2.0.11: draining for 5s at most; 0 connections when last counted"
     );
     assert_lines(
         &without_reads(director.until(10_000)),
@@ -139,7 +139,7 @@ fn the_time_of_the_file_is_the_default_and_odd_times_are_refused() {
     let asked = director.ask(100, drain("web/s10.2.0.11", None));
     assert_eq!(
         asked.last().unwrap(),
-        "reply done: web/s10.2.0.11: draining for 2m at most; 0 connections left"
+        "reply done: web/s10.2.0.11: draining for 2m at most; 0 connections when last counted"
     );
 }
 
@@ -156,7 +156,7 @@ fn draining_the_last_server_calls_the_sorry_server_and_says_so() {
             "-a -t 10.1.0.100:80 -r 10.2.0.99:80 -m -w 1",
             &format!("-e {} -m -w 0", ROWS[1]),
             "log web/s10.2.0.12 drain without a time limit by root \"disk\"",
-            "reply done: web/s10.2.0.12: draining without a time limit; 1 connection and 1 remembered client left | \
+            "reply done: web/s10.2.0.12: draining without a time limit; 1 connection and 1 remembered client when last counted | \
              its clients are sent there again until they have been away for 5m (persistent) | \
              web: no other real server takes connections: its sorry server serves",
         ],
