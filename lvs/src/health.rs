@@ -43,6 +43,8 @@ pub struct ServerHealth {
     served: bool,
     /// Whether it serves until its first check.
     assumed_up: bool,
+    /// Its state is what an earlier run knew.
+    recalled: bool,
     found: Found,
 }
 
@@ -56,6 +58,7 @@ impl ServerHealth {
             since: now,
             reported_weight: None,
             served: false,
+            recalled: false,
             assumed_up: false,
             found: Found::NotLooked,
         }
@@ -118,7 +121,14 @@ impl ServerHealth {
             self.state = Health::Down;
             self.reason = reason;
             self.since = now;
+            self.recalled = true;
         }
+    }
+
+    /// Whether a check has decided anything, and not only one of an earlier run.
+    #[must_use]
+    pub fn is_checked(&self) -> bool {
+        self.state != Health::Unknown && !self.recalled
     }
 
     /// A check decided. Returns the state before, when it changed; a report of the same state changes nothing but
@@ -127,6 +137,9 @@ impl ServerHealth {
         let state = if up { Health::Up } else { Health::Down };
         self.reported_weight = None;
         self.served |= up;
+        if std::mem::take(&mut self.recalled) {
+            reason.clone_into(&mut self.reason);
+        }
         if self.state == state {
             return None;
         }

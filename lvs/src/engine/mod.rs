@@ -403,7 +403,7 @@ impl Server {
 
     /// Whether a check has decided anything about it yet.
     fn is_checked(&self) -> bool {
-        self.health.state() != Health::Unknown
+        self.health.is_checked()
     }
 
     /// What to run because of `event`, if it is one that changes its health.

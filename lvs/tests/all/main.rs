@@ -5,9 +5,11 @@
 mod command_line;
 mod control;
 mod counting;
+mod ctl_line;
 mod desired;
 mod doctor;
 mod hooks;
+mod keeping;
 mod leftovers;
 mod life;
 mod migration;
