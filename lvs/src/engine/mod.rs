@@ -18,6 +18,8 @@
 //! | `Table`, `Applied` | adoption, drift, refusals | as serving |
 //! | `Sysctl` | settings of the kernel kept as needed | set back, then as serving |
 //! | `Recorded` | a failure is logged, and tried again at the next reading | as serving |
+//! | `Control`, `Plan` | done or told, and answered | refused |
+//! | `Saved` | a failure is logged, and tried again later | as serving |
 //! | `Tick` | start monitors, read or change the table, ready | withdraw; exit when all is done |
 //! | `Shutdown` | stopping: nothing is wanted any more | ignored |
 
