@@ -8,6 +8,7 @@ mod control;
 mod convert;
 mod diff;
 mod differential;
+mod doctor;
 mod extensions;
 mod failover;
 mod faults;
@@ -41,6 +42,7 @@ fn all() -> Vec<Scenario> {
         convert::all(),
         diff::all(),
         differential::all(),
+        doctor::all(),
         extensions::all(),
         failover::all(),
         faults::all(),
