@@ -186,7 +186,7 @@ fn what_is_broken_is_told_with_what_to_type(lab: &Lab) -> Result<()> {
             found: slip.found.into(),
             commands: slip.told.iter().map(ToString::to_string).collect(),
         };
-        assert_eq!(found.findings, [wanted.clone()]);
+        assert_eq!(found.findings, [wanted]);
         assert_eq!(code, Some(i32::from(slip.severity != "note")), "{}", slip.code);
         if !slip.told.is_empty() {
             types(router, slip.told)?;
