@@ -5,6 +5,7 @@
 mod detail;
 mod look;
 mod notes;
+mod settings;
 
 use std::fmt::Write as _;
 
@@ -83,6 +84,9 @@ fn head(status: &LvsStatus, now_ms: u64, colours: Colours) -> String {
     }
     let (starts, failures) = (counted(monitors.starts, "start"), counted(monitors.failures, "failure"));
     let _ = write!(text, "\nmonitors  {} running, {starts}, {failures}", monitors.running);
+    for (tone, setting) in settings::lines(&status.sysctls) {
+        let _ = write!(text, "\nsetting   {}", colours.paint(tone, &setting));
+    }
     if let Some(saved) = status.state_file.as_ref().filter(|saved| !saved.state) {
         let _ = write!(text, "\nsaved     {}", verdict(saved));
     }

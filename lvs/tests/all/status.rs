@@ -3,7 +3,7 @@
 use ipvsadm::Stats;
 use lvs::selection::select;
 use lvs::status_view::{Colours, render};
-use lvs_ipc::status::{Left, LvsStatus, Override, OverrideStatus, QuorumStatus, Since};
+use lvs_ipc::status::{Left, LvsStatus, Override, OverrideStatus, QuorumStatus, Since, SysctlStatus};
 
 use crate::world::{Director, config, virtual_server};
 
@@ -160,6 +160,39 @@ fn the_status_says_why_nobody_checks_a_server() {
             "      monitor waits to restart: exited with status 1",
             "      not checked yet",
             "      monitor given up until a reload: exited with status 2",
+        ]
+    );
+}
+
+#[test]
+fn settings_of_the_kernel_are_shown_when_somebody_should_know() {
+    let setting = |name: &str, found, repairs, problem: Option<&str>| SysctlStatus {
+        name: name.to_owned(),
+        wanted: 1,
+        found,
+        before: None,
+        reason: "why".into(),
+        problem: problem.map(str::to_owned),
+        repairs,
+    };
+    let mut status = status();
+    status.sysctls = vec![
+        setting("as.wanted", Some(1), 0, None),
+        setting("not.read.yet", None, 0, None),
+        setting("repaired", Some(1), 3, None),
+        setting("changed", Some(0), 1, None),
+        setting("refused", Some(0), 0, Some("Read-only file system (os error 30)")),
+        setting("absent", None, 0, Some("this kernel has no such setting")),
+    ];
+    let text = shown(&status, &[]);
+    let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("setting")).collect();
+    assert_eq!(
+        lines,
+        [
+            "setting   repaired is 1, 3 repairs",
+            "setting   changed is 0, 1 wanted, 1 repair",
+            "setting   refused is 0, 1 wanted: Read-only file system (os error 30)",
+            "setting   absent cannot be read, 1 wanted: this kernel has no such setting",
         ]
     );
 }
