@@ -15,6 +15,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::fstat;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
@@ -36,6 +37,10 @@ const PATIENCE_MS: u8 = 20;
 /// Facility "daemon" of RFC 5424 section 6.2.1, already shifted.
 const FACILITY_DAEMON: u8 = 3 << 3;
 
+/// Environment variable with the stream that is connected to the journal, see systemd.exec(5). A program that is started with
+/// an empty environment and this process's standard error needs it.
+pub const JOURNAL_ENV: &str = "JOURNAL_STREAM";
+
 /// Where the lines go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sink {
@@ -48,11 +53,18 @@ pub enum Sink {
 }
 
 impl Sink {
-    /// The sink of a process in the foreground: the journal when systemd connected standard error to it.
+    /// The sink of a process in the foreground: the journal when standard error is the stream that systemd connected to
+    /// it, which the environment tells. Whoever redirects standard error does not take that out of the environment.
     #[must_use]
     pub fn foreground() -> Self {
-        if std::env::var_os("JOURNAL_STREAM").is_some() { Self::Journal } else { Self::Terminal }
+        let journal = std::env::var(JOURNAL_ENV).is_ok_and(|stream| is_stream(io::stderr(), &stream));
+        if journal { Self::Journal } else { Self::Terminal }
     }
+}
+
+/// Whether `descriptor` is the file that `stream` names: its device and inode, in decimal with a colon between them.
+fn is_stream(descriptor: impl AsFd, stream: &str) -> bool {
+    fstat(descriptor).is_ok_and(|file| format!("{}:{}", file.st_dev, file.st_ino) == stream)
 }
 
 /// Starts logging for the whole process under the name `ident`. A second call changes nothing.
@@ -286,6 +298,18 @@ mod tests {
         assert_eq!(&last, b"heard\n");
         drop(reader);
         log.write_all(b"a reader that died is no error\n").unwrap();
+    }
+
+    #[test]
+    fn the_journal_is_known_by_device_and_inode() {
+        let (one, other) = (io::pipe().unwrap(), io::pipe().unwrap());
+        let file = fstat(&one.1).unwrap();
+        let stream = format!("{}:{}", file.st_dev, file.st_ino);
+        assert!(is_stream(&one.1, &stream));
+        assert!(!is_stream(&other.1, &stream), "redirected");
+        for bad in ["", "1", ":", &format!("{stream}0"), &format!("{}:{}", file.st_ino, file.st_dev)] {
+            assert!(!is_stream(&one.1, bad), "{bad}");
+        }
     }
 
     #[test]
