@@ -3,7 +3,8 @@
 //! A child gets its arguments, standard input from `/dev/null`, one pipe as standard output (read by
 //! [`crate::lines`]), this process's standard error for its log, and the number of its parent in [`PARENT_ENV`],
 //! with which it binds itself to this process by [`die_with_parent`]. That works without `unsafe` code between
-//! fork and exec. Nothing here decides when to start or stop a child.
+//! fork and exec. The service manager's variables are this process's own and not passed on. Nothing here decides when to
+//! start or stop a child.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -19,6 +20,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getppid};
 
+use crate::notify;
 use crate::privilege::{keep_only, no_new_privileges};
 
 /// Environment variable that carries the supervisor's process id to a child.
@@ -112,6 +114,7 @@ impl Children {
         let (output, writer) = io::pipe()?;
         command.env_remove(PARENT_ENV).stdin(Stdio::null()).process_group(0);
         command.stdout(writer.try_clone()?).stderr(writer);
+        notify::hide_from(&mut command);
         let orders = match self.powerless.take() {
             Some(orders) => orders,
             None => start_powerless_thread()?,
@@ -128,6 +131,7 @@ impl Children {
 
     fn spawn_as_is(&mut self, token: u64, mut command: Command) -> io::Result<OwnedFd> {
         command.stdout(Stdio::piped()).process_group(0);
+        notify::hide_from(&mut command);
         let mut child = command.spawn()?;
         self.know(token, &child)?;
         child.stdout.take().map(OwnedFd::from).ok_or_else(|| io::Error::other("no pipe to the child"))
@@ -228,7 +232,9 @@ mod tests {
     fn a_child_is_started_signalled_and_reaped() {
         let mut children = Children::default();
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", "echo $LVS_ROUTER_PARENT; exec sleep 60"]);
+        command
+            .args(["-c", "echo $LVS_ROUTER_PARENT$NOTIFY_SOCKET; exec sleep 60"])
+            .env("NOTIFY_SOCKET", "/x");
         let pipe = children.spawn(7, command).unwrap();
         let mut first_line = [0; 64];
         let count = std::fs::File::from(pipe).read(&mut first_line).unwrap();
@@ -252,7 +258,11 @@ mod tests {
 
     fn has_no_power_and_its_errors_are_heard(children: &mut Children) {
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", "echo oops >&2; grep -E '^(CapPrm|CapEff|NoNewPrivs)' /proc/self/status"]);
+        command.env("NOTIFY_SOCKET", "/x");
+        command.args([
+            "-c",
+            "echo oops$NOTIFY_SOCKET >&2; grep -E '^(CapPrm|CapEff|NoNewPrivs)' /proc/self/status",
+        ]);
         let pipe = children.spawn_powerless(9, command).unwrap();
         let mut text = String::new();
         std::fs::File::from(pipe).read_to_string(&mut text).unwrap();

@@ -7,8 +7,10 @@
 //! | [`control_socket`] | one line in and one line out for whoever may |
 //! | [`duration`] | times on command lines: `2`, `200ms`, `1.5s` |
 //! | [`exit`] | the exit codes that every program shares |
+//! | `fake_manager` | a service manager for tests; with the feature `fake` |
 //! | [`http`] | the part of HTTP that a page of metrics needs |
 //! | [`log`] | one line per event to a terminal, the journal or syslog |
+//! | [`notify`] | readiness, status and watchdog for the service manager |
 //! | [`signals`] | signals as messages on a channel |
 //! | [`children`] | child processes by token, reaped without blocking, tied to this process's life |
 //! | [`lines`] | one thread that reads the lines of all children |
@@ -24,9 +26,12 @@ pub mod clock;
 pub mod control_socket;
 pub mod duration;
 pub mod exit;
+#[cfg(any(test, feature = "fake"))]
+pub mod fake_manager;
 pub mod http;
 pub mod lines;
 pub mod log;
+pub mod notify;
 pub mod pidfile;
 pub mod privilege;
 pub mod program;

@@ -47,7 +47,8 @@ pub(crate) struct Loader {
     /// The file that is in force.
     path: PathBuf,
     orders: Sender<(PathBuf, Purpose)>,
-    busy: bool,
+    /// What is being read is for this.
+    busy: Option<Purpose>,
     queue: VecDeque<(PathBuf, Purpose)>,
 }
 
@@ -64,7 +65,7 @@ impl Loader {
         let (orders, to_do) = bounded(1);
         let own = path.clone();
         thread::Builder::new().name("load".into()).spawn(move || serve(&own, reader, &to_do, deliver))?;
-        Ok(Self { path, orders, busy: false, queue: VecDeque::new() })
+        Ok(Self { path, orders, busy: None, queue: VecDeque::new() })
     }
 
     /// Has the file read again, for whoever waits for it. Returns what could not be begun, and why.
@@ -89,23 +90,26 @@ impl Loader {
         self.next()
     }
 
+    /// Whether the file is being read for a reload, or is going to be.
+    pub(crate) fn is_reloading(&self) -> bool {
+        let queued = self.queue.iter().map(|(_, purpose)| purpose);
+        self.busy.iter().chain(queued).any(|purpose| matches!(purpose, Purpose::Reload(_)))
+    }
+
     /// A reading is over. Returns what could not be begun, and why.
     pub(crate) fn done(&mut self) -> Option<(Purpose, String)> {
-        self.busy = false;
+        self.busy = None;
         self.next()
     }
 
     fn next(&mut self) -> Option<(Purpose, String)> {
-        if self.busy {
+        if self.busy.is_some() {
             return None;
         }
         let (path, purpose) = self.queue.pop_front()?;
-        match self.orders.try_send((path, purpose)) {
-            Ok(()) => self.busy = true,
-            Err(refused) => {
-                let (_, purpose) = refused.into_inner();
-                return Some((purpose, "the thread that reads files has ended".into()));
-            }
+        match self.orders.try_send((path, purpose.clone())) {
+            Ok(()) => self.busy = Some(purpose),
+            Err(_) => return Some((purpose, "the thread that reads files has ended".into())),
         }
         None
     }
@@ -177,7 +181,7 @@ mod tests {
                 assert_eq!(loader.done(), None);
             }
         }
-        while loader.busy {
+        while loader.busy.is_some() {
             seen.push(serial(&read.recv_timeout(SOON).unwrap()));
             assert_eq!(loader.done(), None);
         }
@@ -208,11 +212,14 @@ mod tests {
         }
         assert_eq!(loader.queue.len(), 1);
         assert_eq!(loader.plan(9, path.clone()), None);
-        for expected in [Purpose::Reload(Vec::new()), Purpose::Reload(Vec::new()), Purpose::Plan(9)] {
+        assert!(loader.is_reloading());
+        let reload = Purpose::Reload(Vec::new());
+        for (expected, reloads_then) in [(reload.clone(), true), (reload, false), (Purpose::Plan(9), false)] {
             assert_eq!(read.recv_timeout(SOON).unwrap().purpose, expected);
             assert_eq!(loader.done(), None);
+            assert_eq!(loader.is_reloading(), reloads_then);
         }
-        assert!(!loader.busy);
+        assert!(loader.busy.is_none());
         fs::remove_file(path).unwrap();
     }
 }

@@ -25,7 +25,8 @@ use daemonkit::children::Children;
 use daemonkit::clock::Mono;
 use daemonkit::control_socket::{self, ControlSocket, Refusal};
 use daemonkit::lines::{self, LineReader};
-use daemonkit::signals;
+use daemonkit::notify::Notifier;
+use daemonkit::{log, signals};
 use ipvsadm::{Request, ServiceId};
 use lvs_config::Config;
 use lvs_ipc::control::{Command as Asked, MAX_REQUEST, Reply};
@@ -51,9 +52,11 @@ pub const LONGEST_WAIT: Duration = Duration::from_secs(1);
 const CHANNEL: usize = 4096;
 /// Messages taken at once before the engine is given a tick.
 const BATCH: usize = 1024;
+/// Time between two looks at what to tell the service manager.
+const SUMMARY_INTERVAL: Duration = Duration::from_secs(1);
 /// Ticks in a row without looking at the channel.
 const ROUNDS: usize = 32;
-/// Where programs are looked for. All that a monitor finds in its environment.
+/// Where programs are looked for. All that a monitor finds in its environment, but for the journal's stream.
 const SAFE_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What other threads tell the owner.
@@ -83,6 +86,8 @@ pub struct Outside<K> {
     pub config_path: PathBuf,
     /// Who has read it and will again.
     pub reader: Reader,
+    /// The way to the service manager.
+    pub notifier: Notifier,
 }
 
 /// The owner.
@@ -100,6 +105,9 @@ pub struct Shell<K> {
     messages: Receiver<Message>,
     loader: Loader,
     pending: VecDeque<Input>,
+    notifier: Notifier,
+    /// When the service manager is told next how many serve.
+    summary_due: Mono,
     now: Mono,
 }
 
@@ -109,7 +117,8 @@ impl<K: Kernel> Shell<K> {
     /// # Errors
     /// When the operating system refuses a thread, a handler or the control socket.
     pub fn start(engine: Engine, outside: Outside<K>) -> anyhow::Result<Self> {
-        let Outside { kernel, record, listeners, state_file, control_path, config_path, reader } = outside;
+        let Outside { kernel, record, listeners, state_file, control_path, config_path, reader, notifier } =
+            outside;
         let (to_owner, messages) = bounded(CHANNEL);
         let watched = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD];
         signals::forward(&watched.map(|signal| signal as i32), to_owner.clone(), Message::Signal)
@@ -144,6 +153,8 @@ impl<K: Kernel> Shell<K> {
             messages,
             loader,
             pending: VecDeque::new(),
+            notifier,
+            summary_due: Mono::ZERO,
             now: Mono::now(),
         })
     }
@@ -152,12 +163,14 @@ impl<K: Kernel> Shell<K> {
     pub fn run(mut self) -> u8 {
         loop {
             if let Some(code) = self.settle() {
+                self.notifier.stopping();
                 self.saver.finish(LONGEST_WAIT);
                 return code;
             }
             self.tell_the_status();
             self.telling.want_port(self.now, self.engine.metrics_port());
-            let wait = match self.engine.deadline() {
+            self.tell_the_manager();
+            let wait = match [self.engine.deadline(), self.notifier.deadline()].into_iter().flatten().min() {
                 _ if !self.pending.is_empty() => Duration::ZERO,
                 Some(deadline) => deadline.since(Mono::now()).min(LONGEST_WAIT),
                 None => LONGEST_WAIT,
@@ -178,10 +191,12 @@ impl<K: Kernel> Shell<K> {
         match message {
             Message::Signal(signal) if signal == Signal::SIGCHLD as i32 => {}
             Message::Signal(signal) if signal == Signal::SIGHUP as i32 => {
-                let failed = self.loader.reload(None);
-                self.not_read(failed);
+                self.reload(None);
             }
-            Message::Signal(_) => self.pending.push_back(Input::Shutdown),
+            Message::Signal(_) => {
+                self.notifier.stopping();
+                self.pending.push_back(Input::Shutdown);
+            }
             Message::Asked(reply) => self.asked.push(reply),
             Message::Output(token, lines::Event::Line(line)) => {
                 self.pending.push_back(Input::Line(token, line));
@@ -205,16 +220,20 @@ impl<K: Kernel> Shell<K> {
         let who = Who { by: request.caller.to_string(), at_ms: u64::try_from(at_ms).unwrap_or(u64::MAX) };
         match Asked::parse(&request.line) {
             Err(error) => self.control.reply(id, Reply::refused(error.to_string()).to_line()),
-            Ok(Asked::Reload) => {
-                let failed = self.loader.reload(Some((id, who)));
-                self.not_read(failed);
-            }
+            Ok(Asked::Reload) => self.reload(Some((id, who))),
             Ok(Asked::Diff { path }) => {
                 let failed = self.loader.plan(id, path.into());
                 self.not_read(failed);
             }
             Ok(command) => self.pending.push_back(Input::Control(id, command, who)),
         }
+    }
+
+    /// Has the file read, for whoever waits for it.
+    fn reload(&mut self, waiting: Option<(u64, Who)>) {
+        self.notifier.reloading(Mono::now());
+        let failed = self.loader.reload(waiting);
+        self.not_read(failed);
     }
 
     /// A file was read: the engine takes it, or tells what it would do with it.
@@ -301,6 +320,7 @@ impl<K: Kernel> Shell<K> {
             Action::Sysctl(order) => return Some(Input::Sysctl(self.kernel.sysctl(order))),
             Action::Apply(requests) => return Some(apply(&mut self.kernel, &requests)),
             Action::Ready => {
+                self.notifier.ready();
                 // Whoever closed it does not want to know.
                 let mut out = std::io::stdout();
                 let _ = writeln!(out, "{READY}").and_then(|()| out.flush());
@@ -314,6 +334,8 @@ impl<K: Kernel> Shell<K> {
     fn spawn(&mut self, token: u64, command: &MonitorCommand) -> std::io::Result<()> {
         let mut process = Command::new(&command.program);
         process.args(&command.arguments).env_clear().env("PATH", SAFE_PATH);
+        // It logs to where this process does.
+        process.envs(std::env::var_os(log::JOURNAL_ENV).map(|stream| (log::JOURNAL_ENV, stream)));
         let output = self.children.spawn(token, process)?;
         self.lines.add(token, output)
     }
@@ -325,6 +347,18 @@ impl<K: Kernel> Shell<K> {
         process.envs(hook.environment.iter().map(|(name, value)| (name, value)));
         let output = self.children.spawn_powerless(token, process)?;
         self.lines.add(token, output)
+    }
+
+    /// Says to the service manager that the loop goes round, and what it does.
+    fn tell_the_manager(&mut self) {
+        if !self.loader.is_reloading() && self.pending.is_empty() {
+            self.notifier.reloaded();
+        }
+        if self.notifier.is_heard() && self.now >= self.summary_due {
+            self.summary_due = self.now + SUMMARY_INTERVAL;
+            self.notifier.status(&self.engine.summary());
+        }
+        self.notifier.turn(self.now);
     }
 
     /// Gives a snapshot to those who have asked for one.

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use daemonkit::clock::Mono;
 use daemonkit::log::{self, Sink};
+use daemonkit::notify::Notifier;
 use daemonkit::pidfile::{PidFile, PidFileError};
 use daemonkit::privilege::{Capability, PrivilegeError, keep_only};
 use daemonkit::{children, exit, program};
@@ -77,7 +78,9 @@ pub fn run(run: Run) -> anyhow::Result<ExitCode> {
     engine.restore(now, state.map_err(|error| error.to_string()));
     let control_path = run.run_dir.join(LVS_CONTROL_SOCKET);
     let kernel = kernel.with_settings(sysctls);
-    let outside = Outside { kernel, record, listeners, state_file, control_path, config_path, reader };
+    let notifier = Notifier::from_environment();
+    let outside =
+        Outside { kernel, record, listeners, state_file, control_path, config_path, reader, notifier };
     let code = Shell::start(engine, outside)?.run();
     tracing::info!(code, "ended");
     Ok(code.into())

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use daemonkit::clock::Mono;
+use daemonkit::fake_manager::FakeManager;
+use daemonkit::notify::Notifier;
 use ipvsadm::fake::FakeKernel;
 use ipvsadm::{Ipvs, Table};
 use lvs::configuration::Reader;
@@ -47,6 +49,11 @@ while :; do
     sleep 0.02
 done
 ";
+
+/// Name of the service manager's socket in the folder of the test.
+const MANAGER: &str = "manager";
+/// Longest silence that the service manager puts up with: the loop has to go round more often than it would by itself.
+const SILENCE: Duration = Duration::from_millis(600);
 
 /// Waits until `condition` holds.
 #[track_caller]
@@ -92,6 +99,7 @@ fn serve(kernel: &FakeKernel, folder: &Path, config_path: PathBuf, monitor: Path
         control_path: folder.join("lvs-control.sock"),
         config_path,
         reader,
+        notifier: Notifier::new(folder.join(MANAGER).as_os_str(), Some(SILENCE)).unwrap(),
     };
     Shell::start(engine, outside).unwrap().run()
 }
@@ -105,6 +113,7 @@ fn reports_reloads_and_signals_reach_the_kernel() {
     fs::write(&config_path, CONFIG).unwrap();
     fs::write(&health, "[ active ]").unwrap();
     executable(&monitor, MONITOR);
+    let manager = FakeManager::listen(&folder.join(MANAGER)).unwrap();
     let kernel = FakeKernel::new();
     let serving = {
         let (kernel, folder, config_path) = (kernel.clone(), folder.clone(), config_path.clone());
@@ -112,6 +121,9 @@ fn reports_reloads_and_signals_reach_the_kernel() {
     };
 
     eventually("the server serves", || weight(&kernel) == Some(3));
+    assert_eq!(manager.up_to("READY=1").unwrap(), ["READY=1"]);
+    let serves = "STATUS=1 of 1 real servers serve";
+    assert_eq!(manager.up_to(serves).unwrap(), [serves]);
     let services = folder.join("lvs.services");
     assert_eq!(fs::read_to_string(&services).unwrap(), "-t 192.0.2.80:80\n");
     fs::write(&health, "[inactive]").unwrap();
@@ -125,6 +137,9 @@ fn reports_reloads_and_signals_reach_the_kernel() {
     eventually("the bad file is told", || !status(&socket).reload.state);
     assert!(status(&socket).reload.reason.contains("lvs.cf:1:1: error: "));
     assert_eq!(weight(&kernel), Some(3));
+    assert_eq!(manager.up_to("READY=1").unwrap(), ["RELOADING=1", "READY=1"]);
+    let refused = "STATUS=1 of 1 real servers serve; the file is refused";
+    assert_eq!(manager.up_to(refused).unwrap(), [refused]);
 
     fs::write(&config_path, CONFIG.replace("weight = 3", "weight = 9")).unwrap();
     for _ in 0..20 {
@@ -137,7 +152,17 @@ fn reports_reloads_and_signals_reach_the_kernel() {
     kernel.set_table(Table::default());
     eventually("the table is repaired", || weight(&kernel) == Some(9));
 
+    // How many readings the signals were is left to the loader.
+    let mut reloads = manager.up_to("READY=1").unwrap();
+    reloads.dedup();
+    assert_eq!(reloads, ["RELOADING=1", "READY=1"]);
+    for _ in 0..3 {
+        assert_eq!(manager.up_to("WATCHDOG=1").unwrap().last().unwrap(), "WATCHDOG=1");
+    }
+
     raise(Signal::SIGTERM).unwrap();
+    let ending = manager.up_to("STOPPING=1").unwrap();
+    assert!(ending[..ending.len() - 1].iter().all(|line| line == "RELOADING=1" || line == "READY=1"));
     assert_eq!(serving.join().unwrap(), 0);
     assert_eq!(kernel.table(), Table::default());
     assert_eq!(fs::read_to_string(&log).unwrap(), "gone\n", "one monitor, asked to end");

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daemonkit::log::{self, Sink};
+use daemonkit::notify::Notifier;
 use daemonkit::pidfile::{PidFile, PidFileError};
 use daemonkit::{exit, privilege, program};
 use lvs_config::{NAMES_FILE, Patience, Resolver, SystemLookup};
@@ -180,8 +181,18 @@ fn start(run: &Run) -> Result<(), Failure> {
         verbose: run.verbose,
     };
     let force_active = run.force_active;
-    let setup =
-        shell::Setup { config, resolver, router, paths, sockets, programs, force_active, incarnation };
+    let notifier = Notifier::from_environment();
+    let setup = shell::Setup {
+        config,
+        resolver,
+        router,
+        paths,
+        sockets,
+        programs,
+        force_active,
+        incarnation,
+        notifier,
+    };
     shell::run(setup).map_err(|error| {
         tracing::error!("{error:#}");
         Failure::new(exit::FAILED, &format_args!("{error:#}"))

@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use crossbeam_channel::Sender;
 use daemonkit::children::{Children, Exit};
 use daemonkit::lines::{self, LineReader};
+use daemonkit::notify;
 use lvs_config::model::FloatingAddress;
 use lvs_ipc::ready::READY;
 use nix::sys::signal::Signal;
@@ -141,6 +142,7 @@ impl Programs {
         let mut command = Command::new(program);
         command.args(arguments);
         let started = if alone {
+            notify::hide_from(&mut command);
             command.stdin(Stdio::null()).stdout(Stdio::null()).process_group(0).spawn().map(drop)
         } else {
             let purpose = Purpose::Command(name);

@@ -16,7 +16,11 @@ use lvs_config::{LoadError, Loaded, NameChange, NameNote, Patience, Resolver};
 const FOLLOW_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Has the file read again.
-pub struct Reading(Sender<()>);
+pub struct Reading {
+    wanted: Sender<()>,
+    /// Readings that were asked for and have not come.
+    due: usize,
+}
 
 impl Reading {
     /// Starts the thread. `resolver` has read `path` before; `deliver` gets what is read from now on.
@@ -30,13 +34,19 @@ impl Reading {
     ) -> io::Result<Self> {
         let (wanted, orders) = bounded(1);
         thread::Builder::new().name("load".into()).spawn(move || serve(&path, resolver, &orders, deliver))?;
-        Ok(Self(wanted))
+        Ok(Self { wanted, due: 0 })
     }
 
     /// Has the file read, after the reading under way if there is one.
-    pub fn read_again(&self) {
+    pub fn read_again(&mut self) {
         // One that waits already will see what is in the file by then.
-        let _ = self.0.try_send(());
+        self.due += usize::from(self.wanted.try_send(()).is_ok());
+    }
+
+    /// A reading has come. Whether it is the last one that was asked for.
+    pub fn came(&mut self) -> bool {
+        self.due = self.due.saturating_sub(1);
+        self.due == 0
     }
 }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 use anyhow::Context;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use daemonkit::clock::Mono;
+use daemonkit::notify::Notifier;
 use daemonkit::status_socket::StatusSocket;
 use daemonkit::{lines, signals};
 use lvs_config::model::FloatingAddress;
@@ -55,6 +56,8 @@ pub struct Setup {
     pub force_active: bool,
     /// Random number of this run.
     pub incarnation: u64,
+    /// The way to the service manager.
+    pub notifier: Notifier,
 }
 
 /// What the other threads send to the owner.
@@ -99,6 +102,7 @@ struct Shell {
     sync: Option<ConnectionSync>,
     status: Status,
     socket: StatusSocket,
+    notifier: Notifier,
     work: VecDeque<Work>,
     now: Mono,
     /// Whether the addresses have been announced since they were taken: then one that is missing was taken away.
@@ -145,6 +149,7 @@ impl Shell {
             sync: sync.context("cannot start the synchronisation thread")?,
             status,
             socket,
+            notifier: setup.notifier,
             work: VecDeque::new(),
             now,
             announced: false,
@@ -165,8 +170,9 @@ impl Shell {
         if force_active {
             self.elect(election::Input::Force);
         }
+        self.notifier.ready();
         while !self.finished {
-            match events.recv_timeout(self.until_deadline()) {
+            match events.recv_timeout(self.longest_wait()) {
                 Ok(event) => {
                     self.handle(event);
                     // What has arrived is heard before time is allowed to pass judgement.
@@ -184,7 +190,9 @@ impl Shell {
             }
             if let Some(text) = self.status.changed() {
                 self.socket.publish(text);
+                self.notifier.status(&self.status.summary());
             }
+            self.notifier.turn(self.now);
         }
         if let Some(sync) = self.sync {
             sync.finish();
@@ -203,6 +211,11 @@ impl Shell {
         deadline.map_or(takeover::REPAIR_INTERVAL, |deadline| deadline.since(Mono::now()))
     }
 
+    fn longest_wait(&self) -> Duration {
+        let alive = self.notifier.deadline().map(|deadline| deadline.since(Mono::now()));
+        alive.map_or(self.until_deadline(), |alive| alive.min(self.until_deadline()))
+    }
+
     fn handle(&mut self, event: Event) {
         let at = match &event {
             Event::Heartbeat(received) => received.at,
@@ -219,7 +232,12 @@ impl Shell {
                     self.take(takeover::Input::LvsReady);
                 }
             }
-            Event::Loaded(loaded) => self.reload(*loaded),
+            Event::Loaded(loaded) => {
+                self.reload(*loaded);
+                if self.reading.came() {
+                    self.notifier.reloaded();
+                }
+            }
         }
     }
 
@@ -233,10 +251,14 @@ impl Shell {
                     });
                 }
             }
-            Ok(Signal::SIGHUP) => self.reading.read_again(),
+            Ok(Signal::SIGHUP) => {
+                self.notifier.reloading(self.now);
+                self.reading.read_again();
+            }
             Ok(signal @ (Signal::SIGTERM | Signal::SIGINT)) if !self.leaving => {
                 tracing::info!(%signal, "told to end");
                 self.leaving = true;
+                self.notifier.stopping();
                 self.elect(election::Input::Leave);
                 self.take(takeover::Input::Leave);
             }

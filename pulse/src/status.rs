@@ -51,6 +51,14 @@ impl Status {
         &self.snapshot
     }
 
+    /// One line for people: the role and its reason.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let Since { state, reason, .. } = &self.snapshot.role;
+        let refused = if self.snapshot.reload.state { "" } else { "; the file is refused" };
+        format!("{state}: {reason}{refused}")
+    }
+
     /// The snapshot as a line of JSON, if it has changed since the last call.
     pub fn changed(&mut self) -> Option<String> {
         if !std::mem::take(&mut self.changed) {

@@ -131,6 +131,25 @@ impl Engine {
         }
     }
 
+    /// One line for people: how many real servers serve, that is, have a weight in the kernel's table.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let table = self.reconciler.believed().map_or(&[][..], |table| &table.services);
+        let table: HashMap<ServiceId, &ServiceEntry> =
+            table.iter().map(|entry| (entry.service.id, entry)).collect();
+        let (mut serving, mut all) = (0, 0);
+        for virtual_server in self.config.active_virtual_servers() {
+            let entry = table.get(&service_id(virtual_server));
+            for server in virtual_server.active_servers() {
+                let row = entry.and_then(|entry| entry.find(&destination_id(virtual_server, server)));
+                serving += usize::from(row.is_some_and(|row| row.destination.weight > 0));
+                all += 1;
+            }
+        }
+        let refused = if self.reload.good { "" } else { "; the file is refused" };
+        format!("{serving} of {all} real servers serve{refused}")
+    }
+
     fn virtual_server_status(&self, view: &View<'_>, virtual_server: &VirtualServer) -> VirtualServerStatus {
         let id = service_id(virtual_server);
         let entry = view.believed.get(&id).copied();
