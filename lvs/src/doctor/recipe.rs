@@ -11,6 +11,12 @@ use super::Recipe;
 const USUAL_MTU: u32 = 1500;
 /// TCP and IP headers inside a packet, IPv4 and IPv6.
 const SEGMENT_HEADERS: [u32; 2] = [40, 60];
+/// What to see to with NAT.
+const BACK_BY_ROUTER: &str = "answers must come back through the active router: it is the way to the clients; this cannot \
+                              be seen from here";
+/// What to see to with direct routing and tunnels.
+const BACK_PAST_ROUTER: &str =
+    "its way to the clients must not be this router, which would throw its answers away";
 /// Name of the interface that takes off what a tunnel puts around packets.
 const INTERFACE: &str = "lvs0";
 
@@ -47,48 +53,19 @@ fn recipe(
     source: &impl Fn(IpAddr) -> Option<IpAddr>,
 ) -> Recipe {
     let vip = virtual_server.address.address;
-    let mut notes = Vec::new();
-    let mut commands = Vec::new();
-    match forwarding {
-        Forwarding::Nat => {
-            let gateway = config.nat_router.as_ref().map(|router| router.address);
-            let gateway = gateway.filter(|it| it.is_ipv4() == servers.first().is_some_and(IpAddr::is_ipv4));
-            notes.push(
-                "answers must come back through the active router: it is the way to the clients; this cannot be \
-                 seen from here"
-                    .into(),
-            );
-            commands.push(match gateway {
-                Some(gateway) => format!("ip route replace default via {gateway}"),
-                None => "ip route replace default via ROUTER # the address that moves with the active router"
-                    .into(),
-            });
-        }
-        Forwarding::Direct => {
-            notes.push(
-                "its way to the clients must not be this router, which would throw its answers away".into(),
-            );
-            commands.extend(hold_vip(vip));
-        }
+    let (notes, commands) = match forwarding {
+        Forwarding::Nat => (vec![BACK_BY_ROUTER.to_owned()], vec![way_back(config, servers)]),
+        Forwarding::Direct => (vec![BACK_PAST_ROUTER.to_owned()], hold_vip(vip)),
         Forwarding::Tunnel(tunnel) => {
-            notes.push(
-                "its way to the clients must not be this router, which would throw its answers away".into(),
-            );
-            commands.extend(hold_vip(vip));
+            let mut commands = hold_vip(vip);
             for server in servers {
                 let router = source(*server).map_or_else(|| "ROUTER".into(), |address| address.to_string());
                 commands.push(format!("# on {server}:"));
                 commands.extend(tunnel_end(vip, *server, &router, tunnel));
             }
-            let outer_v4 = servers.first().is_some_and(IpAddr::is_ipv4);
-            let room = USUAL_MTU - overhead(tunnel, outer_v4);
-            let segment = room - SEGMENT_HEADERS[usize::from(vip.is_ipv6())];
-            notes.push(format!(
-                "a packet of {room} bytes fits into one of {USUAL_MTU}: where ICMP is filtered, have it ask for segments of \
-                 {segment} bytes (ip route replace default via GATEWAY advmss {segment})"
-            ));
+            (vec![BACK_PAST_ROUTER.to_owned(), segments(vip, servers, tunnel)], commands)
         }
-    }
+    };
     let servers = servers.iter().map(ToString::to_string).collect();
     Recipe {
         virtual_server: virtual_server.name.clone(),
@@ -97,6 +74,28 @@ fn recipe(
         notes,
         commands,
     }
+}
+
+/// The route by which real servers by NAT answer.
+fn way_back(config: &Config, servers: &[IpAddr]) -> String {
+    let gateway = config.nat_router.as_ref().map(|router| router.address);
+    match gateway.filter(|it| it.is_ipv4() == servers.first().is_some_and(IpAddr::is_ipv4)) {
+        Some(gateway) => format!("ip route replace default via {gateway}"),
+        None => {
+            "ip route replace default via ROUTER # the address that moves with the active router".to_owned()
+        }
+    }
+}
+
+/// How large packets are to be that fit into the tunnel.
+fn segments(vip: IpAddr, servers: &[IpAddr], tunnel: Tunnel) -> String {
+    let outer_v4 = servers.first().is_some_and(IpAddr::is_ipv4);
+    let room = USUAL_MTU - overhead(tunnel, outer_v4);
+    let segment = room - SEGMENT_HEADERS[usize::from(vip.is_ipv6())];
+    format!(
+        "a packet of {room} bytes fits into one of {USUAL_MTU}: where ICMP is filtered, have it ask for segments of \
+         {segment} bytes (ip route replace default via GATEWAY advmss {segment})"
+    )
 }
 
 /// The VIP on an interface that tells nobody.
@@ -113,20 +112,10 @@ fn hold_vip(vip: IpAddr) -> Vec<String> {
 /// The interface that takes packets out of the tunnel on `server`.
 fn tunnel_end(vip: IpAddr, server: IpAddr, router: &str, tunnel: Tunnel) -> Vec<String> {
     let kind = match (tunnel, server, vip) {
-        (Tunnel::Gre { checksum }, IpAddr::V4(_), _) => {
-            if checksum {
-                "gre csum"
-            } else {
-                "gre"
-            }
-        }
-        (Tunnel::Gre { checksum }, IpAddr::V6(_), _) => {
-            if checksum {
-                "ip6gre csum"
-            } else {
-                "ip6gre"
-            }
-        }
+        (Tunnel::Gre { checksum: false }, IpAddr::V4(_), _) => "gre",
+        (Tunnel::Gre { checksum: true }, IpAddr::V4(_), _) => "gre csum",
+        (Tunnel::Gre { checksum: false }, IpAddr::V6(_), _) => "ip6gre",
+        (Tunnel::Gre { checksum: true }, IpAddr::V6(_), _) => "ip6gre csum",
         (_, IpAddr::V4(_), IpAddr::V4(_)) => "ipip",
         (_, IpAddr::V4(_), IpAddr::V6(_)) => "sit",
         (_, IpAddr::V6(_), _) => "ip6tnl mode any",
@@ -156,13 +145,8 @@ pub fn overhead(tunnel: Tunnel, outer_v4: bool) -> u32 {
         // UDP and the GUE header; remote checksum offload adds a field of its own.
         Tunnel::Gue { checksum: TunnelChecksum::Remote, .. } => 8 + 4 + 8,
         Tunnel::Gue { .. } => 8 + 4,
-        Tunnel::Gre { checksum } => {
-            if checksum {
-                8
-            } else {
-                4
-            }
-        }
+        Tunnel::Gre { checksum: false } => 4,
+        Tunnel::Gre { checksum: true } => 8,
     }
 }
 
