@@ -2,7 +2,7 @@
 //! told to type makes them serve.
 
 use anyhow::{Context as _, Result, ensure};
-use lab::{Host, HostSpec, Lab, scenarios, standard, suite_binary};
+use lab::{Host, HostSpec, Lab, Match, at, scenarios, standard, suite_binary};
 use serde::Deserialize;
 
 use crate::{
@@ -234,16 +234,23 @@ fn real_servers_that_do_as_they_are_told_serve(lab: &Lab) -> Result<()> {
         .with(tunnel(3, "ipip"))
         .with(tunnel(4, "gue"))
         .with(tunnel(5, "gre").set("tunnel_checksum", "csum"));
-    world.write(file([web.clone()]))?;
+    // The same VIP and the same tunnels once more.
+    let https = virtual_server("https", 0).set("port", 443).with(tunnel(3, "ipip")).with(tunnel(4, "gue"));
+    let file = file([web, https]);
+    world.write(&file)?;
 
     let recipes = report(&world.router)?.0.real_servers;
     let told: Vec<&String> = recipes.iter().flat_map(|recipe| &recipe.servers).collect();
-    assert_eq!(told, ["10.2.0.101", "10.1.0.202", "10.2.0.103", "10.2.0.104", "10.2.0.105"]);
-    for (recipe, n) in recipes.iter().zip(1..) {
+    let inside = |n: u8| format!("10.2.0.10{n}");
+    assert_eq!(told, [&inside(1), "10.1.0.202", &inside(3), &inside(4), &inside(5), &inside(3), &inside(4)]);
+    for (recipe, n) in recipes.iter().zip([1, 2, 3, 4, 5, 3, 4]) {
         types(world.server(n).host(), &recipe.commands).with_context(|| format!("{recipe:?}"))?;
     }
     let names = ["rs1", "rs2", "rs3", "rs4", "rs5"];
-    let _lvs = world.serve(file([web]), &names.map(|name| (name, 1)))?;
+    let _lvs = world.serve(file, &names.map(|name| (name, 1)))?;
     assert_eq!(world.ask_times(http(), 10)?, counts(&names.map(|name| (name, 2))));
+    let second = at(standard::vip(0), 443);
+    world.wait_for_weights(Match::Tcp(second), &[("rs3", 1), ("rs4", 1)])?;
+    assert_eq!(world.ask_times(second, 4)?, counts(&[("rs3", 2), ("rs4", 2)]));
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! What real servers need for each virtual server: the very commands. Pure.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use lvs_config::Config;
@@ -17,14 +18,16 @@ const BACK_BY_ROUTER: &str = "answers must come back through the active router: 
 /// What to see to with direct routing and tunnels.
 const BACK_PAST_ROUTER: &str =
     "its way to the clients must not be this router, which would throw its answers away";
-/// Name of the interface that takes off what a tunnel puts around packets.
-const INTERFACE: &str = "lvs0";
+
+/// What was told to a real server already, and would fail if it were typed again.
+type Told = BTreeSet<(IpAddr, String)>;
 
 /// One recipe for each virtual server and method of its real servers. `source` tells the router's own address towards a
 /// real server, if it is known.
 #[must_use]
 pub fn recipes(config: &Config, source: impl Fn(IpAddr) -> Option<IpAddr>) -> Vec<Recipe> {
     let mut all = Vec::new();
+    let mut told = Told::new();
     for virtual_server in config.active_virtual_servers() {
         let mut methods: Vec<(Forwarding, bool)> = Vec::new();
         for server in virtual_server.active_servers() {
@@ -39,7 +42,7 @@ pub fn recipes(config: &Config, source: impl Fn(IpAddr) -> Option<IpAddr>) -> Ve
                 .filter(|server| server.forwarding == forwarding && server.address.is_ipv4() == outer_v4)
                 .map(|server| server.address)
                 .collect();
-            all.push(recipe(config, virtual_server, forwarding, &servers, &source));
+            all.push(recipe(config, virtual_server, forwarding, &servers, &source, &mut told));
         }
     }
     all
@@ -51,6 +54,7 @@ fn recipe(
     forwarding: Forwarding,
     servers: &[IpAddr],
     source: &impl Fn(IpAddr) -> Option<IpAddr>,
+    told: &mut Told,
 ) -> Recipe {
     let vip = virtual_server.address.address;
     let (notes, commands) = match forwarding {
@@ -60,8 +64,11 @@ fn recipe(
             let mut commands = hold_vip(vip);
             for server in servers {
                 let router = source(*server).map_or_else(|| "ROUTER".into(), |address| address.to_string());
-                commands.push(format!("# on {server}:"));
-                commands.extend(tunnel_end(vip, *server, &router, tunnel));
+                let mut end = tunnel_end(vip, *server, &router, tunnel);
+                end.retain(|command| told.insert((*server, command.clone())));
+                let above = if end.is_empty() { " the end of the tunnel is told above" } else { "" };
+                commands.push(format!("# on {server}:{above}"));
+                commands.extend(end);
             }
             (vec![BACK_PAST_ROUTER.to_owned(), segments(vip, servers, tunnel)], commands)
         }
@@ -103,13 +110,13 @@ fn hold_vip(vip: IpAddr) -> Vec<String> {
     match vip {
         IpAddr::V4(_) => vec![
             "sysctl -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2".into(),
-            format!("ip address add {vip}/32 dev lo"),
+            format!("ip address replace {vip}/32 dev lo"),
         ],
-        IpAddr::V6(_) => vec![format!("ip address add {vip}/128 dev lo nodad")],
+        IpAddr::V6(_) => vec![format!("ip address replace {vip}/128 dev lo nodad")],
     }
 }
 
-/// The interface that takes packets out of the tunnel on `server`.
+/// The interface that takes packets out of the tunnel on `server`. One of each kind serves all virtual servers.
 fn tunnel_end(vip: IpAddr, server: IpAddr, router: &str, tunnel: Tunnel) -> Vec<String> {
     let kind = match (tunnel, server, vip) {
         (Tunnel::Gre { checksum: false }, IpAddr::V4(_), _) => "gre",
@@ -126,12 +133,13 @@ fn tunnel_end(vip: IpAddr, server: IpAddr, router: &str, tunnel: Tunnel) -> Vec<
         let family = if server.is_ipv4() { "" } else { "-6 " };
         commands.push(format!("ip {family}fou add port {port} gue"));
     }
-    let link = format!("ip link add {INTERFACE} type {kind} local {server} remote {router} {more}");
+    let interface = format!("lvs-{kind}");
+    let link = format!("ip link add {interface} type {kind} local {server} remote {router} {more}");
     commands.push(link.trim_end().to_owned());
-    commands.push(format!("ip link set {INTERFACE} up"));
+    commands.push(format!("ip link set {interface} up"));
     if vip.is_ipv4() {
         commands
-            .push(format!("sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.{INTERFACE}.rp_filter=0"));
+            .push(format!("sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.{interface}.rp_filter=0"));
     }
     commands
 }

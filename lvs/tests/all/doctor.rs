@@ -203,12 +203,12 @@ fn real_servers_for_direct_routing_hold_the_vip_and_keep_quiet() {
         &commands("network = direct", "10.1.0.100", "10.2.0.11"),
         &[
             "sysctl -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2",
-            "ip address add 10.1.0.100/32 dev lo",
+            "ip address replace 10.1.0.100/32 dev lo",
         ],
     );
     assert_lines(
         &commands("network = direct", "2001:db8::1", "fd00:2::11"),
-        &["ip address add 2001:db8::1/128 dev lo nodad"],
+        &["ip address replace 2001:db8::1/128 dev lo nodad"],
     );
 }
 
@@ -221,23 +221,46 @@ fn real_servers_for_tunnels_have_the_end_of_their_kind() {
         links.join("; ")
     };
     let v4 = ("10.1.0.100", "10.2.0.11");
-    assert_eq!(end("", v4.0, v4.1), "ip link add lvs0 type ipip local 10.2.0.11 remote 10.2.0.1");
+    assert_eq!(end("", v4.0, v4.1), "ip link add lvs-ipip type ipip local 10.2.0.11 remote 10.2.0.1");
     assert_eq!(
         end("tunnel_type = gue;tunnel_port = 7777", v4.0, v4.1),
-        "ip fou add port 7777 gue; ip link add lvs0 type ipip local 10.2.0.11 remote 10.2.0.1"
+        "ip fou add port 7777 gue; ip link add lvs-ipip type ipip local 10.2.0.11 remote 10.2.0.1"
     );
     assert_eq!(
         end("tunnel_type = gre;tunnel_checksum = csum", v4.0, v4.1),
-        "ip link add lvs0 type gre local 10.2.0.11 remote 10.2.0.1 csum"
+        "ip link add lvs-gre type gre local 10.2.0.11 remote 10.2.0.1 csum"
     );
     assert_eq!(
         end("", "2001:db8::1", "10.2.0.11"),
-        "ip link add lvs0 type sit local 10.2.0.11 remote 10.2.0.1"
+        "ip link add lvs-sit type sit local 10.2.0.11 remote 10.2.0.1"
     );
     assert_eq!(
         end("", "2001:db8::1", "fd00:2::11"),
-        "ip link add lvs0 type ip6tnl local fd00:2::11 remote fd00:2::1 mode any"
+        "ip link add lvs-ip6tnl type ip6tnl local fd00:2::11 remote fd00:2::1 mode any"
     );
+}
+
+#[test]
+fn the_end_of_a_tunnel_is_told_once() {
+    let tunnel = |name: &str, vip: &str, more: &str| {
+        virtual_server(name, vip, &format!("network = tunnel\n{more}"), &["10.2.0.11"])
+    };
+    let all = tunnel("a", "10.1.0.100", "")
+        + &tunnel("b", "10.1.0.101", "")
+        + &tunnel("c", "10.1.0.102", "tunnel_type = gue");
+    let told = recipes(&config(&all), |_| Some([10, 2, 0, 1].into()));
+    let ends: Vec<&[String]> = told.iter().map(|recipe| &recipe.commands[2..]).collect();
+    assert_lines(
+        ends[0],
+        &[
+            "# on 10.2.0.11:",
+            "ip link add lvs-ipip type ipip local 10.2.0.11 remote 10.2.0.1",
+            "ip link set lvs-ipip up",
+            "sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.lvs-ipip.rp_filter=0",
+        ],
+    );
+    assert_lines(ends[1], &["# on 10.2.0.11: the end of the tunnel is told above"]);
+    assert_lines(ends[2], &["# on 10.2.0.11:", "ip fou add port 6080 gue"]);
 }
 
 #[test]
@@ -256,7 +279,7 @@ fn a_report_is_read_by_people_and_programs() {
 Real servers of web by direct routing: 10.2.0.11
   its way to the clients must not be this router, which would throw its answers away
       sysctl -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2
-      ip address add 10.1.0.100/32 dev lo
+      ip address replace 10.1.0.100/32 dev lo
 "
     );
     let json = serde_json::to_value(&report).unwrap();
