@@ -259,6 +259,7 @@ impl<K: Kernel> Shell<K> {
         match purpose {
             Purpose::Reload(waiting) => {
                 self.pending.push_back(Input::Reload(result));
+                self.summary_due = self.now;
                 let waiting = waiting.into_iter().map(|(id, who)| Input::Control(id, Asked::Reload, who));
                 self.pending.extend(waiting);
             }
@@ -351,12 +352,12 @@ impl<K: Kernel> Shell<K> {
 
     /// Says to the service manager that the loop goes round, and what it does.
     fn tell_the_manager(&mut self) {
-        if !self.loader.is_reloading() && self.pending.is_empty() {
-            self.notifier.reloaded();
-        }
         if self.notifier.is_heard() && self.now >= self.summary_due {
             self.summary_due = self.now + SUMMARY_INTERVAL;
             self.notifier.status(&self.engine.summary());
+        }
+        if !self.loader.is_reloading() && self.pending.is_empty() {
+            self.notifier.reloaded();
         }
         self.notifier.turn(self.now);
     }

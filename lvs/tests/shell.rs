@@ -137,9 +137,9 @@ fn reports_reloads_and_signals_reach_the_kernel() {
     eventually("the bad file is told", || !status(&socket).reload.state);
     assert!(status(&socket).reload.reason.contains("lvs.cf:1:1: error: "));
     assert_eq!(weight(&kernel), Some(3));
-    assert_eq!(manager.up_to("READY=1").unwrap(), ["RELOADING=1", "READY=1"]);
     let refused = "STATUS=1 of 1 real servers serve; the file is refused";
-    assert_eq!(manager.up_to(refused).unwrap(), [refused]);
+    assert_eq!(manager.up_to(refused).unwrap(), ["RELOADING=1", refused]);
+    assert_eq!(manager.up_to("READY=1").unwrap(), ["READY=1"]);
 
     fs::write(&config_path, CONFIG.replace("weight = 3", "weight = 9")).unwrap();
     for _ in 0..20 {

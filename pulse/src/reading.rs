@@ -43,9 +43,14 @@ impl Reading {
         self.due += usize::from(self.wanted.try_send(()).is_ok());
     }
 
-    /// A reading has come. Whether it is the last one that was asked for.
-    pub fn came(&mut self) -> bool {
+    /// A reading has come.
+    pub fn came(&mut self) {
         self.due = self.due.saturating_sub(1);
+    }
+
+    /// Whether all readings that were asked for have come.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
         self.due == 0
     }
 }

@@ -192,6 +192,10 @@ impl Shell {
                 self.socket.publish(text);
                 self.notifier.status(&self.status.summary());
             }
+            // Whoever waits for the end of a reload finds the new status.
+            if self.reading.is_done() {
+                self.notifier.reloaded();
+            }
             self.notifier.turn(self.now);
         }
         if let Some(sync) = self.sync {
@@ -233,10 +237,8 @@ impl Shell {
                 }
             }
             Event::Loaded(loaded) => {
+                self.reading.came();
                 self.reload(*loaded);
-                if self.reading.came() {
-                    self.notifier.reloaded();
-                }
             }
         }
     }

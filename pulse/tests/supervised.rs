@@ -75,8 +75,8 @@ fn the_service_manager_is_told_what_happens_in_its_order() {
     ] {
         fs::write(&file, text).unwrap();
         raise(Signal::SIGHUP).unwrap();
-        assert_eq!(manager.up_to("READY=1").unwrap(), ["RELOADING=1", "READY=1"]);
-        assert_eq!(manager.up_to(status).unwrap(), [status]);
+        assert_eq!(manager.up_to(status).unwrap(), ["RELOADING=1", status]);
+        assert_eq!(manager.up_to("READY=1").unwrap(), ["READY=1"]);
     }
     raise(Signal::SIGTERM).unwrap();
     assert_eq!(manager.up_to("STOPPING=1").unwrap(), ["STOPPING=1"]);
