@@ -93,3 +93,34 @@ pub fn log_names(resolver: &mut Resolver) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use lvs_config::SystemLookup;
+
+    use super::*;
+
+    #[test]
+    fn it_is_done_when_every_reading_that_was_asked_for_has_come() {
+        let nowhere = Path::new("/nonexistent/lvs.cf");
+        let resolver = Resolver::consulting(Arc::new(SystemLookup), nowhere);
+        // The thread goes on only when its reading is taken.
+        let (to, come) = bounded(0);
+        let deliver = move |loaded| to.send(loaded).unwrap_or_default();
+        let mut reading = Reading::start(nowhere.into(), resolver, deliver).unwrap();
+        assert!(reading.is_done());
+        for _ in 0..10 {
+            reading.read_again();
+        }
+        let mut count = 0;
+        while !reading.is_done() {
+            assert!(come.recv_timeout(Duration::from_secs(20)).unwrap().is_err());
+            reading.came();
+            count += 1;
+        }
+        assert!((1..=2).contains(&count), "one under way and one that waits, not {count}");
+        assert!(come.try_recv().is_err(), "nothing more comes");
+    }
+}
