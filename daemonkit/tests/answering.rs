@@ -4,7 +4,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use daemonkit::answering::{LIFETIME, Listener, MOST, Serving};
@@ -90,4 +90,24 @@ fn nobody_listens_any_more_when_the_handle_is_gone() {
         assert!(started.elapsed() < Duration::from_secs(20), "the port is still open");
         std::thread::yield_now();
     }
+}
+
+#[test]
+fn the_port_is_free_at_once_even_while_an_answer_is_made() {
+    let listener = Listener::tcp("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = listener.address().unwrap();
+    let (begin, begun) = mpsc::channel();
+    let (finish, finished) = mpsc::channel::<()>();
+    let serving = listener
+        .serve("test", move |_| {
+            begin.send(()).ok()?;
+            finished.recv().ok()?;
+            None
+        })
+        .unwrap();
+    let _client = connect(address);
+    begun.recv_timeout(Duration::from_secs(20)).unwrap();
+    drop(serving);
+    Listener::tcp(SocketAddr::from(([0, 0, 0, 0], address.port()))).unwrap();
+    drop(finish);
 }

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::fs;
 use std::io::{self, ErrorKind, PipeReader, PipeWriter};
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{Shutdown, shutdown};
 
 use crate::clock::Mono;
 
@@ -58,12 +59,33 @@ impl Drop for SocketPath {
     }
 }
 
-/// A socket that is served; dropping it ends that.
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Unix(listener) => listener.as_fd(),
+            Self::Tcp(listener) => listener.as_fd(),
+        }
+    }
+}
+
+/// A socket that is served; dropping it ends that. Its port is free at once, even while the thread makes an answer.
 #[derive(Debug)]
 pub struct Serving {
     _path: Option<SocketPath>,
     /// The thread ends when the other end of this pipe does.
     _alive: PipeWriter,
+    _listening: Listening,
+}
+
+/// A socket that listens; dropping it ends that, whoever else holds the socket.
+#[derive(Debug)]
+struct Listening(Arc<Socket>);
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        // It listens, so this cannot fail; and nothing would be lost but time.
+        let _ = shutdown(self.0.as_fd().as_raw_fd(), Shutdown::Read);
+    }
 }
 
 impl Listener {
@@ -116,21 +138,20 @@ impl Listener {
         A: FnMut(&[u8]) -> Option<Arc<[u8]>> + Send + 'static,
     {
         let (ended, alive) = io::pipe()?;
-        let socket = self.socket;
+        let socket = Arc::new(self.socket);
+        let listening = Listening(Arc::clone(&socket));
         thread::Builder::new().name(name.to_owned()).spawn(move || run(&socket, &ended, answer))?;
-        Ok(Serving { _path: self.path, _alive: alive })
+        Ok(Serving { _path: self.path, _alive: alive, _listening: listening })
     }
 }
 
 fn run(socket: &Socket, ended: &PipeReader, mut answer: impl FnMut(&[u8]) -> Option<Arc<[u8]>>) {
     let mut clients: VecDeque<Client> = VecDeque::new();
     loop {
-        let listening = match socket {
-            Socket::Unix(listener) => listener.as_fd(),
-            Socket::Tcp(listener) => listener.as_fd(),
-        };
-        let mut waiting =
-            vec![PollFd::new(ended.as_fd(), PollFlags::POLLIN), PollFd::new(listening, PollFlags::POLLIN)];
+        let mut waiting = vec![
+            PollFd::new(ended.as_fd(), PollFlags::POLLIN),
+            PollFd::new(socket.as_fd(), PollFlags::POLLIN),
+        ];
         waiting.extend(clients.iter().map(|client| PollFd::new(client.as_fd(), client.awaited())));
         match poll(&mut waiting, patience(&clients)) {
             Ok(_) | Err(Errno::EINTR) => {}
