@@ -22,6 +22,7 @@ mod policy;
 mod reload;
 mod schedulers;
 mod sharing;
+mod status;
 mod supervision;
 mod sysctls;
 mod tool;
@@ -54,6 +55,7 @@ fn all() -> Vec<Scenario> {
         reload::all(),
         schedulers::all(),
         sharing::all(),
+        status::all(),
         supervision::all(),
         sysctls::all(),
         tool::all(),
