@@ -26,15 +26,18 @@ use crate::{
 };
 
 mod ipvs;
+mod lvs;
+mod peer;
 mod rounds;
 mod row;
+mod size;
 mod table;
 mod timed;
 
 use row::{Record, Row};
 
 /// All benchmarks.
-const BENCHMARKS: [Benchmark; 1] = [ipvs::IPVS];
+const BENCHMARKS: [Benchmark; 2] = [ipvs::IPVS, lvs::LVS];
 
 /// In the results folder: what was found.
 const FINDINGS: &str = "findings.json";
@@ -205,7 +208,7 @@ mod tests {
     #[test]
     fn an_unknown_benchmark_is_answered_with_those_there_are() {
         let failure = names(&["ipvs", "ipv"]).expect_err("unknown");
-        assert_eq!(failure.to_string(), "there is no benchmark `ipv`; there are: ipvs");
+        assert_eq!(failure.to_string(), "there is no benchmark `ipv`; there are: ipvs, lvs");
     }
 
     #[test]

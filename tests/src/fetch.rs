@@ -26,7 +26,7 @@ const KERNEL_SUITE: &str = "unstable";
 /// The packages of the kernel.
 const KERNEL_PACKAGES: [&str; 2] = ["user-mode-linux", "libc6"];
 /// Programs that the lab needs, and the package of each.
-const TOOLS: [(&str, &str); 7] = [
+const TOOLS: [(&str, &str); 8] = [
     ("ip", "iproute2"),
     ("tc", "iproute2"),
     ("bridge", "iproute2"),
@@ -34,6 +34,7 @@ const TOOLS: [(&str, &str); 7] = [
     ("patchelf", "patchelf"),
     ("ipvsadm", "ipvsadm"),
     ("nft", "nftables"),
+    ("keepalived", "keepalived"),
 ];
 /// The file that says that a folder of the cache is complete.
 const STAMP: &str = "stamp.json";

@@ -6,23 +6,23 @@
 
 use std::{path::Path, time::Duration};
 
-use anyhow::{Context as _, Result, anyhow};
-use regex::Regex;
+use anyhow::{Context as _, Result};
 
 use super::{
     Benchmark, Findings,
+    peer::Peer,
     rounds::{Both, Side, alternate},
     row::{Row, SECONDS, Samples},
+    size::Size,
     timed::{Executable, Job},
 };
-use crate::{Host, HostSpec, Lab, fetch, paths, program::suite_binary};
+use crate::{Host, HostSpec, Lab};
 
 mod check;
 mod growth;
 mod rules;
 
 use check::{Check, same};
-use rules::Size;
 
 /// The benchmark.
 pub(crate) const IPVS: Benchmark = Benchmark {
@@ -94,8 +94,9 @@ const OPERATIONS: [Operation; 8] = [
 type Times = [Vec<f64>; OPERATIONS.len()];
 
 fn measure(lab: &Lab) -> Result<Findings> {
-    let tools = Both { ours: ours()?, peer: original()? };
-    let peer_name = name_of(lab, &tools.peer)?;
+    let original = Peer::ipvsadm();
+    let tools = Both { ours: Executable::ours("ipvsadm")?, peer: original.executable()? };
+    let peer_name = original.name(lab, &tools.peer)?;
     let mut rows = Vec::new();
     for size in SIZES {
         let rules = rules::rules(size);
@@ -192,46 +193,9 @@ impl Table<'_> {
     }
 }
 
-fn ours() -> Result<Executable> {
-    Ok(Executable { path: suite_binary("ipvsadm")?, env: Vec::new() })
-}
-
-/// The original. One that the lab has fetched is started by a script, which must not be measured with it.
-fn original() -> Result<Executable> {
-    let path = paths::find_in_path("ipvsadm").ok_or_else(|| anyhow!("the original ipvsadm is missing"))?;
-    let (path, env) = match fetch::behind_wrapper(&path) {
-        Some((path, libraries)) => (path, vec![libraries]),
-        None => (path, Vec::new()),
-    };
-    Ok(Executable { path, env })
-}
-
-/// Name and version, as the original says itself.
-fn name_of(lab: &Lab, original: &Executable) -> Result<String> {
-    let host = lab.cluster().host(HostSpec::new("version")).build()?.host("version")?;
-    let job = Job { args: &["--version"], input: None, output: Path::new(OUTPUT), limit: LIMIT };
-    original.time(&host, &job)?;
-    let said = host.read_file(OUTPUT)?;
-    version(&said).ok_or_else(|| anyhow!("{} is not the original: {said}", original.path.display()))
-}
-
-/// `ipvsadm 1.31` from `ipvsadm v1.31 2019/12/24 (compiled with popt and IPVS v1.2.1)`.
-fn version(said: &str) -> Option<String> {
-    let pattern = Regex::new(r"^(ipvsadm) v([0-9.]+) .*compiled with").ok()?;
-    let found = pattern.captures(said)?;
-    Some(format!("{} {}", &found[1], &found[2]))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_version_is_that_which_the_original_says() {
-        let said = "ipvsadm v1.31 2019/12/24 (compiled with popt and IPVS v1.2.1)\n";
-        assert_eq!(version(said).as_deref(), Some("ipvsadm 1.31"));
-        assert_eq!(version("ipvsadm 0.1.0\n"), None);
-    }
 
     #[test]
     fn the_ratios_of_the_fastest_are_told_for_rows_with_a_target() {

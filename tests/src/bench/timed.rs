@@ -15,7 +15,10 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::{Host, program::wait_without_reaping};
+use crate::{
+    Host,
+    program::{Launch, suite_binary, wait_without_reaping},
+};
 
 /// A program that can be measured: started without a shell or script in between.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +46,20 @@ pub(crate) struct Job<'a> {
 const ERRORS: &str = "/run/bench-errors";
 
 impl Executable {
+    /// A program of the suite.
+    ///
+    /// # Errors
+    /// When it is not built.
+    pub(crate) fn ours(name: &str) -> Result<Self> {
+        Ok(Self { path: suite_binary(name)?, env: Vec::new() })
+    }
+
+    /// The program, about to be started in a host as a daemon.
+    pub(crate) fn launch(&self, host: &Host) -> Launch {
+        let launch = host.tool(&self.path.display().to_string());
+        self.env.iter().fold(launch, |launch, (key, value)| launch.env(key, value))
+    }
+
     /// Runs a job in a host and returns how long it took, from before the start of the process to its end.
     ///
     /// # Errors

@@ -4,7 +4,10 @@
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::rules::{FIRST_SERVER, FIRST_SERVICE, NEW_WEIGHT, Size};
+use super::{
+    super::size::Size,
+    rules::{FIRST_SERVER, FIRST_SERVICE, NEW_WEIGHT},
+};
 use crate::{Host, Match};
 
 /// Lines above the first service in a listing of all: the version, and the names of the columns of services and servers.

@@ -1,6 +1,6 @@
 //! How much longer the same work takes on a larger table. Pure.
 
-use super::{super::row::Row, rules::Size};
+use super::super::{row::Row, size::Size};
 
 /// Columns of the name and of each factor.
 const NAME: usize = 27;

@@ -1,6 +1,8 @@
 //! The tables of the benchmark `ipvs`, as rules that `ipvsadm -R` reads. Pure.
 
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
+
+use super::super::size::Size;
 
 /// The first service of every table.
 pub(crate) const FIRST_SERVICE: &str = "10.1.0.1:80";
@@ -10,41 +12,6 @@ pub(crate) const FIRST_SERVER: &str = "10.9.0.1:80";
 pub(crate) const NEW_WEIGHT: i32 = 777;
 /// Arguments that give it to the first real server.
 pub(crate) const CHANGE: &[&str] = &["-e", "-t", FIRST_SERVICE, "-r", FIRST_SERVER, "-m", "-w", "777"];
-
-/// How large a table is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Size {
-    /// Virtual services.
-    pub(crate) services: u16,
-    /// Real servers of each.
-    pub(crate) servers: u16,
-}
-
-impl Size {
-    pub(crate) const fn new(services: u16, servers: u16) -> Self {
-        Self { services, servers }
-    }
-
-    /// Real servers of all services together.
-    pub(crate) fn all_servers(self) -> usize {
-        usize::from(self.services) * usize::from(self.servers)
-    }
-
-    /// Services and real servers: one rule each.
-    pub(crate) fn rows(self) -> usize {
-        usize::from(self.services) + self.all_servers()
-    }
-}
-
-impl fmt::Display for Size {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.services / 1000, self.services % 1000) {
-            (0, units) => write!(f, "{units}")?,
-            (thousands, units) => write!(f, "{thousands},{units:03}")?,
-        }
-        write!(f, " × {}", self.servers)
-    }
-}
 
 /// The rules: TCP services under `wlc` whose real servers are reached by NAT and have different weights. A real server
 /// has several services, as real ones do.
@@ -67,12 +34,6 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-
-    #[test]
-    fn a_size_reads_as_services_times_servers() {
-        let shown = [Size::new(100, 10), Size::new(1000, 50), Size::new(12_034, 1)].map(|s| s.to_string());
-        assert_eq!(shown, ["100 × 10", "1,000 × 50", "12,034 × 1"]);
-    }
 
     #[test]
     fn there_is_one_rule_for_each_service_and_real_server_and_none_twice() {
