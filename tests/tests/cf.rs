@@ -33,6 +33,11 @@ impl Block {
         self.set("timeout", millis(INTERVAL)).set("reentry", millis(REENTRY))
     }
 
+    /// The same block under another header (`server first`).
+    pub(crate) fn headed(self, header: &str) -> Self {
+        Self { header: Some(header.to_owned()), ..self }
+    }
+
     /// Adds a block within.
     pub(crate) fn with(mut self, block: Self) -> Self {
         self.blocks.push(block);

@@ -21,16 +21,17 @@ scenarios! {
 }
 
 /// A world that serves, and what has been asked of the kernel since.
-struct Reloading<'lab> {
+pub(crate) struct Reloading<'lab> {
     lab: &'lab Lab,
-    world: OneRouter,
-    lvs: Program,
+    pub(crate) world: OneRouter,
+    pub(crate) lvs: Program,
     mark: usize,
     requests: Vec<String>,
 }
 
 impl<'lab> Reloading<'lab> {
-    fn serve(
+    /// Starts with this file and waits until these servers of the first service have these weights.
+    pub(crate) fn serve(
         lab: &'lab Lab,
         real_servers: u8,
         file: impl fmt::Display,
@@ -39,15 +40,21 @@ impl<'lab> Reloading<'lab> {
         let world = OneRouter::nat(lab, real_servers)?;
         let lvs = world.serve(file, weights)?;
         let mut reloading = Self { lab, world, lvs, mark: 0, requests: Vec::new() };
-        // The kernel has its table before all lines about it are read; this answer comes after them.
-        reloading.hang_up("configuration in force .*monitors_changed=0")?;
-        reloading.mark = lab.journal().mark();
+        reloading.begin()?;
         Ok(reloading)
+    }
+
+    /// Only requests from now on count.
+    pub(crate) fn begin(&mut self) -> Result<()> {
+        // The kernel has its table before all lines about it are read; this answer comes after them.
+        self.hang_up("configuration in force .*monitors_changed=0")?;
+        self.mark = self.lab.journal().mark();
+        Ok(())
     }
 
     /// Replaces the file, sends SIGHUP and waits until it is in force, with exactly these further requests to the
     /// kernel (nothing that came before is still under way).
-    fn reload(&mut self, file: impl fmt::Display, requests: &[&str]) -> Result<()> {
+    pub(crate) fn reload(&mut self, file: impl fmt::Display, requests: &[&str]) -> Result<()> {
         self.world.write(file)?;
         self.hang_up("configuration in force")?;
         self.requests.extend(requests.iter().map(|request| (*request).to_owned()));

@@ -20,6 +20,7 @@ mod originals;
 mod pair;
 mod policy;
 mod reload;
+mod reload_under_load;
 mod schedulers;
 mod sharing;
 mod status;
@@ -53,6 +54,7 @@ fn all() -> Vec<Scenario> {
         originals::all(),
         policy::all(),
         reload::all(),
+        reload_under_load::all(),
         schedulers::all(),
         sharing::all(),
         status::all(),
