@@ -27,11 +27,12 @@ use super::{
     size::Size,
     timed::{Executable, Job},
 };
-use crate::{Host, HostSpec, Lab, Program, RealServer};
+use crate::{Host, HostSpec, Lab, Program, RealServer, eventually};
 
 mod files;
 mod kernel;
 mod memory;
+mod processor;
 
 use files::{Balancing, Layout};
 
@@ -139,7 +140,7 @@ fn start(
     let last = file.last();
     let took =
         kernel::wait_for_weight(&host, last.service, last.server, last.weight, LIMIT)?.duration_since(begin);
-    let held = memory::of_director(&director, side)?;
+    let held = memory::proportional_megabytes(&processes(&director, side)?)?;
     kernel::equals(&host, file)?;
     director.stop();
     Ok((took.as_secs_f64(), held))
@@ -187,14 +188,28 @@ fn serve(host: &Host, sides: &Both<Executable>, side: Side) -> Result<Program> {
 
 /// Waits until a director has nothing more to do after its start; the ids of its monitors.
 fn settle(director: &Program, side: Side) -> Result<Vec<i32>> {
-    if side == Side::Ours {
-        director.wait_for_line("^ready$", LIMIT)?;
-        crate::eventually(LIMIT, "a monitor for each real server", || {
-            let count = director.children().map_err(|error| format!("{error:#}"))?.len();
-            if count == usize::from(SIZE.servers) { Ok(()) } else { Err(format!("{count} monitors")) }
-        })?;
+    match side {
+        Side::Ours => {
+            director.wait_for_line("^ready$", LIMIT)?;
+            eventually(LIMIT, "a monitor for each real server", || {
+                let count = director.children().map_err(|error| format!("{error:#}"))?.len();
+                if count == usize::from(SIZE.servers) { Ok(()) } else { Err(format!("{count} monitors")) }
+            })?;
+        }
+        // While it starts it loses the signal.
+        Side::Peer => processor::wait_until_calm(&processes(director, side)?, LIMIT)?,
     }
     director.children()
+}
+
+/// The director's own processes. Ours is one; its children are monitors, which check. The peer's parent has one child,
+/// which does everything.
+fn processes(director: &Program, side: Side) -> Result<Vec<i32>> {
+    let mut processes = vec![director.pid()];
+    if side == Side::Peer {
+        processes.extend(director.children()?);
+    }
+    Ok(processes)
 }
 
 /// Requests to the kernel that ours has told of from a mark of the journal on.

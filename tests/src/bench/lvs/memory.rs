@@ -1,21 +1,12 @@
-//! How much memory a director holds by itself.
+//! How much memory processes hold.
 
 use std::fs;
 
 use anyhow::{Context as _, Result};
 
-use super::super::rounds::Side;
-use crate::Program;
-
-/// Megabytes of the director's own processes: shared pages count for each user's part of them.
-///
-/// Ours is one process; its children are monitors, which check. The peer's parent has one child, which does everything.
-pub(crate) fn of_director(director: &Program, side: Side) -> Result<f64> {
-    let mut processes = vec![director.pid()];
-    if side == Side::Peer {
-        processes.extend(director.children()?);
-    }
-    processes.into_iter().map(megabytes).sum()
+/// Megabytes that processes hold together: of pages shared with others, their part.
+pub(crate) fn proportional_megabytes(processes: &[i32]) -> Result<f64> {
+    processes.iter().map(|pid| megabytes(*pid)).sum()
 }
 
 fn megabytes(pid: i32) -> Result<f64> {
