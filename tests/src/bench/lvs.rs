@@ -141,7 +141,7 @@ fn start(
     let took =
         kernel::wait_for_weight(&host, last.service, last.server, last.weight, LIMIT)?.duration_since(begin);
     let held = memory::proportional_megabytes(&processes(&director, side)?)?;
-    kernel::equals(&host, file)?;
+    kernel::wait_until_equal(&host, file)?;
     director.stop();
     Ok((took.as_secs_f64(), held))
 }
@@ -163,7 +163,7 @@ fn reload(lab: &Lab, sides: &Both<Executable>, side: Side, round: usize, file: &
     director.signal(Signal::SIGHUP)?;
     let took =
         kernel::wait_for_weight(&host, last.service, last.server, NEW_WEIGHT, LIMIT)?.duration_since(begin);
-    kernel::equals(&host, &changed)?;
+    kernel::wait_until_equal(&host, &changed)?;
     if side == Side::Ours {
         director.wait_for_line_after(mark, "configuration in force .*monitors_changed=0", LIMIT)?;
         ensure!(director.children()? == monitors, "a reload that changes a weight has started a monitor");

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use ipvsadm::{Ipvs, ServiceId};
 
 use super::files::Balancing;
-use crate::{Host, Match};
+use crate::{Host, Match, eventually};
 
 /// Between two looks at a row.
 const LOOK: Duration = Duration::from_millis(2);
@@ -42,8 +42,18 @@ pub(crate) fn wait_for_weight(
     .with_context(what)
 }
 
-/// Whether the table is the file's: nothing is missing, too many or has another weight.
-pub(crate) fn equals(host: &Host, file: &Balancing) -> Result<()> {
+/// How long the table may differ from the file: a reading of the whole may show a row twice and leave one out while the
+/// kernel enlarges its own hash table.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Waits until the table is the file's: nothing is missing, too many or has another weight.
+pub(crate) fn wait_until_equal(host: &Host, file: &Balancing) -> Result<()> {
+    eventually(PATIENCE, "the table to be the file's", || {
+        equals(host, file).map_err(|error| format!("{error:#}"))
+    })
+}
+
+fn equals(host: &Host, file: &Balancing) -> Result<()> {
     let table = host.ipvs_table()?;
     ensure!(
         table.len() == file.services(),
