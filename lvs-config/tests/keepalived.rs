@@ -20,8 +20,8 @@ fn folder() -> PathBuf {
 }
 
 fn samples() -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder()).unwrap();
-    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    let entries = fs::read_dir(folder()).expect("a folder of samples");
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "conf"));
     files.sort();
     files
@@ -32,9 +32,9 @@ fn filled(conversion: &Conversion) -> String {
     let mut lines: Vec<String> = conversion.text.lines().map(str::to_owned).collect();
     for (n, blank) in conversion.blanks.iter().enumerate() {
         let line = &mut lines[blank.line as usize - 1];
-        let (given, wanted) = line.split_once("# FILL IN: ").unwrap();
+        let (given, wanted) = line.split_once("# FILL IN: ").expect("a blank");
         let given = given.trim_end();
-        *line = match given.trim_start().split_once(" =").unwrap() {
+        *line = match given.trim_start().split_once(" =").expect("a directive") {
             ("address", "") if wanted.contains("IPv6") => format!("{given} 2001:db8:{n}::1 eth0"),
             ("address", "") => format!("{given} 203.0.113.{n} eth0"),
             ("address", _) => format!("{given} eth0"),

@@ -13,7 +13,7 @@ fn migrated(text: &str) -> Migration {
 }
 
 fn cleaned(text: &str) -> String {
-    String::from_utf8(migrated(text).clean).unwrap()
+    String::from_utf8(migrated(text).clean).expect("text")
 }
 
 /// What the cleaned file may lose: what has no effect.
@@ -59,7 +59,7 @@ fn block(directives: &str) -> String {
 /// The quirk of `text`'s line `line`, and what becomes of it.
 fn told(text: &str, line: u32) -> (String, Option<Change>) {
     let found = migrated(text);
-    let line = found.lines.into_iter().find(|l| l.line == line).unwrap();
+    let line = found.lines.into_iter().find(|l| l.line == line).expect("the line");
     (line.quirks.join(" "), line.change)
 }
 
