@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn an_unknown_benchmark_is_refused_before_anything_runs() {
-        assert_eq!(refusal("bench ipvs speed"), "there is no benchmark `speed`; there are: ipvs");
+        assert_eq!(refusal("bench ipvs speed"), "there is no benchmark `speed`; there are: ipvs, lvs");
     }
 
     #[test]
@@ -212,7 +212,7 @@ mod tests {
             parse(words).expect_err("a wrong command line").to_string()
         };
         assert_eq!(refusal(&[b"b\xffnch"]), "unknown command `b\u{fffd}nch`");
-        assert_eq!(refusal(&[b"bench", b"\xff"]), "there is no benchmark `\u{fffd}`; there are: ipvs");
+        assert_eq!(refusal(&[b"bench", b"\xff"]), "there is no benchmark `\u{fffd}`; there are: ipvs, lvs");
         assert_eq!(refusal(&[b"--b\xff"]), "invalid option '--b\u{fffd}'");
     }
 
