@@ -64,6 +64,8 @@ pub enum Code {
     Repeated,
     /// Two things that cannot be together.
     Conflict,
+    /// A floating address in no network of its interface.
+    OtherNetwork,
     /// Accepted, without effect.
     NoEffect,
     /// An edit of a block that is not there.
@@ -91,6 +93,7 @@ impl Code {
             Self::Missing => "missing",
             Self::Repeated => "repeated",
             Self::Conflict => "conflict",
+            Self::OtherNetwork => "other-network",
             Self::NoEffect => "no-effect",
             Self::NoSuchBlock => "no-such-block",
             Self::TooMany => "too-many",

@@ -10,7 +10,8 @@
 //!
 //! Files that it includes (`include.rs`) are put where they are included before anything is made of the tree.
 //!
-//! There is no I/O except in [`load()`], in [`Resolver`], in [`DocumentFile`], in [`SystemNames`] and in [`SystemFiles`].
+//! There is no I/O except in [`load()`], in [`Resolver`], in [`DocumentFile`], in [`SystemNames`],
+//! [`SystemLookup`] and [`SystemFiles`].
 //!
 //! ```
 //! let text = "primary = 192.0.2.2\nkeepalive = 500ms\ndeadtme = 2\n";
@@ -27,6 +28,7 @@ mod diagnostic;
 mod document;
 mod files;
 mod include;
+mod interfaces;
 mod keys;
 mod load;
 mod lower;
@@ -54,6 +56,7 @@ pub use book::NameChange;
 pub use diagnostic::{Code, Diagnostic, Note, Severity};
 pub use document::{Document, DocumentFile, Edit, FileError, Policy, Refused, Saved, Scope};
 pub use files::{Files, NoFiles, SystemFiles};
+pub use interfaces::InterfaceAddress;
 pub use load::{LoadError, Loaded, ORIGINAL_FILE, OWN_FILE, default_file, load};
 pub use manual::reference_man;
 pub use migrate::{Change, Line as MigratedLine, Migration, migrate};

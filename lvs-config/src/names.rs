@@ -1,8 +1,9 @@
-//! Names of hosts and services to numbers. It is the one thing in reading a file that needs the world outside, so it is
-//! passed in; literal addresses and numbers never get here.
+//! What reading a file needs of the world outside, which is passed in: names of hosts and services to numbers, and the
+//! addresses of interfaces. Literal addresses and numbers never get here.
 
 use std::net::{IpAddr, ToSocketAddrs as _};
 
+use crate::interfaces::InterfaceAddress;
 use crate::model::Protocol;
 
 /// Address family.
@@ -33,6 +34,12 @@ pub trait Names {
 
     /// The port of the service `name` for `protocol`, else for the other protocol; `None` when it is not known.
     fn service(&self, name: &str, protocol: Protocol) -> Option<u16>;
+
+    /// The addresses of the interfaces of the machine that the file is for; none where that may be another machine.
+    /// Nothing but warnings depends on them.
+    fn interface_addresses(&self) -> Vec<InterfaceAddress> {
+        Vec::new()
+    }
 }
 
 /// The system's resolver (`getaddrinfo`) and services database (`/etc/services`).

@@ -101,9 +101,10 @@ These are errors, found by `lvs check` and at every start and reload:
 
 What is odd without being wrong is a warning: a directive given twice or without effect, a number that is read as octal,
 `deadtime` less than twice `keepalive`, a virtual server without real servers or with nothing but weights of 0, a `quorum`
-that all of them together do not reach, an `expect` longer than what is read of an answer, and the like.
+that all of them together do not reach, an `expect` longer than what is read of an answer, a VIP or `nat_router` without a mask that is in none of the networks
+which its interface has on this machine, and the like.
 
-The check reads only the file. An interface, a program or a scheduler's kernel module that is not there, and a regular
+Of the machine, the check asks names and the addresses of interfaces only. An interface, a program or a scheduler's kernel module that is not there, and a regular
 expression that `nanny` does not understand, show themselves in the log, `lvs status` and `pulse status` once it is in use.
 
 ## When a change takes effect

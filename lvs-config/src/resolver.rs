@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use crate::book::{NameBook, NameChange, Question};
 use crate::files::{Files, SystemFiles};
+use crate::interfaces::{self, InterfaceAddress};
 use crate::load::{self, LoadError, Loaded};
 use crate::model::Protocol;
 use crate::names::{Family, Names, SystemNames};
@@ -49,19 +50,28 @@ impl Patience {
     pub const LONG: Self = Self { known: Duration::from_secs(5), unknown: Duration::from_secs(5) };
 }
 
-/// Finds the addresses of a name.
+/// Finds the addresses of a name, and those of this machine.
 pub trait Lookup: Send + Sync {
     /// All addresses of `name`, none if it has none or cannot be resolved. May take its time.
     fn addresses(&self, name: &str) -> Vec<IpAddr>;
+
+    /// The addresses of this machine's interfaces, without those of loopback; must not take time.
+    fn interface_addresses(&self) -> Vec<InterfaceAddress> {
+        Vec::new()
+    }
 }
 
-/// The system's resolver, `getaddrinfo`.
+/// The system's resolver, `getaddrinfo`, and its interfaces, `getifaddrs`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemLookup;
 
 impl Lookup for SystemLookup {
     fn addresses(&self, name: &str) -> Vec<IpAddr> {
         (name, 0).to_socket_addrs().map(|found| found.map(|it| it.ip()).collect()).unwrap_or_default()
+    }
+
+    fn interface_addresses(&self) -> Vec<InterfaceAddress> {
+        interfaces::of_system()
     }
 }
 
@@ -112,7 +122,8 @@ impl Resolver {
     /// As [`crate::load()`]. A name that cannot be resolved now and has no last address is an error of the file.
     pub fn load(&mut self, path: &Path, patience: Patience) -> Result<Loaded, LoadError> {
         let text = load::read(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
-        let source = Source { path: path.to_owned(), text, files: Recorded::default() };
+        let interfaces = self.lookup.interface_addresses();
+        let source = Source { path: path.to_owned(), text, files: Recorded::default(), interfaces };
         let mut asked = BTreeSet::new();
         let mut rounds = 0;
         let parsed = loop {
@@ -250,20 +261,23 @@ struct Source {
     path: PathBuf,
     text: Vec<u8>,
     files: Recorded,
+    /// What the interfaces had when it was read.
+    interfaces: Vec<InterfaceAddress>,
 }
 
 impl Source {
     /// What it means with the addresses of `book`, and which names it asked for.
     fn parse(&self, book: &NameBook) -> (Parsed, BTreeSet<Question>) {
-        let names = Remembered { book, asked: RefCell::default() };
+        let names = Remembered { book, interfaces: &self.interfaces, asked: RefCell::default() };
         let parsed = parse_with_files(&self.text, &self.path, &names, &self.files);
         (parsed, names.asked.into_inner())
     }
 }
 
-/// The names of a book.
+/// The names of a book, and interfaces as they were.
 struct Remembered<'b> {
     book: &'b NameBook,
+    interfaces: &'b [InterfaceAddress],
     asked: RefCell<BTreeSet<Question>>,
 }
 
@@ -281,6 +295,10 @@ impl Names for Remembered<'_> {
 
     fn service(&self, name: &str, protocol: Protocol) -> Option<u16> {
         SystemNames.service(name, protocol)
+    }
+
+    fn interface_addresses(&self) -> Vec<InterfaceAddress> {
+        self.interfaces.to_vec()
     }
 }
 

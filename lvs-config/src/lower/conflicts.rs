@@ -18,6 +18,8 @@ pub(super) struct Seen {
     marks: HashMap<(Family, u32), Span>,
     floating: HashMap<IpAddr, (Device, Span)>,
     labels: HashMap<String, (IpAddr, Span)>,
+    /// Every floating address, once.
+    pub(super) moving: Vec<Located<FloatingAddress>>,
     routers: HashMap<IpAddr, Span>,
 }
 
@@ -74,6 +76,7 @@ impl Lowering<'_> {
             return;
         }
         self.seen.floating.insert(*ip, (device.clone(), address.span));
+        self.seen.moving.push(address.clone());
         // IPv6 addresses have no labels, and without an alias the label is the interface's own name.
         if ip.is_ipv6() || device.label() == device.interface() {
             return;

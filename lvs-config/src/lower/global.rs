@@ -75,6 +75,7 @@ impl<'a> Lowering<'a> {
         {
             self.floating_address("nat_router", nat_router);
         }
+        self.in_networks();
         Some(config)
     }
 

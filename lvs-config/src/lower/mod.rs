@@ -8,13 +8,14 @@
 //! blocks, `service.rs` and `server.rs` the blocks, `check.rs` how servers are checked, `scheduler.rs` the switches of a scheduler,
 //! `limits.rs` how many connections a server takes, `tunnel.rs` how packets get to it, `sorry.rs` the server of last resort,
 //! `policy.rs` what health leads to, `sysctl.rs` the settings of the kernel; `conflicts.rs` knows what has been seen
-//! before.
+//! before, `networks.rs` whether floating addresses fit their interfaces.
 
 mod address;
 mod check;
 mod conflicts;
 mod global;
 mod limits;
+mod networks;
 mod number;
 mod policy;
 mod read;
