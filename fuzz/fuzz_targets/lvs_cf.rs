@@ -9,7 +9,7 @@ use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
 use lvs_config::model::Protocol;
-use lvs_config::{Config, Family, Files, Names, Place, Severity, parse, parse_with_files, write};
+use lvs_config::{Config, Family, Files, InterfaceAddress, Names, Place, Severity, parse, parse_with_files, write};
 
 fuzz_target!(|bytes: &[u8]| {
     let includes = bytes.windows(INCLUDE.len()).filter(|window| *window == INCLUDE);
@@ -88,7 +88,7 @@ fn as_read(piece: &[u8]) -> String {
     text.replace("\r\n", "\n")
 }
 
-/// A resolver that never leaves the process.
+/// A resolver that never leaves the process, of a machine with one interface.
 struct FewNames;
 
 impl Names for FewNames {
@@ -103,6 +103,11 @@ impl Names for FewNames {
 
     fn service(&self, name: &str, _: Protocol) -> Option<u16> {
         (name == "http").then_some(80)
+    }
+
+    fn interface_addresses(&self) -> Vec<InterfaceAddress> {
+        let of = |address: IpAddr, prefix| InterfaceAddress { interface: "eth0".into(), address, prefix };
+        vec![of([192, 0, 2, 2].into(), 25), of([0x2001, 0xdb8, 0, 0, 0, 0, 0, 2].into(), 64)]
     }
 }
 
