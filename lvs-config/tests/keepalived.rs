@@ -139,3 +139,24 @@ fn files_that_include_each_other_end() {
     let conversion = convert(Path::new("k"), &looped, "main").unwrap();
     assert!(conversion.left.iter().any(|left| left.message == "include: files are nested too deeply"));
 }
+
+#[test]
+fn a_tunnel_that_does_not_exist_is_left_and_not_written() {
+    let converted = |method: &str| {
+        let text = format!(
+            "virtual_server 192.0.2.1 80 {{\n protocol TCP\n lvs_method {method}\n real_server 10.0.0.1 80 {{\n }}\n}}\n"
+        );
+        let conversion = convert(Path::new("k"), &One(text), "main").unwrap();
+        let left: Vec<String> = conversion.left.iter().map(|left| left.message.clone()).collect();
+        let tunnel = conversion.text.lines().map(str::trim).filter(|line| line.starts_with("tunnel_"));
+        (tunnel.map(str::to_owned).collect::<Vec<_>>(), left.into_iter().find(|l| l.contains("lvs_method")))
+    };
+    let told = |text: &str| Some(text.to_owned());
+    assert_eq!(converted("TUN type gue port 6080").0, ["tunnel_type = gue", "tunnel_port = 6080"]);
+    let (written, left) = converted("TUN type gue\u{18}}x");
+    assert_eq!(written, [""; 0]);
+    assert_eq!(left, told("lvs_method TUN type gue\\u{18}}x: the tunnel is neither ipip, gue nor gre"));
+    let (written, left) = converted("TUN type gue port 0");
+    assert_eq!(written, ["tunnel_type = gue"]);
+    assert_eq!(left, told("lvs_method TUN type gue port 0: the port is not a number from 1 to 65535"));
+}

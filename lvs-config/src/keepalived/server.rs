@@ -1,6 +1,7 @@
 //! `real_server` blocks.
 
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 
 use super::check::{self, Checked, Checker};
 use super::group;
@@ -79,8 +80,14 @@ impl Method {
         let mut tunnel = Vec::new();
         while let Some(word) = words.next() {
             match word {
-                "type" => tunnel.extend(words.next().map(|kind| ("tunnel_type", kind.to_owned()))),
-                "port" => tunnel.extend(words.next().map(|port| ("tunnel_port", port.to_owned()))),
+                "type" => match words.next() {
+                    Some(kind @ ("ipip" | "gue" | "gre")) => tunnel.push(("tunnel_type", kind.to_owned())),
+                    _ => notes.leave(node.place, &node.words, "the tunnel is neither ipip, gue nor gre"),
+                },
+                "port" => match words.next().and_then(|port| port.parse::<NonZeroU16>().ok()) {
+                    Some(port) => tunnel.push(("tunnel_port", port.to_string())),
+                    None => notes.leave(node.place, &node.words, "the port is not a number from 1 to 65535"),
+                },
                 "nocsum" => tunnel.push(("tunnel_checksum", "none".to_owned())),
                 "csum" | "remcsum" => tunnel.push(("tunnel_checksum", word.to_owned())),
                 _ => notes.leave(node.place, &node.words, "not understood to its end"),
