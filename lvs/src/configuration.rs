@@ -56,20 +56,35 @@ impl Unusable {
 /// # Errors
 /// [`Unusable`].
 pub fn load(path: &Path) -> Result<Usable, Unusable> {
-    let names = Path::new(STATE_DIR).join(NAMES_FILE);
-    usable(path, Resolver::consulting(Arc::new(SystemLookup), &names).load(path, Patience::BRIEF))
+    consult(path, &Path::new(STATE_DIR).join(NAMES_FILE))
+}
+
+fn consult(path: &Path, names: &Path) -> Result<Usable, Unusable> {
+    usable(path, Resolver::consulting(Arc::new(SystemLookup), names).load(path, Patience::BRIEF))
 }
 
 /// Reads the file that is served, and follows the names in it.
 pub struct Reader {
     resolver: Resolver,
+    /// Where it keeps the last addresses of names.
+    names: PathBuf,
 }
 
 impl Reader {
     /// A reader that keeps the last addresses of names in the folder `state_dir`.
     #[must_use]
     pub fn new(state_dir: &Path) -> Self {
-        Self { resolver: Resolver::keeping(Arc::new(SystemLookup), state_dir.join(NAMES_FILE)) }
+        let names = state_dir.join(NAMES_FILE);
+        Self { resolver: Resolver::keeping(Arc::new(SystemLookup), names.clone()), names }
+    }
+
+    /// Reads and checks a file that is not to be served, and writes nothing. A name that cannot be resolved has the
+    /// address that this reader knew last.
+    ///
+    /// # Errors
+    /// [`Unusable`].
+    pub fn consult(&self, path: &Path) -> Result<Usable, Unusable> {
+        consult(path, &self.names)
     }
 
     /// Reads and checks `path`. Waits for names as long as [`Patience::BRIEF`] says.

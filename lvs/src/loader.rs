@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use crate::action::Who;
-use crate::configuration::{self, Reader, Unusable, Usable};
+use crate::configuration::{Reader, Unusable, Usable};
 
 /// Time between looking up the names in the file again.
 const FOLLOW_INTERVAL: Duration = Duration::from_secs(30);
@@ -125,7 +125,7 @@ fn serve(own: &Path, mut reader: Reader, to_do: &Receiver<(PathBuf, Purpose)>, d
                 not_before = Instant::now() + PACE;
                 let result = match purpose {
                     Purpose::Reload(_) | Purpose::Names => reader.load(&path),
-                    Purpose::Plan(_) => configuration::load(&path),
+                    Purpose::Plan(_) => reader.consult(&path),
                 };
                 deliver(Box::new(Read { purpose, path, result }));
             }
@@ -189,6 +189,25 @@ mod tests {
         assert!(seen.len() >= 2 && seen.len() as u128 <= most, "{seen:?} in {:?}", started.elapsed());
         assert_eq!(seen.last(), Some(&Some(100)));
         fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_plan_takes_last_addresses_of_names_from_the_folder_of_the_reader() {
+        let folder = std::env::temp_dir().join(format!("lvs-loader-names-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        // No label of a name is so long, so nobody is asked for it.
+        let name = "n".repeat(64);
+        fs::write(folder.join(lvs_config::NAMES_FILE), format!("{name} ipv4 10.2.0.11\n")).unwrap();
+        let (path, (sender, read)) = (folder.join("other.cf"), unbounded());
+        let server = format!("server one {{\nactive = 1\naddress = {name}\n}}\n}}\n");
+        fs::write(&path, GOOD.replace("}\n", &server)).unwrap();
+        let deliver = move |file| drop(sender.send(file));
+        let mut loader = Loader::start(folder.join("own.cf"), Reader::new(&folder), deliver).unwrap();
+        assert_eq!(loader.plan(9, path), None);
+        let planned: Box<Read> = read.recv_timeout(SOON).unwrap();
+        let config = planned.result.unwrap().config;
+        assert_eq!(config.virtual_servers[0].servers[0].address.to_string(), "10.2.0.11");
+        fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]
