@@ -171,6 +171,11 @@ pub enum Event {
         /// Monitors that were started, stopped or replaced.
         monitors_changed: usize,
     },
+    /// Names of the file in force have other addresses now.
+    Renamed {
+        /// Monitors that were started, stopped or replaced.
+        monitors_changed: usize,
+    },
     /// Real servers that the file does not name any more serve until one that it names can.
     Retiring {
         /// Virtual server.
@@ -226,6 +231,9 @@ impl Event {
             }
             Self::Reloaded { virtual_servers, real_servers, monitors_changed } => {
                 tracing::info!(virtual_servers, real_servers, monitors_changed, "configuration in force");
+            }
+            Self::Renamed { monitors_changed } => {
+                tracing::info!(monitors_changed, "names of the file have other addresses now");
             }
             Self::Retiring { vs, servers } => {
                 tracing::info!(%vs, servers, "the old real servers serve until a new one has passed its check");

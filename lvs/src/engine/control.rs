@@ -40,6 +40,7 @@ impl Engine {
         file: Result<Box<Config>, Vec<String>>,
     ) -> Vec<Action> {
         let reply = match file {
+            _ if self.stop_by.is_some() => ending(),
             Ok(config) => Reply::Plan(self.plan(now, *config)),
             Err(lines) => Reply::Unusable { lines },
         };
@@ -48,7 +49,7 @@ impl Engine {
 
     fn reply(&mut self, now: Mono, command: Command, who: Who) -> Reply {
         if self.stop_by.is_some() {
-            return Reply::refused("lvs is ending: it withdraws its services");
+            return ending();
         }
         let Who { by, at_ms } = who;
         let order = Order { by, at_ms, reason: command.reason().map(str::to_owned) };
@@ -305,6 +306,11 @@ impl Engine {
         }
         all
     }
+}
+
+/// The answer to everything while the services are being withdrawn.
+fn ending() -> Reply {
+    Reply::refused("lvs is ending: it withdraws its services")
 }
 
 /// What holds a drain up that an operator may not expect.

@@ -106,6 +106,9 @@ impl Counters {
                 self.reloads.good += 1;
                 self.last_change = Some((now, "the file was read again".into()));
             }
+            Event::Renamed { .. } => {
+                self.last_change = Some((now, "names of the file have other addresses".into()));
+            }
             Event::ReloadRefused(_) => self.reloads.refused += 1,
             Event::MonitorStarted(key) => {
                 self.monitors.starts += 1;

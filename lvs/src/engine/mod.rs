@@ -197,13 +197,7 @@ impl Engine {
                 Vec::new()
             }
             Input::Reload(_) | Input::Renamed(_) if self.stop_by.is_some() => Vec::new(),
-            Input::Renamed(config) => {
-                // The file on the disk may be another one by now; what was said of it holds.
-                let told = self.reload.clone();
-                let actions = self.reload(now, *config);
-                self.reload = told;
-                actions
-            }
+            Input::Renamed(config) => self.rename(now, *config),
             Input::Reload(Ok(config)) => self.reload(now, *config),
             Input::Reload(Err(problems)) => {
                 self.reload.update(now, false, problems.join("\n"));

@@ -16,7 +16,7 @@
 //! A server that leaves the file while its virtual server has `drain` keeps its row in the same way, unchecked; one that
 //! is back in the file is as any other.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use daemonkit::clock::Mono;
@@ -216,31 +216,35 @@ impl Overrides {
 
     // Another file.
 
-    /// The file is now `config`; `moved` gives the old identity of a server by the name of its virtual server and what
-    /// is checked. Overrides of what is not named any more are forgotten.
+    /// The file is now `config`, which has other services than `before`; `moved` gives the old identity of a server by
+    /// the name of its virtual server and what is checked. Overrides of what is not named any more are forgotten. Names
+    /// need not be unique: only a service that is new takes over, and only from one that is gone.
     pub(super) fn follow(
         &mut self,
         config: &Config,
+        before: &BTreeSet<ServiceId>,
         moved: impl Fn(&VirtualServer, DestinationId) -> Option<ServerKey>,
     ) {
+        let staying = services_of(config);
         let mut old = std::mem::take(&mut self.state.servers);
         let mut old_sorry = std::mem::take(&mut self.state.sorry);
+        let gone = old_sorry.iter().filter(|(service, _)| !staying.contains(service));
+        let gone: HashMap<String, ServiceId> =
+            gone.map(|(service, (name, _))| (name.clone(), *service)).collect();
         for virtual_server in config.active_virtual_servers() {
             let service = service_id(virtual_server);
+            let is_new = !before.contains(&service);
             for server in virtual_server.active_servers() {
                 let key = ServerKey::of(virtual_server, server);
-                let from = [Some(key), moved(virtual_server, key.server)];
+                let from = [Some(key), moved(virtual_server, key.server).filter(|_| is_new)];
                 let Some(mut orders) = from.into_iter().flatten().find_map(|key| old.remove(&key)) else {
                     continue;
                 };
                 orders.names = names(virtual_server, &server.name);
                 self.state.servers.insert(key, orders);
             }
-            let by_name = |sorry: &std::collections::BTreeMap<ServiceId, (String, Order)>| {
-                sorry.iter().find(|(_, (name, _))| *name == virtual_server.name).map(|(id, _)| *id)
-            };
-            let from = if old_sorry.contains_key(&service) { Some(service) } else { by_name(&old_sorry) };
-            if let Some((_, order)) = from.and_then(|from| old_sorry.remove(&from))
+            let from = [Some(service), gone.get(&virtual_server.name).copied().filter(|_| is_new)];
+            if let Some((_, order)) = from.into_iter().flatten().find_map(|from| old_sorry.remove(&from))
                 && virtual_server.sorry_server.is_some()
             {
                 self.state.sorry.insert(service, (virtual_server.name.clone(), order));
@@ -303,15 +307,14 @@ impl Overrides {
 
     /// Takes what an earlier run left, as far as `config` names it.
     pub(super) fn restore(&mut self, state: State, config: &Config) {
-        let known =
-            state.servers.iter().map(|(key, orders)| (*key, orders.names.clone())).collect::<Vec<_>>();
+        let staying = services_of(config);
+        let gone = state.servers.iter().filter(|(key, _)| !staying.contains(&key.service));
+        let gone: HashMap<(String, DestinationId), ServerKey> =
+            gone.map(|(key, orders)| ((orders.names.virtual_server.clone(), key.server), *key)).collect();
         self.state = State { down: Default::default(), ..state };
-        // One that moved while nobody looked is known by its names.
-        self.follow(config, |virtual_server, server| {
-            let is_it = |(key, names): &&(ServerKey, Names)| {
-                key.server == server && names.virtual_server == virtual_server.name
-            };
-            known.iter().find(is_it).map(|(key, _)| *key)
+        // One that moved while nobody looked is known by its names; which services there were is not.
+        self.follow(config, &BTreeSet::new(), |virtual_server, server| {
+            gone.get(&(virtual_server.name.clone(), server)).copied()
         });
         self.forget_returned(config);
     }
@@ -422,6 +425,11 @@ fn left(row: &DestinationEntry) -> Left {
         inactive: row.inactive_connections,
         persistent: row.persistent_connections,
     }
+}
+
+/// The services of the virtual servers that `config` serves.
+pub(super) fn services_of(config: &Config) -> BTreeSet<ServiceId> {
+    config.active_virtual_servers().map(service_id).collect()
 }
 
 fn find<'c>(config: &'c Config, service: &ServiceId) -> Option<&'c VirtualServer> {

@@ -5,19 +5,20 @@
 //! A virtual server that moved (another address, port, protocol or mask under the same name) takes the health of
 //! its servers along, so that the new service serves before the old one goes.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use daemonkit::clock::Mono;
-use ipvsadm::{ServiceId, Timeouts};
+use ipvsadm::Timeouts;
 use lvs_config::Config;
 use lvs_config::model::StartPolicy;
 
+use super::overrides::services_of;
 use super::{Engine, Server};
 use crate::action::Action;
 use crate::event::Event;
 use crate::feeds::feeds;
 use crate::health::ServerHealth;
-use crate::identity::{ServerKey, service_id};
+use crate::identity::ServerKey;
 use crate::scope::Scope;
 use crate::supervisor::Rearranged;
 use crate::sysctl::needs::Needs;
@@ -32,8 +33,28 @@ impl Engine {
         self.ask_for_timeouts(None);
     }
 
-    /// Takes a new configuration.
+    /// Takes the configuration of a file that was read again.
     pub(super) fn reload(&mut self, now: Mono, config: Config) -> Vec<Action> {
+        let (mut actions, monitors_changed) = self.take(now, config);
+        self.reload.update(now, true, "read again".into());
+        actions.push(Action::Log(Event::Reloaded {
+            virtual_servers: self.config.active_virtual_servers().count(),
+            real_servers: self.servers.len(),
+            monitors_changed,
+        }));
+        actions
+    }
+
+    /// Takes the configuration in force with other addresses of its names. The file on the disk may be another one by
+    /// now; what was said of it holds.
+    pub(super) fn rename(&mut self, now: Mono, config: Config) -> Vec<Action> {
+        let (mut actions, monitors_changed) = self.take(now, config);
+        actions.push(Action::Log(Event::Renamed { monitors_changed }));
+        actions
+    }
+
+    /// Makes another configuration the one in force; returns also how many monitors that changes.
+    fn take(&mut self, now: Mono, config: Config) -> (Vec<Action>, usize) {
         let old_config = std::mem::replace(&mut self.config, config);
         let old = std::mem::take(&mut self.servers);
         let moved = moved_servers(&old_config, &self.config);
@@ -41,7 +62,7 @@ impl Engine {
             let before = old.get(&key).or_else(|| old.get(moved.get(&(name, key.server))?));
             before.map(|server| server.health.clone())
         });
-        self.overrides.follow(&self.config, |virtual_server, server| {
+        self.overrides.follow(&self.config, &services_of(&old_config), |virtual_server, server| {
             moved.get(&(virtual_server.name.as_str(), server)).copied()
         });
         if let Some(table) = self.reconciler.believed() {
@@ -49,13 +70,12 @@ impl Engine {
         }
         self.saving.changed();
         self.forget_weights_of(&old_config);
-        let services: BTreeSet<ServiceId> = self.config.active_virtual_servers().map(service_id).collect();
+        let services = services_of(&self.config);
         self.counters.retain(|key| self.servers.contains_key(key), |id| services.contains(id));
         // The table was read within the last second; a row that is there already need not wait for a check.
         let _ = self.adopt(now);
         self.sysctls.want(now, Needs::of(&self.config));
         self.stale = Scope::All;
-        self.reload.update(now, true, "read again".into());
         self.ask_for_timeouts(Some(&old_config));
         let feeds = feeds(&self.settings.monitors, &self.config);
         let Rearranged { mut actions, changed: monitors_changed, known } = self.supervisor.want(now, feeds);
@@ -63,12 +83,7 @@ impl Engine {
             actions.extend(self.told(now, key, &report));
         }
         actions.extend(self.retire(now));
-        actions.push(Action::Log(Event::Reloaded {
-            virtual_servers: self.config.active_virtual_servers().count(),
-            real_servers: self.servers.len(),
-            monitors_changed,
-        }));
-        actions
+        (actions, monitors_changed)
     }
 
     /// A weight that a monitor computed was relative to the file's; where that changed, it is void.
@@ -131,7 +146,7 @@ fn servers_of<'a>(
 /// Servers of virtual servers that are gone under their old identity, by the name of their virtual server and
 /// what is checked.
 fn moved_servers<'a>(old: &'a Config, new: &Config) -> HashMap<(&'a str, ipvsadm::DestinationId), ServerKey> {
-    let staying: BTreeSet<ServiceId> = new.active_virtual_servers().map(service_id).collect();
+    let staying = services_of(new);
     each_server(old)
         .map(|(virtual_server, server)| (virtual_server, ServerKey::of(virtual_server, server)))
         .filter(|(_, key)| !staying.contains(&key.service))

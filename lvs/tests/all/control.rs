@@ -260,7 +260,41 @@ fn what_cannot_be_done_is_refused_with_what_could() {
     }
     director.at(200, Input::Shutdown);
     let asked = director.ask(210, Command::List);
-    assert_eq!(asked.last().unwrap(), "reply refused: lvs is ending: it withdraws its services");
+    let refused = "reply refused: lvs is ending: it withdraws its services";
+    assert_eq!(asked.last().unwrap(), refused);
+    for file in [Ok(Box::new(web("", &SERVERS))), Err(vec!["lvs.cf:1:1: error: one".to_owned()])] {
+        let asked = director.at(220, Input::Plan(7, file));
+        assert!(asked.contains(&refused.to_owned()), "{asked:#?}");
+    }
+}
+
+#[test]
+fn overrides_stay_where_they_were_when_another_virtual_server_has_the_same_name() {
+    let block = |vip| virtual_server("web", vip, "sorry_server = 10.2.0.99", &SERVERS);
+    let (old, new) = (block("10.1.0.100"), block("10.1.0.101"));
+    let both = config(&(new.clone() + &old));
+    let mut director = serving(&config(&old));
+    director.ask(100, disable("web/10.2.0.11"));
+    director.ask(110, sorry(true));
+    director.until(5000);
+    let overrides = |director: &Director| -> Vec<(String, bool, usize)> {
+        let status = director.status().virtual_servers.into_iter();
+        let of_servers = |servers: &[lvs_ipc::status::RealServerStatus]| {
+            servers.iter().map(|server| server.overrides.len()).sum()
+        };
+        status.map(|v| (v.service.clone(), !v.overrides.is_empty(), of_servers(&v.real_servers))).collect()
+    };
+    let expected = [("TCP 10.1.0.101:80".to_owned(), false, 0), ("TCP 10.1.0.100:80".to_owned(), true, 1)];
+    let mut next = director.successor(&both);
+    next.until(10_000);
+    assert_eq!(overrides(&next), expected, "after a restart");
+    director.reload(5100, &both);
+    assert_eq!(overrides(&director), expected, "after a reload");
+    // The one that was there before does not inherit either.
+    let lines = director.reload(5200, &config(&new));
+    let forgotten: Vec<_> = lines.iter().filter(|line| line.ends_with("forgotten")).collect();
+    assert_eq!(forgotten, ["log web/s10.2.0.11 disable forgotten", "log web sorry forgotten"]);
+    assert_eq!(overrides(&director), [("TCP 10.1.0.101:80".to_owned(), false, 0)]);
 }
 
 #[test]

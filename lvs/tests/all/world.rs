@@ -311,6 +311,7 @@ fn short(event: &Event) -> Option<String> {
         Event::Reloaded { virtual_servers, real_servers, monitors_changed } => {
             format!("reloaded {virtual_servers}/{real_servers}, monitors {monitors_changed}")
         }
+        Event::Renamed { monitors_changed } => format!("renamed, monitors {monitors_changed}"),
         Event::Retiring { vs, servers } => format!("{vs}: {servers} retiring"),
         Event::RetiredUnchecked { vs, servers } => format!("{vs}: {servers} retired unchecked"),
         Event::ReloadRefused(lines) => format!("reload refused: {}", lines.join(" | ")),
