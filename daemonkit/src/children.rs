@@ -5,14 +5,19 @@
 //! with which it binds itself to this process by [`die_with_parent`]. That works without `unsafe` code between
 //! fork and exec. The service manager's variables are this process's own and not passed on. Nothing here decides when to
 //! start or stop a child.
+//!
+//! A program may lie on a file system that does not answer; whoever starts it waits in the kernel then, and no signal
+//! helps. So a foreign program without power is started by a thread of its own, for which nobody waits longer than
+//! [`START_PATIENCE`]. A start that takes longer counts as a child until it is known how it went.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, SyncSender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::thread;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::prctl;
@@ -25,6 +30,11 @@ use crate::privilege::{keep_only, no_new_privileges};
 
 /// Environment variable that carries the supervisor's process id to a child.
 pub const PARENT_ENV: &str = "LVS_ROUTER_PARENT";
+
+/// Longest time for which [`Children::spawn_powerless`] waits. A program starts in a fraction of it.
+pub const START_PATIENCE: Duration = Duration::from_millis(250);
+/// The status of a program that could not be started, known only later; the same as in a shell.
+const NOT_STARTED: i32 = 127;
 
 /// How a child ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,11 +71,27 @@ impl std::fmt::Display for Exit {
 pub struct Children {
     tokens: HashMap<Pid, u64>,
     pids: HashMap<u64, Pid>,
+    /// A thread without capabilities that has nothing to do.
     powerless: Option<SyncSender<Order>>,
+    /// Starts that take long, by token.
+    late: HashMap<u64, Late>,
+    /// Ends of children that may be of a start that takes long, until it is known.
+    strays: HashMap<Pid, Exit>,
 }
 
+/// What starts a program.
+type Start = Box<dyn FnOnce() -> io::Result<Child> + Send>;
+
 /// A program to start, and where to tell how that went.
-type Order = (Command, SyncSender<io::Result<Child>>);
+type Order = (Start, SyncSender<io::Result<Child>>);
+
+/// A start whose outcome is not known.
+#[derive(Debug)]
+struct Late {
+    answered: Receiver<io::Result<Child>>,
+    /// What its process group gets as soon as there is one.
+    signal: Option<Signal>,
+}
 
 impl Children {
     /// Starts `command`, a program that binds itself to this process, under `token`, and returns the reading end of its
@@ -108,6 +134,9 @@ impl Children {
     /// Starts somebody else's program like [`Children::spawn_foreign`], but without any capability, and so that neither it
     /// nor what it runs can gain one. What it writes to standard error comes with its standard output.
     ///
+    /// When it has not been started within [`START_PATIENCE`], [`Children::pid`] knows no process for it yet; if it turns
+    /// out that it cannot be started, [`Children::reap`] tells status 127. How many start at once is up to the caller.
+    ///
     /// # Errors
     /// Why the program could not be started, or this process's privileges not be given up for it.
     pub fn spawn_powerless(&mut self, token: u64, mut command: Command) -> io::Result<OwnedFd> {
@@ -115,18 +144,58 @@ impl Children {
         command.env_remove(PARENT_ENV).stdin(Stdio::null()).process_group(0);
         command.stdout(writer.try_clone()?).stderr(writer);
         notify::hide_from(&mut command);
+        self.start_powerless(token, Box::new(move || command.spawn()))?;
+        Ok(output.into())
+    }
+
+    fn start_powerless(&mut self, token: u64, start: Start) -> io::Result<()> {
         let orders = match self.powerless.take() {
             Some(orders) => orders,
             None => start_powerless_thread()?,
         };
         let (answer, answered) = mpsc::sync_channel(1);
         let gone = || io::Error::other("the thread that starts programs without privileges has ended");
-        orders.send((command, answer)).map_err(|_| gone())?;
-        let child = answered.recv().map_err(|_| gone())?;
-        self.powerless = Some(orders);
-        let child = child?;
-        self.know(token, &child)?;
-        Ok(output.into())
+        orders.send((start, answer)).map_err(|_| gone())?;
+        match answered.recv_timeout(START_PATIENCE) {
+            Ok(child) => {
+                self.powerless = Some(orders);
+                self.know(token, &child?)
+            }
+            // The thread ends after this, and the next program gets a new one.
+            Err(RecvTimeoutError::Timeout) => {
+                self.late.insert(token, Late { answered, signal: None });
+                Ok(())
+            }
+            Err(RecvTimeoutError::Disconnected) => Err(gone()),
+        }
+    }
+
+    /// Takes what has become of starts that took long; those that are over already.
+    fn take_late(&mut self) -> Vec<(u64, Exit)> {
+        let mut over = Vec::new();
+        for (token, late) in std::mem::take(&mut self.late) {
+            let outcome = match late.answered.try_recv() {
+                Ok(outcome) => outcome.and_then(|child| self.know(token, &child)),
+                Err(TryRecvError::Empty) => {
+                    self.late.insert(token, late);
+                    continue;
+                }
+                Err(TryRecvError::Disconnected) => Err(io::Error::other("nobody knows why")),
+            };
+            if let Err(error) = outcome {
+                tracing::warn!(%error, "a program could not be started");
+                over.push((token, Exit::Status(NOT_STARTED)));
+            } else if let Some(exit) = self.pids.get(&token).and_then(|pid| self.strays.remove(pid)) {
+                self.pids.remove(&token).and_then(|pid| self.tokens.remove(&pid));
+                over.push((token, exit));
+            } else if let Some(signal) = late.signal {
+                self.signal_group(token, signal);
+            }
+        }
+        if self.late.is_empty() {
+            self.strays.clear();
+        }
+        over
     }
 
     fn spawn_as_is(&mut self, token: u64, mut command: Command) -> io::Result<OwnedFd> {
@@ -153,7 +222,7 @@ impl Children {
     /// Whether no child is left.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.pids.is_empty()
+        self.pids.is_empty() && self.late.is_empty()
     }
 
     /// Sends `signal` to the child `token`; nothing happens when it has been reaped.
@@ -164,8 +233,12 @@ impl Children {
         }
     }
 
-    /// Sends `signal` to the child `token` and to whatever runs in its process group.
-    pub fn signal_group(&self, token: u64, signal: Signal) {
+    /// Sends `signal` to the child `token` and to whatever runs in its process group; to one that is still being started,
+    /// when it has been.
+    pub fn signal_group(&mut self, token: u64, signal: Signal) {
+        if let Some(late) = self.late.get_mut(&token) {
+            late.signal = Some(signal);
+        }
         if let Some(pid) = self.pids.get(&token) {
             let _ = kill(Pid::from_raw(-pid.as_raw()), signal);
         }
@@ -173,7 +246,7 @@ impl Children {
 
     /// Reaps every child that has ended, without waiting for any.
     pub fn reap(&mut self) -> Vec<(u64, Exit)> {
-        let mut ended = Vec::new();
+        let mut ended = self.take_late();
         loop {
             let (pid, exit) = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
                 Ok(WaitStatus::Exited(pid, status)) => (pid, Exit::Status(status)),
@@ -184,6 +257,8 @@ impl Children {
             if let Some(token) = self.tokens.remove(&pid) {
                 self.pids.remove(&token);
                 ended.push((token, exit));
+            } else if !self.late.is_empty() {
+                self.strays.insert(pid, exit);
             }
         }
     }
@@ -194,11 +269,11 @@ impl Children {
 fn start_powerless_thread() -> io::Result<SyncSender<Order>> {
     let (orders, ordered) = mpsc::sync_channel::<Order>(1);
     let run = move || {
-        for (mut command, answer) in ordered {
+        for (start, answer) in ordered {
             // Again each time: whatever went wrong, nothing is started with privileges.
             let given_up = keep_only(&[]).and_then(|()| no_new_privileges());
-            // Who asked waits for the answer.
-            let _ = answer.send(given_up.map_err(io::Error::other).and_then(|()| command.spawn()));
+            // Who asked takes the answer, now or later.
+            let _ = answer.send(given_up.map_err(io::Error::other).and_then(|()| start()));
         }
     };
     thread::Builder::new().name("powerless".into()).spawn(run)?;
@@ -254,6 +329,36 @@ mod tests {
         assert!(children.spawn(8, Command::new("/no/such/program")).is_err());
         assert!(children.is_empty());
         has_no_power_and_its_errors_are_heard(&mut children);
+        starts_that_hang_stop_nobody(&mut children);
+    }
+
+    fn starts_that_hang_stop_nobody(children: &mut Children) {
+        let mut releases = Vec::new();
+        for (token, program) in [(20, "/bin/true"), (21, "/no/such/program"), (22, "/bin/sleep")] {
+            let (release, released) = mpsc::channel::<()>();
+            releases.push(release);
+            let hang = move || {
+                released.recv().map_err(io::Error::other)?;
+                Command::new(program).arg("60").process_group(0).spawn()
+            };
+            children.start_powerless(token, Box::new(hang)).unwrap();
+            assert!(children.pid(token).is_none() && !children.is_empty());
+        }
+        assert_eq!(children.reap(), []);
+        // Others can be started meanwhile, by another thread.
+        let mut pipe = std::fs::File::from(children.spawn_powerless(23, Command::new("/bin/true")).unwrap());
+        pipe.read_to_end(&mut Vec::new()).unwrap();
+        children.signal_group(22, Signal::SIGKILL);
+        releases.iter().for_each(|release| release.send(()).unwrap());
+        let started = Instant::now();
+        let mut ended = Vec::new();
+        while !children.is_empty() && started.elapsed() < Duration::from_secs(5) {
+            ended.extend(children.reap());
+        }
+        ended.sort_by_key(|(token, _)| *token);
+        let (done, not_started) = (Exit::Status(0), Exit::Status(127));
+        assert_eq!(ended, [(20, done), (21, not_started), (22, Exit::Signal(9)), (23, done)]);
+        assert!(children.strays.is_empty() && children.tokens.is_empty());
     }
 
     fn has_no_power_and_its_errors_are_heard(children: &mut Children) {

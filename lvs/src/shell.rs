@@ -347,6 +347,9 @@ impl<K: Kernel> Shell<K> {
         process.args(arguments).env_clear().env("PATH", SAFE_PATH);
         process.envs(hook.environment.iter().map(|(name, value)| (name, value)));
         let output = self.children.spawn_powerless(token, process)?;
+        if self.children.pid(token).is_none() {
+            tracing::warn!(program, "a hook takes long to start; does its file system answer?");
+        }
         self.lines.add(token, output)
     }
 
