@@ -115,8 +115,12 @@ pub enum Event {
         /// When it is tried again.
         retry_in: Duration,
     },
+    /// Further requests that the kernel refused at the same time; they are tried again.
+    MoreRefused(usize),
     /// A request that was refused before has been accepted, or is not needed any more.
     NoLongerRefused(Request),
+    /// Further requests that are no longer refused.
+    MoreNoLongerRefused(usize),
     /// The kernel could not be asked.
     KernelUnreachable {
         /// Why.
@@ -267,7 +271,9 @@ impl Event {
                 | Self::Drift { .. }
                 | Self::MoreDrift { .. }
                 | Self::Refused { .. }
+                | Self::MoreRefused(_)
                 | Self::NoLongerRefused(_)
+                | Self::MoreNoLongerRefused(_)
                 | Self::KernelUnreachable { .. }
                 | Self::KernelBack
         )
@@ -294,7 +300,11 @@ impl Event {
             Self::Refused { error, retry_in } => {
                 tracing::error!(%error, ?retry_in, "the kernel refused a request");
             }
+            Self::MoreRefused(count) => tracing::error!(count, "the kernel refused more requests"),
             Self::NoLongerRefused(request) => tracing::info!(%request, "no longer refused by the kernel"),
+            Self::MoreNoLongerRefused(count) => {
+                tracing::info!(count, "more requests are no longer refused by the kernel");
+            }
             Self::KernelUnreachable { reason, retry_in } => {
                 tracing::error!(%reason, ?retry_in, "cannot reach IPVS; the table stays as it is");
             }

@@ -258,16 +258,16 @@ impl Reconciler {
             let done = requests.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_ok());
             table.apply(&done.map(|(request, _)| request.clone()).collect::<Vec<_>>());
         }
-        for (request, outcome) in requests.into_iter().zip(outcomes) {
-            match outcome {
-                Ok(()) => actions.extend(self.accepted(&request)),
-                Err(error) => actions.extend(self.refused(now, request, error)),
-            }
-        }
+        let news = requests.into_iter().zip(outcomes).filter_map(|(request, outcome)| match outcome {
+            Ok(()) => self.accepted(&request),
+            Err(error) => self.refused(now, request, error),
+        });
+        let news = refusals::in_short(news.collect());
+        actions.extend(news.into_iter().map(Action::Log));
         actions
     }
 
-    fn accepted(&mut self, request: &Request) -> Option<Action> {
+    fn accepted(&mut self, request: &Request) -> Option<Event> {
         match request {
             Request::SetTimeouts(_) => self.timeouts = None,
             Request::DeleteService(id) if !self.wanted.services.iter().any(|s| s.service.id == *id) => {
@@ -275,14 +275,14 @@ impl Reconciler {
             }
             _ => {}
         }
-        self.refusals.accepted(request).map(Action::Log)
+        self.refusals.accepted(request)
     }
 
-    fn refused(&mut self, now: Mono, request: Request, error: KernelError) -> Option<Action> {
+    fn refused(&mut self, now: Mono, request: Request, error: KernelError) -> Option<Event> {
         // Whatever the reason, the table is not what we believed it to be, or somebody should look.
         self.read_due = now;
         let limit = self.patience(REFUSED_LIMIT);
-        self.refusals.refused(now, request, error, limit).map(Action::Log)
+        self.refusals.refused(now, request, error, limit)
     }
 
     /// The kernel answered: whatever was wrong with asking it is over.

@@ -1,7 +1,8 @@
 //! Requests that the kernel did not accept: when each may be tried again, and what depends on it meanwhile.
 //!
 //! What failed only because somebody else changed the table is no refusal the first time: a new reading shows what is to
-//! be done instead. Each refusal is told once, and has a back-off of its own.
+//! be done instead. Each refusal is told once, and has a back-off of its own;
+//! of many at once the first are told one by one and the others as a number.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
@@ -12,6 +13,9 @@ use ipvsadm::{Errno, KernelError, Request, ServiceId};
 use crate::backoff::Backoff;
 use crate::event::Event;
 use crate::scope::{Scope, service_of};
+
+/// Of one answer of the kernel, so many refusals are told one by one, and so many that are over.
+pub(super) const TOLD_ONE_BY_ONE: usize = 20;
 
 #[derive(Debug, Clone)]
 struct Refusal {
@@ -24,6 +28,8 @@ struct Refusal {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Refusals {
     held: HashMap<Request, Refusal>,
+    /// The services among them, without which their servers cannot be added.
+    services: HashSet<ServiceId>,
     /// When the next one may be tried again.
     retry_due: Option<Mono>,
     /// Requests that failed only because the table was not as believed; a second time it is a refusal.
@@ -61,7 +67,11 @@ impl Refusals {
     /// The kernel accepted a request.
     pub(super) fn accepted(&mut self, request: &Request) -> Option<Event> {
         self.raced.remove(request);
-        self.held.remove(request).map(|_| Event::NoLongerRefused(request.clone()))
+        self.held.remove(request)?;
+        if let Request::AddService(service) = request {
+            self.services.remove(&service.id);
+        }
+        Some(Event::NoLongerRefused(request.clone()))
     }
 
     /// The kernel refused a request, which is held back for at most `limit`. Says so when that is news.
@@ -72,7 +82,7 @@ impl Refusals {
         error: KernelError,
         limit: Duration,
     ) -> Option<Event> {
-        if matches!(&request, Request::AddDestination(id, _) if self.has_refused_service(id)) {
+        if matches!(&request, Request::AddDestination(id, _) if self.services.contains(id)) {
             return None;
         }
         if is_race(&error) && self.raced.insert(request.clone()) {
@@ -83,13 +93,11 @@ impl Refusals {
         let mut backoff = known.map(|refusal| refusal.backoff).unwrap_or_default();
         let retry_in = backoff.fail(limit);
         let text = in_words(&error);
+        if let Request::AddService(service) = &request {
+            self.services.insert(service.id);
+        }
         self.held.insert(request, Refusal { error, due: now + retry_in, backoff });
         news.then_some(Event::Refused { error: text, retry_in })
-    }
-
-    fn has_refused_service(&self, id: &ServiceId) -> bool {
-        let mut held = self.held.keys();
-        held.any(|held| matches!(held, Request::AddService(service) if service.id == *id))
     }
 
     /// Takes out of `missing` what is held back for the time being and what depends on that.
@@ -119,9 +127,34 @@ impl Refusals {
             service_of(request).is_none_or(|id| scope.contains(&id)) && !missing.contains(request)
         };
         self.raced.retain(|request| !is_over(request));
-        let over = self.held.extract_if(|request, _| is_over(request));
-        over.map(|(request, _)| Event::NoLongerRefused(request)).collect()
+        let over = self.held.extract_if(|request, _| is_over(request)).map(|(request, _)| request);
+        let mut events = Vec::new();
+        for request in over {
+            if let Request::AddService(service) = &request {
+                self.services.remove(&service.id);
+            }
+            events.push(Event::NoLongerRefused(request));
+        }
+        in_short(events)
     }
+}
+
+/// What is told of `events`, which happened at once: the first [`TOLD_ONE_BY_ONE`] of each kind, and how many more.
+pub(super) fn in_short(mut events: Vec<Event>) -> Vec<Event> {
+    let (mut refused, mut over) = (0_usize, 0_usize);
+    events.retain(|event| {
+        let count = match event {
+            Event::Refused { .. } => &mut refused,
+            Event::NoLongerRefused(_) => &mut over,
+            _ => return true,
+        };
+        *count += 1;
+        *count <= TOLD_ONE_BY_ONE
+    });
+    let more = |count: usize| Some(count.saturating_sub(TOLD_ONE_BY_ONE)).filter(|more| *more > 0);
+    events.extend(more(refused).map(Event::MoreRefused));
+    events.extend(more(over).map(Event::MoreNoLongerRefused));
+    events
 }
 
 /// A refusal with its request as it would be typed.

@@ -112,6 +112,23 @@ fn two_writers_that_fight_are_told_line_by_line_at_first_and_then_as_a_number_le
 }
 
 #[test]
+fn of_many_refusals_at_once_the_first_are_told_and_the_rest_is_a_number() {
+    let servers: Vec<String> = (1..=50).map(|number| format!("10.2.0.{number}")).collect();
+    let servers: Vec<&str> = servers.iter().map(String::as_str).collect();
+    let mut director = Director::new(&config(&virtual_server("web", "10.1.0.100", "start = up", &servers)));
+    // The service is taken and no server.
+    (0..50).for_each(|_| director.fake.refuse(1, Errno::ENOMEM, None));
+    let count = |lines: &[String], text: &str| lines.iter().filter(|line| line.contains(text)).count();
+    let refused = director.tick(0);
+    assert_eq!(count(&refused, "log refused for 1 s"), 20, "{refused:#?}");
+    assert_eq!(count(&refused, "log 30 more refused"), 1, "{refused:#?}");
+    let accepted = director.until(3000);
+    assert_eq!(count(&accepted, "log no longer refused"), 20, "{accepted:#?}");
+    assert_eq!(count(&accepted, "log 30 more no longer refused"), 1, "{accepted:#?}");
+    assert_eq!(director.fake.table().services[0].destinations.len(), 50);
+}
+
+#[test]
 fn a_slip_or_two_is_no_fight() {
     let mut director = serving();
     fight(&mut director, 0..2);

@@ -293,6 +293,8 @@ fn short(event: &Event) -> Option<String> {
         Event::Drift { what, .. } => format!("drift {}", what.as_ref()?),
         Event::MoreDrift { count, last } => format!("{count} more drift, last {last}"),
         Event::Refused { error, retry_in } => format!("refused for {}: {error}", seconds(retry_in)),
+        Event::MoreRefused(count) => format!("{count} more refused"),
+        Event::MoreNoLongerRefused(count) => format!("{count} more no longer refused"),
         Event::NoLongerRefused(request) => format!("no longer refused {request}"),
         Event::KernelUnreachable { reason, retry_in } => {
             format!("unreachable for {}: {reason}", seconds(retry_in))
