@@ -9,8 +9,8 @@
 //!
 //! Times are milliseconds since the Unix epoch: a drain's deadline holds also across a restart of the machine. The file
 //! is replaced as a whole and forced to the disk before and after, so a reader finds the old one or the new one,
-//! whatever happens in between. One that cannot be understood is moved aside, so that it can be looked at and is not
-//! written over.
+//! whatever happens in between. One that cannot be read or understood is moved aside, so that it can be looked at and is
+//! not written over.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -31,7 +31,7 @@ pub use lvs_ipc::status::STATE_DIR;
 
 /// Its name in the folder.
 pub const FILE: &str = "lvs.state";
-/// Name under which one is kept that cannot be understood.
+/// Name under which one is kept that cannot be read or understood.
 pub const BROKEN_FILE: &str = "lvs.state.broken";
 /// What is written until it takes the file's place.
 const NEW_FILE: &str = "lvs.state.new";
@@ -51,12 +51,14 @@ pub struct StateFile {
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// It cannot be read.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}; {}", path.display(), kept(aside))]
     Read {
         /// The file.
         path: PathBuf,
         /// Why.
         source: io::Error,
+        /// Where it is now, or why it could not be moved there.
+        aside: Result<PathBuf, String>,
     },
     /// It cannot be understood.
     #[error("{}: {reason}; {}", path.display(), kept(aside))]
@@ -90,7 +92,8 @@ impl StateFile {
         &self.path
     }
 
-    /// What it says at `clock`; nothing if it does not exist. One that cannot be understood is moved aside.
+    /// What it says at `clock`; nothing if it does not exist. One that cannot be read or understood is moved
+    /// aside.
     ///
     /// # Errors
     /// [`StateError`]; serving can begin without.
@@ -101,12 +104,19 @@ impl StateFile {
             Err(error) => Err(error),
             Ok(file) => file.take(MAX_BYTES + 1).read_to_end(&mut text),
         };
-        read.map_err(|source| StateError::Read { path: self.path.clone(), source })?;
-        parse(&text, clock).map_err(|reason| {
-            let aside = self.folder.join(BROKEN_FILE);
-            let moved = fs::rename(&self.path, &aside).map_err(|error| error.to_string());
-            StateError::Broken { path: self.path.clone(), reason, aside: moved.map(|()| aside) }
+        let path = || self.path.clone();
+        // Moving it takes the folder only, so it works for one that cannot be read as well.
+        read.map_err(|source| StateError::Read { path: path(), source, aside: self.move_aside() })?;
+        parse(&text, clock).map_err(|reason| StateError::Broken {
+            path: path(),
+            reason,
+            aside: self.move_aside(),
         })
+    }
+
+    fn move_aside(&self) -> Result<PathBuf, String> {
+        let aside = self.folder.join(BROKEN_FILE);
+        fs::rename(&self.path, &aside).map(|()| aside).map_err(|error| error.to_string())
     }
 
     /// Has it say `state`, whose times are those of `clock`.

@@ -144,6 +144,23 @@ fn a_file_that_cannot_be_understood_is_told_and_kept_aside() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_is_told_and_not_written_over() {
+    let folder = Folder::new("unreadable");
+    let file = StateFile::in_folder(&folder.0);
+    // A folder can be opened and not be read, also by root.
+    fs::create_dir(file.path()).unwrap();
+    fs::write(file.path().join("drains"), "of the operator").unwrap();
+    let told = file.read(CLOCK).unwrap_err().to_string();
+    let aside = folder.0.join(BROKEN_FILE);
+    let expected =
+        format!("{}: Is a directory (os error 21); kept as {}", file.path().display(), aside.display());
+    assert_eq!(told, expected);
+    file.write(&State::default(), CLOCK).unwrap();
+    assert_eq!(fs::read_to_string(aside.join("drains")).unwrap(), "of the operator");
+    assert_eq!(file.read(CLOCK).unwrap(), State::default());
+}
+
+#[test]
 fn the_file_is_replaced_as_a_whole_and_its_folder_is_made() {
     let folder = Folder::new("written");
     let below = folder.0.join("lvs-router");
