@@ -1,9 +1,10 @@
 //! Where overrides and drains meet the rest of the engine: the table that was read, the standing of servers, the log and
 //! the state file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use daemonkit::clock::Mono;
+use ipvsadm::ServiceId;
 use lvs_ipc::status::Health;
 
 use super::Engine;
@@ -36,12 +37,25 @@ impl Engine {
     }
 
     /// Lets servers of services that are in the table be down that an earlier run knew to be. Of services that are not,
-    /// nothing is known: what failed may have been long ago.
+    /// nothing is known: what failed may have been long ago. Where nobody else has a weight, those that the kernel gives
+    /// one keep it until their first check: the file may be older than the kernel's table, and serving something is
+    /// better than nothing.
     pub(super) fn recall_down(&mut self, now: Mono) {
         let Some(table) = self.reconciler.believed() else { return };
         let down: BTreeMap<ServerKey, String> = std::mem::take(&mut self.known_down);
-        for (key, reason) in down {
-            if let Some(server) = self.servers.get_mut(&key).filter(|_| table.find(&key.service).is_some()) {
+        let has_weight = |key: &ServerKey| {
+            let row = table.find(&key.service).and_then(|entry| entry.find(&key.server));
+            row.is_some_and(|row| row.destination.weight > 0)
+        };
+        // The sorry server is none of these.
+        let others = self.servers.keys().filter(|key| !down.contains_key(key) && has_weight(key));
+        let served: BTreeSet<ServiceId> = others.map(|key| key.service).collect();
+        for (key, reason) in &down {
+            let exists = table.find(&key.service).is_some();
+            if !exists || has_weight(key) && !served.contains(&key.service) {
+                continue;
+            }
+            if let Some(server) = self.servers.get_mut(key) {
                 server.health.known_down(now, format!("{BEFORE_RESTART}{reason}"));
             }
         }

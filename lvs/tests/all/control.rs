@@ -402,6 +402,27 @@ fn a_server_known_to_be_down_is_not_kept_for_its_first_check() {
 }
 
 #[test]
+fn the_last_server_with_a_weight_is_not_taken_out_because_of_an_old_state_file() {
+    let file = web("sorry_server = 10.2.0.99", &SERVERS);
+    let mut director = serving(&file);
+    director.report(100, 1, Some("timed out"));
+    director.report(200, 2, Some("timed out"));
+    director.until(2000);
+    assert_eq!(director.saved.down.len(), 2);
+    // It comes back, which cannot be saved before the director is killed.
+    director.full = Some("No space left on device".into());
+    director.report(2100, 1, None);
+    let before = director.table();
+    assert!(before.contains(&format!("-a {} -m -w 1", ROWS[0])), "{before:#?}");
+    let mut next = director.successor(&file);
+    next.tick(2100);
+    assert_eq!(next.table(), before);
+    let told = &next.status().virtual_servers[0].real_servers;
+    assert_eq!(told[0].health.reason, "not checked yet");
+    assert_eq!(told[1].health.reason, "before the restart: timed out");
+}
+
+#[test]
 fn what_was_known_of_a_service_that_is_gone_is_not_believed() {
     let mut director = serving(&web("", &SERVERS));
     director.report(100, 1, Some("timed out"));
