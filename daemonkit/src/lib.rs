@@ -16,7 +16,7 @@
 //! | [`lines`] | one thread that reads the lines of all children |
 //! | [`pidfile`] | a pid file that is also a lock |
 //! | [`privilege`] | dropping capabilities, and proving it |
-//! | [`program`] | where the suite's other programs are |
+//! | [`program`] | where the suite's other programs are, and who may write to new files |
 //! | [`rtnetlink`] | questions to the kernel about interfaces, addresses and routes |
 //! | [`status_socket`] | one snapshot for whoever connects |
 

@@ -34,6 +34,7 @@ pub(crate) const PID_FILE: &str = "lvs.pid";
 /// # Errors
 /// Why serving could not begin; [`failure_code`] tells the exit code.
 pub fn run(run: Run) -> anyhow::Result<ExitCode> {
+    program::protect_new_files();
     let run = with_absolute_paths(run)?;
     let sink = if run.mode == Mode::Foreground { Sink::foreground() } else { Sink::Syslog };
     log::start("lvs", sink, run.verbose);

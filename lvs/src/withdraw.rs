@@ -7,10 +7,10 @@ use std::thread;
 
 use anyhow::Context as _;
 use daemonkit::clock::Mono;
-use daemonkit::exit;
 use daemonkit::log::{self, Sink};
 use daemonkit::pidfile::PidFile;
 use daemonkit::privilege::{Capability, keep_only};
+use daemonkit::{exit, program};
 
 use crate::action::{Action, Input};
 use crate::args::{Mode, Withdraw};
@@ -26,6 +26,7 @@ use crate::withdrawal::Withdrawal;
 /// # Errors
 /// Why it could not begin; [`crate::start::failure_code`] tells the exit code.
 pub fn withdraw(asked: &Withdraw) -> anyhow::Result<ExitCode> {
+    program::protect_new_files();
     log::start("lvs", if asked.syslog { Sink::Syslog } else { Sink::foreground() }, asked.verbose);
     detach(if asked.syslog { Mode::NoFork } else { Mode::Foreground })?;
     // Nobody may serve meanwhile, and of one who serves nothing is left over.

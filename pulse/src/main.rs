@@ -143,6 +143,7 @@ fn start(run: &Run) -> Result<(), Failure> {
         let missing = "permission denied: floating addresses need CAP_NET_ADMIN; start pulse as root";
         return Err(Failure::new(exit::NO_PERMISSION, &missing));
     }
+    program::protect_new_files();
     let mut pid_file = PidFile::take(&run_dir.join("pulse.pid")).map_err(|error| {
         let status = match &error {
             PidFileError::Io { reason, .. } => status_of(reason),
