@@ -64,9 +64,22 @@ impl Engine {
     /// The table was read: how far the drains are.
     pub(super) fn observe_drains(&mut self) {
         if let Some(table) = self.reconciler.believed() {
-            self.overrides.observe(&self.config, table);
+            self.overrides.observe(&self.config, table, |service| self.retiring.covers(service));
         }
         self.stale_where_touched();
+    }
+
+    /// Ends the drains whose time is over. Before the table has been read nobody knows which rows retire.
+    pub(super) fn end_drains(&mut self, now: Mono) {
+        if self.reconciler.believed().is_some() {
+            self.overrides.tick(now, |service| self.retiring.covers(service));
+        }
+        self.stale_where_touched();
+    }
+
+    /// When [`Engine::end_drains`] may have something to do.
+    pub(super) fn drain_deadline(&self) -> Option<Mono> {
+        self.overrides.deadline().filter(|_| self.reconciler.believed().is_some())
     }
 
     /// Where overrides changed, something else may be wanted.

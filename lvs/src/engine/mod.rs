@@ -237,7 +237,7 @@ impl Engine {
         let waiting = [self.first_checks.deadline(), self.retiring.deadline()];
         let (monitors, kernel) = (self.supervisor.deadline(), self.reconciler.deadline());
         let (climbs, hooks) = (self.policy.slow_starts.deadline(), self.hooks.deadline());
-        let own = [climbs, hooks, self.overrides.deadline(), self.saving.deadline(), self.sysctls.deadline()];
+        let own = [climbs, hooks, self.drain_deadline(), self.saving.deadline(), self.sysctls.deadline()];
         [monitors, kernel, self.stop_by].into_iter().chain(waiting).chain(own).flatten().min()
     }
 
@@ -275,8 +275,7 @@ impl Engine {
     fn tick(&mut self, now: Mono) -> Vec<Action> {
         self.first_checks.overdue(now).into_iter().for_each(|service| self.stale.add(service));
         self.policy.slow_starts.due(now).for_each(|service| self.stale.add(service));
-        self.overrides.tick(now);
-        self.stale_where_touched();
+        self.end_drains(now);
         let mut news = self.end_retirements(now);
         news.extend(self.say_what_is_wanted(now));
         let mut actions = self.reconciler.tick(now);
@@ -378,9 +377,10 @@ impl Engine {
 impl Server {
     /// What its health asks of the table, when its first check is awaited or not.
     fn standing(&self, awaited: bool) -> Standing {
-        match (self.health.state(), self.health.standing()) {
-            (Health::Unknown, Standing::Out) if awaited => Standing::Awaited,
-            (_, standing) => standing,
+        match self.health.standing() {
+            // What an earlier run knew is no check.
+            Standing::Out if awaited && !self.is_checked() => Standing::Awaited,
+            standing => standing,
         }
     }
 

@@ -14,9 +14,11 @@
 //! A UDP client that never pauses keeps its flow until the deadline.
 //!
 //! A server that leaves the file while its virtual server has `drain` keeps its row in the same way, unchecked; one that
-//! is back in the file is as any other.
+//! is back in the file is as any other. While its virtual server has rows that retire, it may be one of those that serve:
+//! its drain begins when that is over.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use daemonkit::clock::Mono;
@@ -33,6 +35,9 @@ use crate::identity::{ServerKey, destination_id, service_id};
 use crate::operator_event::OperatorEvent;
 use crate::orders::{Admin, Drain, Ended, Leaving, Names, Order, ServerOrders, State};
 
+/// The least of the destinations, with which those of a service begin.
+const FIRST: DestinationId = DestinationId { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), port: 0 };
+
 /// The overrides in force. Of [`State`], `down` is not kept here.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Overrides {
@@ -43,6 +48,8 @@ pub(super) struct Overrides {
     news: Vec<OperatorEvent>,
     /// What is to survive a restart changed.
     unsaved: bool,
+    /// No drain's time is over before this; looking for the next one takes a look at all.
+    earliest: Option<Mono>,
 }
 
 impl Overrides {
@@ -74,12 +81,13 @@ impl Overrides {
     /// Adds the rows of servers that are leaving.
     pub(super) fn add_leaving(&self, wanted: &mut WantedService) {
         let id = wanted.service.id;
-        for ((_, row), leaving) in self.leaving_of(&id) {
-            let is_free = wanted.destinations.iter().all(|known| known.id != *row);
-            if let Some(destination) = leaving.destination.as_ref().filter(|_| is_free) {
-                // Before a sorry server, which is the last.
-                wanted.destinations.insert(0, destination.clone());
-            }
+        let mut leaving =
+            self.leaving_of(&id).filter_map(|(_, leaving)| leaving.destination.as_ref()).peekable();
+        if leaving.peek().is_some() {
+            let known: HashSet<DestinationId> = wanted.destinations.iter().map(|known| known.id).collect();
+            let free: Vec<Destination> = leaving.filter(|row| !known.contains(&row.id)).cloned().collect();
+            // Before a sorry server, which is the last.
+            wanted.destinations.splice(0..0, free);
         }
     }
 
@@ -89,7 +97,7 @@ impl Overrides {
         service: &ServiceId,
     ) -> impl Iterator<Item = (&(ServiceId, DestinationId), &Leaving)> {
         let service = *service;
-        self.state.leaving.iter().filter(move |((of, _), _)| *of == service)
+        self.state.leaving.range((service, FIRST)..).take_while(move |((of, _), _)| *of == service)
     }
 
     // Orders.
@@ -101,6 +109,9 @@ impl Overrides {
 
     /// Puts `admin` in the place of the server's health; `None` ends whatever was there.
     pub(super) fn set_admin(&mut self, key: ServerKey, names: Names, admin: Option<(Admin, Order)>) {
+        if let Some((Admin::Drain(Drain { deadline: Some(deadline), .. }), _)) = admin {
+            self.expect(deadline);
+        }
         self.edit(key, names, |orders| orders.admin = admin);
     }
 
@@ -140,15 +151,17 @@ impl Overrides {
 
     // Time and the kernel.
 
-    /// The table was read: how far the drains are.
-    pub(super) fn observe(&mut self, config: &Config, table: &Table) {
+    /// The table was read: how far the drains are. `retires` says of which services rows retire.
+    pub(super) fn observe(&mut self, config: &Config, table: &Table, retires: impl Fn(&ServiceId) -> bool) {
+        let rows = self.rows_to_observe(table);
+        let places = self.places_to_observe(config);
         let draining = self.state.servers.iter_mut().filter_map(|(key, orders)| match &mut orders.admin {
             Some((Admin::Drain(drain), _)) if drain.ended.is_none() => Some((*key, &orders.names, drain)),
             _ => None,
         });
         let mut empty = Vec::new();
         for (key, names, drain) in draining {
-            let row = row_of(config, &key).and_then(|id| table.find(&key.service)?.find(&id));
+            let row = places.get(&key).and_then(|id| rows.get(&(key.service, *id)).copied());
             drain.left = Some(row.map(left).unwrap_or_default());
             if is_empty(row) {
                 drain.ended = Some(Ended::Empty);
@@ -157,14 +170,14 @@ impl Overrides {
         }
         let touched = &mut self.touched;
         self.state.leaving.retain(|(service, id), leaving| {
-            let row = table.find(service).and_then(|entry| entry.find(id));
+            let row = rows.get(&(*service, *id)).copied();
             leaving.left = Some(row.map(left).unwrap_or_default());
             if leaving.destination.is_none() {
                 leaving.destination = row.map(quiet);
                 touched.insert(*service);
             }
-            // Its row may have had a weight yet when it was read.
-            let is_over = is_empty(row);
+            // Its row may have had a weight yet when it was read, or get one back.
+            let is_over = is_empty(row) && !retires(service);
             if is_over {
                 empty.push((*service, leaving.names.to_string()));
             }
@@ -176,8 +189,47 @@ impl Overrides {
         }
     }
 
-    /// Ends the drains whose time is over.
-    pub(super) fn tick(&mut self, now: Mono) {
+    /// The kernel's rows of services with drains.
+    fn rows_to_observe<'t>(
+        &self,
+        table: &'t Table,
+    ) -> HashMap<(ServiceId, DestinationId), &'t DestinationEntry> {
+        let leaving = self.state.leaving.keys().map(|(service, _)| *service);
+        let concerned: HashSet<ServiceId> = self.draining().map(|key| key.service).chain(leaving).collect();
+        if concerned.is_empty() {
+            return HashMap::new();
+        }
+        let entries = table.services.iter().filter(|entry| concerned.contains(&entry.service.id));
+        let rows = entries.flat_map(|entry| {
+            let service = entry.service.id;
+            entry.destinations.iter().map(move |row| ((service, row.destination.id), row))
+        });
+        rows.collect()
+    }
+
+    /// What the kernel knows the servers by of services with drains that operators asked for.
+    fn places_to_observe(&self, config: &Config) -> HashMap<ServerKey, DestinationId> {
+        let concerned: HashSet<ServiceId> = self.draining().map(|key| key.service).collect();
+        if concerned.is_empty() {
+            return HashMap::new();
+        }
+        let services = config.active_virtual_servers().filter(|v| concerned.contains(&service_id(v)));
+        let servers = services.flat_map(|v| {
+            v.active_servers().map(move |server| (ServerKey::of(v, server), destination_id(v, server)))
+        });
+        servers.collect()
+    }
+
+    /// The servers that an operator drains and that still have their rows.
+    fn draining(&self) -> impl Iterator<Item = &ServerKey> {
+        let drains = |orders: &ServerOrders| {
+            matches!(orders.admin, Some((Admin::Drain(Drain { ended: None, .. }), _)))
+        };
+        self.state.servers.iter().filter(move |(_, orders)| drains(orders)).map(|(key, _)| key)
+    }
+
+    /// Ends the drains whose time is over; `retires` says of which services rows retire.
+    pub(super) fn tick(&mut self, now: Mono, retires: impl Fn(&ServiceId) -> bool) {
         if self.deadline().is_none_or(|deadline| now < deadline) {
             return;
         }
@@ -192,7 +244,7 @@ impl Overrides {
             }
         }
         self.state.leaving.retain(|(service, _), leaving| {
-            let is_over = leaving.deadline <= now;
+            let is_over = leaving.deadline <= now && !retires(service);
             if is_over {
                 over.push((*service, leaving.names.to_string(), leaving.left));
             }
@@ -203,15 +255,42 @@ impl Overrides {
             let left = left.unwrap_or_default();
             self.tell(OperatorEvent::Drained { target, ended: Ended::Deadline, left });
         }
+        self.look_for_earliest(retires);
     }
 
-    /// When the first drain's time is over.
+    /// The rows of a service retire no more: those that leave have from now on the time that they were given.
+    pub(super) fn begin_leaving(&mut self, now: Mono, service: ServiceId) {
+        let mut earliest: Option<Mono> = None;
+        let leaving = self.state.leaving.range_mut((service, FIRST)..);
+        for (_, leaving) in leaving.take_while(|((of, _), _)| *of == service) {
+            let within = leaving.deadline.since(leaving.since);
+            (leaving.since, leaving.deadline) = (now, now + within);
+            earliest = Some(earliest.map_or(leaving.deadline, |known| known.min(leaving.deadline)));
+        }
+        if let Some(earliest) = earliest {
+            self.expect(earliest);
+            self.unsaved = true;
+        }
+    }
+
+    /// Not before when a drain's time is over. A tick then finds out when the next one's is.
     pub(super) fn deadline(&self) -> Option<Mono> {
+        self.earliest
+    }
+
+    /// There is a drain whose time is over then.
+    fn expect(&mut self, deadline: Mono) {
+        self.earliest = Some(self.earliest.map_or(deadline, |known| known.min(deadline)));
+    }
+
+    /// Looks at all drains, except those that have to wait until no row of their service retires.
+    fn look_for_earliest(&mut self, retires: impl Fn(&ServiceId) -> bool) {
         let drains = self.state.servers.values().filter_map(|orders| match orders.admin {
             Some((Admin::Drain(Drain { deadline, ended: None, .. }), _)) => deadline,
             _ => None,
         });
-        drains.chain(self.state.leaving.values().map(|leaving| leaving.deadline)).min()
+        let leaving = self.state.leaving.iter().filter(|((service, _), _)| !retires(service));
+        self.earliest = drains.chain(leaving.map(|(_, leaving)| leaving.deadline)).min();
     }
 
     // Another file.
@@ -283,6 +362,7 @@ impl Overrides {
                     let (deadline, left) = (now + within, Some(left(row)));
                     let leaving = Leaving { names, destination, since: now, deadline, left };
                     self.state.leaving.entry((service, id)).or_insert(leaving);
+                    self.expect(deadline);
                     self.changed(service);
                 }
             }
@@ -291,11 +371,18 @@ impl Overrides {
 
     /// Servers that `config` names are not leaving, and those of a virtual server that it does not name are gone.
     fn forget_returned(&mut self, config: &Config) {
+        if self.state.leaving.is_empty() {
+            return;
+        }
+        let mut named: HashMap<ServiceId, BTreeSet<DestinationId>> = HashMap::new();
+        for virtual_server in config.active_virtual_servers() {
+            named.entry(service_id(virtual_server)).or_insert_with(|| rows_of(virtual_server));
+        }
         let mut returned = Vec::new();
         let before = self.state.leaving.len();
         self.state.leaving.retain(|(service, id), leaving| {
-            let Some(virtual_server) = find(config, service) else { return false };
-            let is_named = rows_of(virtual_server).contains(id);
+            let Some(rows) = named.get(service) else { return false };
+            let is_named = rows.contains(id);
             if is_named {
                 returned.push(leaving.names.to_string());
             }
@@ -317,6 +404,7 @@ impl Overrides {
             gone.get(&(virtual_server.name.clone(), server)).copied()
         });
         self.forget_returned(config);
+        self.look_for_earliest(|_| false);
     }
 
     // What follows for others.

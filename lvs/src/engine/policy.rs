@@ -72,7 +72,7 @@ impl Engine {
             }
         }
         decided.iter().for_each(|service| self.first_checks.end(service));
-        self.keep_retiring(&mut services);
+        self.keep_retiring(now, &mut services);
         if scope == Scope::All {
             self.policy.quorums.retain(|service| seen.contains(service));
             self.policy.slow_starts.retain(|service| seen.contains(service));

@@ -8,21 +8,22 @@
 //! | they have stayed for [`patience`] | they go |
 //!
 //! They keep the weight that they had. The servers of the file count as awaited meanwhile, so that no quorum is lost and no
-//! sorry server called; what that makes of the table is decided elsewhere.
+//! sorry server called; what that makes of the table is decided elsewhere. Where a sorry server is called all the same,
+//! because an operator asks for that or the quorum was lost before, it serves alone: they have weight 0 as long.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use daemonkit::clock::Mono;
 use ipvsadm::{Destination, DestinationId, ServiceId};
 use lvs_config::model::VirtualServer;
-use lvs_ipc::status::Health;
 
-use super::Engine;
+use super::{Engine, Server};
 use crate::action::Action;
 use crate::desired::{WantedService, real_servers};
 use crate::event::Event;
-use crate::identity::{destination_id, service_id, sorry_id};
+use crate::identity::{ServerKey, destination_id, service_id, sorry_id};
 use crate::tally::Tally;
 
 /// Time to start the monitors of a large file.
@@ -60,8 +61,6 @@ impl Retiring {
 impl Engine {
     /// Lets those rows retire without which nobody would serve until the first checks. Says which.
     pub(super) fn retire(&mut self, now: Mono) -> Vec<Action> {
-        let servers = &self.servers;
-        self.retiring.0.retain(|service, _| servers.keys().any(|key| key.service == *service));
         let candidates: Vec<(&VirtualServer, Vec<Destination>)> = self
             .config
             .active_virtual_servers()
@@ -69,8 +68,11 @@ impl Engine {
             .filter(|(_, rows)| !rows.is_empty())
             .collect();
         // A row that the file names again is a real server's and goes by its health.
-        let claimed_all = |service: &ServiceId| candidates.iter().all(|(v, _)| service_id(v) != *service);
-        self.retiring.0.retain(|service, _| !claimed_all(service));
+        let unclaimed: HashSet<ServiceId> = candidates.iter().map(|(v, _)| service_id(v)).collect();
+        let lasts =
+            |service: &ServiceId| unclaimed.contains(service) && self.servers_of(service).next().is_some();
+        let over: Vec<ServiceId> =
+            self.retiring.0.keys().filter(|service| !lasts(service)).copied().collect();
         let mut events = Vec::new();
         for (virtual_server, rows) in candidates {
             let id = service_id(virtual_server);
@@ -83,10 +85,11 @@ impl Engine {
             let until = self.retiring.0.get(&id).map_or(now + patience(virtual_server), |known| known.until);
             self.retiring.0.insert(id, Retirement { vs, rows, until });
         }
+        over.into_iter().for_each(|service| self.end_retirement(now, service));
         events.into_iter().map(Action::Log).collect()
     }
 
-    /// The rows of its service that take connections and that the file does not name.
+    /// The rows of its service that take connections, or retire already, and that the file does not name.
     fn unclaimed(&self, virtual_server: &VirtualServer) -> Vec<Destination> {
         let table = self.reconciler.believed();
         let entry = table.and_then(|table| table.find(&service_id(virtual_server)));
@@ -97,14 +100,27 @@ impl Engine {
         let sorry = virtual_server.sorry_server.as_ref().map(|sorry| sorry_id(virtual_server, sorry));
         let servers = virtual_server.active_servers().map(|server| destination_id(virtual_server, server));
         let claimed: BTreeSet<DestinationId> = servers.chain(sorry).collect();
+        // Those beside a sorry server have no weight for the moment.
+        let known = self.retiring.0.get(&entry.service.id).map_or(&[][..], |retirement| &retirement.rows);
+        let known: HashMap<DestinationId, &Destination> = known.iter().map(|row| (row.id, row)).collect();
         let rows = entry.destinations.iter().map(|row| &row.destination);
-        rows.filter(|row| row.weight > 0 && !claimed.contains(&row.id)).cloned().collect()
+        let rows = rows.filter(|row| !claimed.contains(&row.id));
+        rows.filter_map(|row| if row.weight > 0 { Some(row) } else { known.get(&row.id).copied() })
+            .cloned()
+            .collect()
     }
 
-    /// Whether a server of this service has not been checked yet.
+    /// Whether a server of this service has not been checked yet. What an earlier run knew is no check.
     fn waits(&self, service: &ServiceId) -> bool {
-        let mut servers = self.servers.iter().filter(|(key, _)| key.service == *service);
-        servers.any(|(_, server)| server.health.state() == Health::Unknown)
+        self.servers_of(service).any(|server| !server.is_checked())
+    }
+
+    /// What is known of the servers of a service.
+    fn servers_of(&self, service: &ServiceId) -> impl Iterator<Item = &Server> {
+        let service = *service;
+        let least = DestinationId::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+        let from = self.servers.range(ServerKey { service, server: least }..);
+        from.take_while(move |(key, _)| key.service == service).map(|(_, server)| server)
     }
 
     /// Whether the servers of the file that take connections are enough.
@@ -114,17 +130,31 @@ impl Engine {
     }
 
     /// Adds the rows that retire to what is wanted, as long as they are needed.
-    pub(super) fn keep_retiring(&mut self, services: &mut [WantedService]) {
+    pub(super) fn keep_retiring(&mut self, now: Mono, services: &mut [WantedService]) {
+        if self.retiring.0.is_empty() {
+            return;
+        }
+        let mut named: HashMap<ServiceId, &VirtualServer> = HashMap::new();
+        for virtual_server in self.config.active_virtual_servers() {
+            named.entry(service_id(virtual_server)).or_insert(virtual_server);
+        }
+        let mut over = Vec::new();
         for wanted in services {
             let id = wanted.service.id;
             let Some(retirement) = self.retiring.0.get(&id) else { continue };
-            let virtual_server = self.config.active_virtual_servers().find(|v| service_id(v) == id);
-            if self.waits(&id) && virtual_server.is_some_and(|v| !self.has_enough(v)) {
+            if self.waits(&id) && named.get(&id).is_some_and(|v| !self.has_enough(v)) {
                 add(wanted, &retirement.rows);
             } else {
-                self.retiring.0.remove(&id);
+                over.push(id);
             }
         }
+        over.into_iter().for_each(|service| self.end_retirement(now, service));
+    }
+
+    /// From now on its rows are as the file and its drains say.
+    fn end_retirement(&mut self, now: Mono, service: ServiceId) {
+        self.retiring.0.remove(&service);
+        self.overrides.begin_leaving(now, service);
     }
 
     /// Ends what has lasted long enough, and says so.
@@ -133,6 +163,7 @@ impl Engine {
             self.retiring.0.extract_if(|_, retirement| retirement.until <= now).collect();
         let ended = over.into_iter().map(|(service, retirement)| {
             self.stale.add(service);
+            self.overrides.begin_leaving(now, service);
             Action::Log(Event::RetiredUnchecked { vs: retirement.vs, servers: retirement.rows.len() })
         });
         ended.collect()
@@ -140,11 +171,20 @@ impl Engine {
 }
 
 fn add(wanted: &mut WantedService, rows: &[Destination]) {
+    let places = wanted.destinations.iter().enumerate().map(|(place, known)| (known.id, place));
+    let places: HashMap<DestinationId, usize> = places.collect();
+    let mut more = Vec::new();
     for row in rows {
-        match wanted.destinations.iter_mut().find(|known| known.id == row.id) {
+        let known = places.get(&row.id).and_then(|place| wanted.destinations.get_mut(*place));
+        match known {
+            // The sorry server serves alone; they keep their connections.
+            Some(_) if wanted.sorry => {}
+            None if wanted.sorry => more.push(Destination { weight: 0, ..row.clone() }),
             // It is wanted with weight 0: it is to be drained once it is not needed any more.
             Some(known) => known.weight = row.weight,
-            None => wanted.destinations.push(row.clone()),
+            None => more.push(row.clone()),
         }
     }
+    // Before a sorry server, which is the last.
+    wanted.destinations.splice(0..0, more);
 }

@@ -5,7 +5,7 @@ use lvs_config::Config;
 use lvs_ipc::control::Command;
 use lvs_ipc::status::{Left, Override};
 
-use crate::world::{Director, assert_lines, config, virtual_server, without_reads};
+use crate::world::{Director, assert_lines, carry, config, virtual_server, without_reads};
 
 const SERVERS: [&str; 2] = ["10.2.0.11", "10.2.0.12"];
 /// The rows of the two servers.
@@ -50,18 +50,6 @@ fn sorry(on: bool) -> Command {
 
 fn reset(target: Option<&str>) -> Command {
     Command::Reset { target: target.map(Into::into) }
-}
-
-/// The kernel shows this many connections for the row of the server `10.2.0.octet`.
-fn carry(director: &Director, octet: u8, active: u32, persistent: u32) {
-    let mut table = director.fake.table();
-    for row in table.services.iter_mut().flat_map(|entry| &mut entry.destinations) {
-        if row.destination.id.address == std::net::Ipv4Addr::new(10, 2, 0, octet) {
-            row.active_connections = active;
-            row.persistent_connections = persistent;
-        }
-    }
-    director.fake.set_table(table);
 }
 
 #[test]
@@ -447,4 +435,37 @@ fn a_full_disk_is_told_once_and_tried_again() {
     assert_lines(&without_reads(director.until(45_000)), &["32000 log saved again"]);
     assert!(director.status().state_file.unwrap().state);
     assert_eq!(director.saved.servers.len(), 1);
+}
+
+#[test]
+fn servers_that_leave_belong_to_their_own_virtual_server_and_each_has_its_own_time() {
+    let file = |servers: &[&str]| {
+        let [a, b, c] = [("a", "10.1.0.100", "10"), ("b", "10.1.0.101", "20"), ("c", "10.1.0.102", "30")]
+            .map(|(name, vip, time)| virtual_server(name, vip, &format!("drain = {time}"), servers));
+        config(&format!("{a}{b}{c}"))
+    };
+    let mut director = Director::new(&file(&["10.2.0.11", "10.2.0.12", "10.2.0.13"]));
+    director.tick(0);
+    (1..10).for_each(|token| drop(director.report(token, token, None)));
+    carry(&director, 11, 1, 0);
+    carry(&director, 13, 1, 0);
+    director.until(900);
+    director.reload(1000, &file(&["10.2.0.12"]));
+    for told in &director.status().virtual_servers {
+        let leaving: Vec<&str> = told.leaving.iter().map(|leaving| leaving.name.as_str()).collect();
+        assert_eq!(leaving, ["s10.2.0.11", "s10.2.0.13"], "{}", told.name);
+    }
+    let lines = director.until(40_000);
+    let gone: Vec<&str> = lines.iter().filter(|line| line.contains(" -d ")).map(String::as_str).collect();
+    assert_eq!(
+        gone,
+        [
+            "11000 -d -t 10.1.0.100:80 -r 10.2.0.11:80",
+            "11000 -d -t 10.1.0.100:80 -r 10.2.0.13:80",
+            "21000 -d -t 10.1.0.101:80 -r 10.2.0.11:80",
+            "21000 -d -t 10.1.0.101:80 -r 10.2.0.13:80",
+            "31000 -d -t 10.1.0.102:80 -r 10.2.0.11:80",
+            "31000 -d -t 10.1.0.102:80 -r 10.2.0.13:80",
+        ]
+    );
 }

@@ -1,9 +1,10 @@
 //! A file that replaces all servers of a virtual server: somebody serves at every moment.
 
 use lvs_config::Config;
+use lvs_ipc::control::Command;
 use proptest::prelude::*;
 
-use crate::world::{Director, assert_lines, config, virtual_server, without_reads};
+use crate::world::{Director, assert_lines, carry, config, virtual_server, without_reads};
 
 const OLD: [&str; 2] = ["10.2.0.11", "10.2.0.12 weight = 3"];
 const NEW: [&str; 2] = ["10.2.0.21", "10.2.0.22"];
@@ -163,6 +164,111 @@ fn a_successor_with_other_servers_lets_those_that_it_finds_serve_until_then() {
         &next.report(110, 1, None)[1..],
         &["-a -t 10.1.0.100:80 -r 10.2.0.21:80 -m -w 1", "-d -t 10.1.0.100:80 -r 10.2.0.11:80"],
     );
+}
+
+/// The table while the sorry server serves beside the old servers.
+const QUIET: [&str; 4] = [
+    "-A -t 10.1.0.100:80 -s rr",
+    "-a -t 10.1.0.100:80 -r 10.2.0.11:80 -m -w 0",
+    "-a -t 10.1.0.100:80 -r 10.2.0.12:80 -m -w 0",
+    "-a -t 10.1.0.100:80 -r 10.2.0.99:80 -m -w 1",
+];
+
+#[test]
+fn a_sorry_server_that_an_operator_asks_for_serves_alone_and_the_old_servers_keep_their_connections() {
+    let mut director = replaced("sorry_server = 10.2.0.99");
+    director.ask(200, Command::Sorry { target: "web".into(), on: true, reason: None });
+    assert_lines(&sorted(director.table()), &QUIET);
+    // Another file meanwhile does not take their rows.
+    director.reload(300, &web("sorry_server = 10.2.0.99", &["10.2.0.31"]));
+    assert_lines(&sorted(director.table()), &QUIET);
+    let token = director.monitors.last().copied().unwrap();
+    director.report(400, token, None);
+    director.ask(500, Command::Sorry { target: "web".into(), on: false, reason: None });
+    assert_lines(
+        &director.table(),
+        &["-A -t 10.1.0.100:80 -s rr", "-a -t 10.1.0.100:80 -r 10.2.0.31:80 -m -w 1"],
+    );
+}
+
+#[test]
+fn a_sorry_server_that_is_called_because_all_new_servers_are_disabled_serves_alone() {
+    let mut director = replaced("sorry_server = 10.2.0.99");
+    for server in ["web/s10.2.0.21", "web/s10.2.0.22"] {
+        director.ask(200, Command::Disable { target: server.into(), reason: None });
+    }
+    assert_lines(&sorted(director.table()), &QUIET);
+}
+
+#[test]
+fn a_failure_that_an_earlier_run_saw_does_not_end_the_wait() {
+    for directives in ["", "sorry_server = 10.2.0.99"] {
+        let mut director = Director::new(&web(directives, &OLD));
+        director.tick(0);
+        director.report(10, 1, None);
+        director.report(20, 2, Some("x"));
+        director.until(2000);
+        let serves = ["-A -t 10.1.0.100:80 -s rr", "-a -t 10.1.0.100:80 -r 10.2.0.11:80 -m -w 1"];
+        assert_lines(&director.table(), &serves);
+        let mut next = director.successor(&web(directives, &OLD[1..]));
+        next.tick(2000);
+        let told = &next.status().virtual_servers[0].real_servers[0];
+        assert_eq!(told.health.reason, "before the restart: x");
+        assert_lines(&next.table(), &serves);
+        let lines = next.report(2100, 1, Some("x"));
+        assert_eq!(lines.last().unwrap(), "-d -t 10.1.0.100:80 -r 10.2.0.11:80", "{lines:#?}");
+    }
+}
+
+#[test]
+fn a_drain_of_the_file_begins_when_the_old_servers_are_not_needed_any_more() {
+    let mut director = Director::new(&web("drain = 10", &OLD));
+    director.tick(0);
+    director.report(10, 1, None);
+    director.report(20, 2, None);
+    carry(&director, 11, 2, 0);
+    carry(&director, 12, 1, 0);
+    director.reload(100, &web("drain = 10", &NEW));
+    let rows = director.table();
+    director.until(15_000);
+    assert_eq!(director.table(), rows);
+    assert_lines(
+        &without_reads(director.report(15_000, 3, None)),
+        &[
+            "log web 10.2.0.21:80 up: ok",
+            "-a -t 10.1.0.100:80 -r 10.2.0.21:80 -m -w 1",
+            "-e -t 10.1.0.100:80 -r 10.2.0.11:80 -m -w 0",
+            "-e -t 10.1.0.100:80 -r 10.2.0.12:80 -m -w 0",
+        ],
+    );
+    director.report(15_100, 4, None);
+    carry(&director, 12, 0, 0);
+    let lines = director.until(40_000);
+    let gone: Vec<&str> = lines.iter().filter(|line| line.contains(" -d ")).map(String::as_str).collect();
+    assert_eq!(
+        gone,
+        ["16000 -d -t 10.1.0.100:80 -r 10.2.0.12:80", "25000 -d -t 10.1.0.100:80 -r 10.2.0.11:80"]
+    );
+}
+
+#[test]
+fn a_drain_whose_time_passed_while_the_old_servers_retired_survives_a_death() {
+    let file = web("drain = 10", &NEW);
+    let mut director = Director::new(&web("drain = 10", &OLD[..1]));
+    director.tick(0);
+    director.report(10, 1, None);
+    carry(&director, 11, 2, 0);
+    director.reload(100, &file);
+    director.until(15_000);
+    let mut next = director.successor(&file);
+    next.tick(15_000);
+    next.report(15_100, 1, None);
+    assert_eq!(next.table()[1], "-a -t 10.1.0.100:80 -r 10.2.0.11:80 -m -w 0", "{:#?}", next.table());
+}
+
+fn sorted(mut lines: Vec<String>) -> Vec<String> {
+    lines.sort();
+    lines
 }
 
 fn some_servers() -> impl Strategy<Value = Vec<u8>> {

@@ -360,6 +360,18 @@ pub(crate) fn without_reads(lines: Vec<String>) -> Vec<String> {
     lines.into_iter().filter(|line| !line.ends_with("read")).collect()
 }
 
+/// The kernel shows this many connections for the row of the server `10.2.0.octet`.
+pub(crate) fn carry(director: &Director, octet: u8, active: u32, persistent: u32) {
+    let mut table = director.fake.table();
+    for row in table.services.iter_mut().flat_map(|entry| &mut entry.destinations) {
+        if row.destination.id.address == std::net::Ipv4Addr::new(10, 2, 0, octet) {
+            row.active_connections = active;
+            row.persistent_connections = persistent;
+        }
+    }
+    director.fake.set_table(table);
+}
+
 /// Strings compared with literals.
 #[track_caller]
 pub(crate) fn assert_lines(actual: &[String], expected: &[&str]) {
