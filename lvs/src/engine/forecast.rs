@@ -9,15 +9,18 @@ use daemonkit::clock::Mono;
 use ipvsadm::{Destination, DestinationId, Request, Service, ServiceId, Table, Timeouts};
 use lvs_config::Config;
 use lvs_config::model::VirtualServer;
+use lvs_config::sysctl::SysctlName;
 use lvs_ipc::control::Plan;
 use lvs_ipc::status::{Child, Health};
 
 use super::Engine;
 use super::overrides::in_words;
+use super::quiet_changes::quiet_changes;
 use crate::action::{Action, Input};
 use crate::event::Event;
 use crate::identity::{ServerKey, destination_id, service_id, sorry_id};
 use crate::operator_event::OperatorEvent;
+use crate::sysctl::needs::Needs;
 
 /// Most steps until the clone must have come to rest.
 const STEPS: usize = 256;
@@ -32,9 +35,12 @@ impl Engine {
         let (requests, events) = follow(&mut after, now, config);
         let mut words = Words { old: self, new: &after, before: &before, now, lines: Vec::new() };
         requests.iter().for_each(|request| words.request(request));
+        words.retiring();
         words.first_checks();
         words.monitors();
         words.overrides(&events);
+        words.lines.extend(quiet_changes(&self.config, &after.config));
+        words.sysctls();
         let requests = requests.iter().map(ToString::to_string).collect();
         Plan { words: words.lines, requests }
     }
@@ -164,6 +170,26 @@ impl Words<'_> {
         named.or_else(leaving).map_or_else(|| row.to_string(), |name| format!("{name} {row}"))
     }
 
+    /// Rows that the file no longer names and without which nobody would serve.
+    fn retiring(&mut self) {
+        for virtual_server in self.new.config.active_virtual_servers() {
+            let service = service_id(virtual_server);
+            let rows = self.new.retiring.count(&service);
+            if rows == self.old.retiring.count(&service) || rows == 0 {
+                continue;
+            }
+            let (go, they) = if rows == 1 { ("goes", "it is") } else { ("go", "they are") };
+            let then = if virtual_server.drain.is_some() { "drained" } else { "removed" };
+            let servers = counted(rows, "real server");
+            self.say(
+                &service,
+                &format!(
+                    "{servers} that the file no longer names {go} on serving until a new one can, then {they} {then}"
+                ),
+            );
+        }
+    }
+
     /// Servers that nobody has checked and that have no row: they wait.
     fn first_checks(&mut self) {
         let table = self.new.reconciler.believed().cloned().unwrap_or_default();
@@ -213,6 +239,21 @@ impl Words<'_> {
         ];
         for (what, names) in lists.into_iter().filter(|(_, names)| !names.is_empty()) {
             self.lines.push(format!("monitors {what}: {}", names.join(", ")));
+        }
+    }
+
+    /// Settings of the kernel, by what is known of this router before the new file has it looked at.
+    fn sysctls(&mut self) {
+        let of = |engine: &Engine| -> BTreeMap<SysctlName, i64> {
+            let all = engine.sysctls.settings_for(&Needs::of(&engine.config)).into_iter();
+            all.map(|setting| (setting.name, setting.value)).collect()
+        };
+        let (old, new) = (of(self.old), of(self.new));
+        for (name, value) in new.iter().filter(|(name, value)| old.get(name) != Some(value)) {
+            self.lines.push(format!("setting of the kernel: {name} = {value}"));
+        }
+        for name in old.keys().filter(|name| !new.contains_key(name)) {
+            self.lines.push(format!("setting of the kernel: {name} no longer kept"));
         }
     }
 

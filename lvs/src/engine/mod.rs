@@ -32,6 +32,7 @@ mod hooks;
 mod names;
 mod overrides;
 mod policy;
+mod quiet_changes;
 mod quorum;
 mod reload;
 mod retiring;

@@ -52,6 +52,11 @@ impl Retiring {
         self.0.contains_key(service)
     }
 
+    /// How many rows of this service retire.
+    pub(super) fn count(&self, service: &ServiceId) -> usize {
+        self.0.get(service).map_or(0, |retirement| retirement.rows.len())
+    }
+
     /// When the next ones have stayed long enough.
     pub(super) fn deadline(&self) -> Option<Mono> {
         self.0.values().map(|retirement| retirement.until).min()

@@ -119,6 +119,12 @@ impl Keeper {
         }
     }
 
+    /// Every setting that would be wanted with `needs`, by what is known of this router now.
+    #[must_use]
+    pub fn settings_for(&self, needs: &Needs) -> Vec<Setting> {
+        plan(needs, &self.facts)
+    }
+
     /// From now on nothing is needed: everything is set back.
     pub fn stop(&mut self, now: Mono) {
         if !self.stopping {

@@ -173,3 +173,49 @@ fn a_plan_for_what_goes_says_what_is_cut_off() {
         ],
     );
 }
+
+#[test]
+fn a_plan_for_other_servers_says_that_the_old_ones_serve_on() {
+    let file = |servers: &[&str], drain| config(&virtual_server("web", "10.1.0.100", drain, servers));
+    for (drain, then) in [("", "removed"), ("drain = 1m", "drained")] {
+        let mut director = serving(&file(&["10.2.0.11", "10.2.0.12"], drain));
+        let new = file(&["10.2.0.13"], drain);
+        let plan = director.plan(&new);
+        let line = format!(
+            "web: 2 real servers that the file no longer names go on serving until a new one can, then they are {then}"
+        );
+        assert_eq!(plan.words.iter().filter(|said| **said == line).count(), 1, "{:#?}", plan.words);
+        director.reload(100, &new);
+        assert_lines(&director.plan(&new).words, &[]);
+    }
+}
+
+#[test]
+fn a_plan_tells_what_no_request_to_the_kernel_shows() {
+    let file = |head: &str, directives: &str, of_server: &str| {
+        let block = virtual_server(
+            "web",
+            "10.1.0.100",
+            directives,
+            &["10.2.0.11", &format!("10.2.0.12 {of_server}")],
+        );
+        config(&format!("{head}\n{block}"))
+    };
+    let director = serving(&file("", "on_up = /bin/old", ""));
+    let head = "metrics = 127.0.0.1:9100\nsysctl = [ net.ipv4.vs.conntrack=1 ]";
+    let directives = "quorum = 2; quorum_hysteresis = 1; slow_start = 90s; on_up = \"/bin/new x\"";
+    let plan = director.plan(&file(head, directives, "on_down = /bin/down"));
+    assert_lines(
+        &plan.words,
+        &[
+            "metrics 127.0.0.1:9100 instead of none",
+            "web: quorum 2 instead of 1",
+            "web: quorum_hysteresis 1 instead of 0",
+            "web: slow_start 90s instead of none",
+            "web: on_up \"/bin/new x\" instead of \"/bin/old\"",
+            "web/s10.2.0.12: on_down \"/bin/down\" instead of none",
+            "setting of the kernel: net.ipv4.vs.conntrack = 1",
+        ],
+    );
+    assert_lines(&plan.requests, &[]);
+}
