@@ -35,8 +35,9 @@ use crate::{
 const OBEY_TERM: Duration = Duration::from_secs(3);
 /// How long a killed process may take to be gone; only a kernel fault takes longer.
 const OBEY_KILL: Duration = Duration::from_secs(5);
-/// Longest line kept of a program's output, in bytes; the rest of a longer one is cut off.
-const LONGEST_LINE: usize = 4096;
+/// Longest line kept of a program's output, in bytes; the rest of a longer one is cut off. A status of a dozen virtual servers
+/// is one line.
+const LONGEST_LINE: usize = 64 * 1024;
 
 /// The folder of the suite's binaries: where this executable is, or above it for a test executable.
 ///
