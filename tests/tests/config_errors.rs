@@ -72,12 +72,13 @@ fn no_broken_file_disturbs_a_running_lvs(lab: &Lab) -> Result<()> {
         world.router.write_file(CONFIG, fs::read(&path)?)?;
         let mark = lab.journal().mark();
         lvs.signal(Signal::SIGHUP)?;
-        let problems = diagnostics.lines().filter(|line| line.contains(": error: ")).count();
+        // What is odd beside the errors is told with them.
+        let problems = diagnostics.lines().count();
         let end = format!("the file cannot be used; nothing changed problems={problems}");
         lvs.wait_for_line_after(mark, &end, SOON).with_context(|| name.clone())?;
         let expected = diagnostics.replace(&format!("{name}:"), &format!("{CONFIG}:"));
         let (entries, _) = lab.journal().all();
-        for line in expected.lines().filter(|line| line.contains(": error: ")) {
+        for line in expected.lines() {
             let logged = entries[mark..]
                 .iter()
                 .any(|entry| *entry.source == *lvs.name() && entry.text.ends_with(line));

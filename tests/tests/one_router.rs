@@ -25,8 +25,9 @@ pub(crate) const PORTS: [u16; 4] = [53, 80, 443, 7070];
 const PACE: Duration = Duration::from_millis(20);
 /// A request that is not answered by then is lost: a busy machine is faster, and a lost packet is sent again later.
 const LOST: Duration = Duration::from_millis(900);
-/// After a connection has ended its last packets may take as long; so does an acknowledgement that is put off.
-const LATE_PACKETS: Duration = Duration::from_millis(100);
+/// The kernel adds its counters up every two seconds only; the last packets of a connection that has ended, and an
+/// acknowledgement that is put off, are later by less.
+const LATE_PACKETS: Duration = Duration::from_millis(2200);
 
 /// The world.
 pub(crate) struct OneRouter {
