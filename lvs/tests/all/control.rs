@@ -5,7 +5,7 @@ use lvs_config::Config;
 use lvs_ipc::control::Command;
 use lvs_ipc::status::{Left, Override};
 
-use crate::world::{Director, assert_lines, carry, config, virtual_server, without_reads};
+use crate::world::{Director, assert_lines, carry, config, serving, virtual_server, without_reads};
 
 const SERVERS: [&str; 2] = ["10.2.0.11", "10.2.0.12"];
 /// The rows of the two servers.
@@ -13,15 +13,6 @@ const ROWS: [&str; 2] = ["-t 10.1.0.100:80 -r 10.2.0.11:80", "-t 10.1.0.100:80 -
 
 fn web(directives: &str, servers: &[&str]) -> Config {
     config(&virtual_server("web", "10.1.0.100", directives, servers))
-}
-
-/// Both servers serve; the monitors are 1 and 2.
-fn serving(config: &Config) -> Director {
-    let mut director = Director::new(config);
-    director.tick(0);
-    director.report(10, 1, None);
-    director.report(20, 2, None);
-    director
 }
 
 fn drain(target: &str, deadline_ms: Option<u64>) -> Command {

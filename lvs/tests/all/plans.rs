@@ -4,7 +4,7 @@ use lvs_config::Config;
 use lvs_ipc::control::Command;
 use proptest::prelude::*;
 
-use crate::world::{Director, assert_lines, config, virtual_server};
+use crate::world::{Director, assert_lines, config, serving, virtual_server};
 
 /// One virtual server of a random file.
 #[derive(Debug, Clone)]
@@ -93,15 +93,6 @@ proptest! {
         prop_assert_eq!(&plan.requests, &requests, "{:#?}", plan.words);
         prop_assert_eq!(director.plan(&after).words, Vec::<String>::new(), "afterwards there is nothing to do");
     }
-}
-
-/// Two servers serve.
-fn serving(config: &Config) -> Director {
-    let mut director = Director::new(config);
-    director.tick(0);
-    director.report(10, 1, None);
-    director.report(20, 2, None);
-    director
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use lvs::action::Input;
 use lvs_config::Config;
 
-use crate::world::{Director, assert_lines, config, virtual_server, without_reads};
+use crate::world::{self, Director, assert_lines, config, virtual_server, without_reads};
 
 const SERVERS: [&str; 2] = ["10.2.0.11", "10.2.0.12"];
 
@@ -11,12 +11,9 @@ fn web(directives: &str, servers: &[&str]) -> Config {
     config(&virtual_server("web", "10.1.0.100", directives, servers))
 }
 
-/// Both servers serve; the monitors are 1 and 2.
+/// Both servers serve, and what that took has been seen.
 fn serving(config: &Config) -> Director {
-    let mut director = Director::new(config);
-    director.tick(0);
-    director.report(10, 1, None);
-    director.report(20, 2, None);
+    let director = world::serving(config);
     let _ = director.fake.take_requests();
     director
 }

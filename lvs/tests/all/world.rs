@@ -377,3 +377,12 @@ pub(crate) fn carry(director: &Director, octet: u8, active: u32, persistent: u32
 pub(crate) fn assert_lines(actual: &[String], expected: &[&str]) {
     assert_eq!(actual, expected, "\nactual:\n{}", actual.join("\n"));
 }
+
+/// A director whose file has two servers, both of which serve; the monitors are 1 and 2.
+pub(crate) fn serving(config: &Config) -> Director {
+    let mut director = Director::new(config);
+    director.tick(0);
+    director.report(10, 1, None);
+    director.report(20, 2, None);
+    director
+}
