@@ -7,7 +7,8 @@
 //!
 //! Only root and this process's own user may ask; the socket's mode says so, and the kernel's word about the other end
 //! is checked besides. A client has [`READ_LIMIT`] for its line, its answer takes [`ANSWER_LIMIT`] at most, and no more
-//! than [`MOST_CLIENTS`] are served at once, so a client costs the owner one message and others nothing. What lines
+//! than [`MOST_CLIENTS`] are served at once, so a client costs the owner one message and others nothing. Who is one too
+//! many is told so after its line has been read: a client whose writing fails may never look for an answer. What lines
 //! mean is not decided here; what is refused here is told in a line that the owner words.
 
 use std::collections::HashMap;
@@ -33,7 +34,7 @@ pub const READ_LIMIT: Duration = Duration::from_secs(2);
 pub const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 /// How long a client may keep a part of its answer waiting.
 pub const WRITE_LIMIT: Duration = Duration::from_secs(5);
-/// Most clients at once.
+/// Most clients at once, and most that are being sent away.
 pub const MOST_CLIENTS: usize = 16;
 /// The socket is for its owner.
 const MODE: u32 = 0o600;
@@ -164,22 +165,26 @@ fn serve<H>(listener: &UnixListener, serving: &Arc<Serving<H>>)
 where
     H: Fn(Request) -> bool + Send + Sync + 'static,
 {
-    // Each client's thread holds one more.
-    let clients = Arc::new(());
+    // Each client's thread holds one more of one of them.
+    let (served, sent_away) = (Arc::new(()), Arc::new(()));
+    let full = |held: &Arc<()>| Arc::strong_count(held) > MOST_CLIENTS;
     for client in listener.incoming() {
         let Ok(mut client) = client else {
             // Out of descriptors or memory: the next attempt must not become a busy loop.
             thread::sleep(READ_LIMIT);
             continue;
         };
-        if Arc::strong_count(&clients) > MOST_CLIENTS {
+        let too_many = full(&served);
+        if too_many && full(&sent_away) {
+            // Nobody is left to wait for its line.
             write(&mut client, &(serving.in_words)(Refusal::TooMany));
             continue;
         }
-        let (serving, held) = (Arc::clone(serving), Arc::clone(&clients));
+        let held = Arc::clone(if too_many { &sent_away } else { &served });
+        let serving = Arc::clone(serving);
         let asked = move || {
-            let answer = serving.answer(&mut client).unwrap_or_else(serving.in_words);
-            write(&mut client, &answer);
+            let answer = if too_many { serving.send_away(&mut client) } else { serving.answer(&mut client) };
+            write(&mut client, &answer.unwrap_or_else(serving.in_words));
             drop(held);
         };
         // Without a thread the client sees the connection end.
@@ -200,6 +205,12 @@ impl<H: Fn(Request) -> bool> Serving<H> {
         };
         self.shared.waiting().remove(&id);
         answer.ok_or(Refusal::NoAnswer)
+    }
+
+    /// Takes the line of a client that is one too many, and leaves it at that.
+    fn send_away(&self, client: &mut UnixStream) -> Result<String, Refusal> {
+        read_line(client, self.longest)?;
+        Err(Refusal::TooMany)
     }
 }
 
@@ -341,7 +352,16 @@ mod tests {
         let world = World::new("many");
         let clients: Vec<UnixStream> = (0..MOST_CLIENTS).map(|_| world.send(b"wait\n")).collect();
         let waiting: Vec<Request> = clients.iter().map(|_| world.next()).collect();
-        assert_eq!(answer(world.send(b"more\n")), "refused: too many requests at once; try again\n");
+        let refused = "refused: too many requests at once; try again\n";
+        assert_eq!(answer(world.send(b"more\n")), refused);
+        // Not before its line is read, so that the writing of it does not fail.
+        let mut hesitant = world.send(b"");
+        hesitant.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        let early = hesitant.read(&mut [0; 1]).unwrap_err();
+        assert_eq!(early.kind(), io::ErrorKind::WouldBlock);
+        hesitant.set_read_timeout(None).unwrap();
+        hesitant.write_all(b"more\n").unwrap();
+        assert_eq!(answer(hesitant), refused);
         for request in waiting {
             world.socket.as_ref().unwrap().reply(request.id, "done\n".into());
         }

@@ -38,7 +38,7 @@ pub struct Shown {
 /// [`NobodyThere`], or why there is no answer.
 pub fn ask(run_dir: &Path, command: &Command) -> anyhow::Result<Reply> {
     let path = run_dir.join(LVS_CONTROL_SOCKET);
-    let mut stream = UnixStream::connect(&path).map_err(|error| match error.kind() {
+    let stream = UnixStream::connect(&path).map_err(|error| match error.kind() {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
             anyhow::Error::new(NobodyThere(path.display().to_string()))
         }
@@ -48,19 +48,24 @@ pub fn ask(run_dir: &Path, command: &Command) -> anyhow::Result<Reply> {
         )),
         _ => anyhow::Error::new(error).context(path.display().to_string()),
     })?;
+    converse(stream, command).with_context(|| path.display().to_string())
+}
+
+fn converse(mut stream: UnixStream, command: &Command) -> anyhow::Result<Reply> {
     // The director answers within its limit; a little more is the way there and back.
     let patience = ANSWER_LIMIT + Duration::from_secs(5);
     stream.set_read_timeout(Some(patience)).context("cannot limit the wait for lvs")?;
-    // One that refuses to read has said why, or says so by ending.
-    let _ = stream.write_all(command.to_line().as_bytes());
+    // One that refuses to read has said why: what it said can be read after its end.
+    let written = stream.write_all(command.to_line().as_bytes());
     let mut answer = String::new();
-    BufReader::new(stream.take(LONGEST))
-        .read_line(&mut answer)
-        .with_context(|| format!("{}: no answer", path.display()))?;
-    serde_json::from_str(&answer).map_err(|error| match answer.is_empty() {
-        true => anyhow!("{}: no answer", path.display()),
-        false => anyhow!("{}: the answer is not understood: {error}", path.display()),
-    })
+    let read = BufReader::new(stream.take(LONGEST)).read_line(&mut answer);
+    if answer.is_empty() {
+        // The first failure is the cause.
+        return Err(written
+            .and(read)
+            .map_or_else(|error| anyhow!("no answer: {error}"), |_| anyhow!("no answer")));
+    }
+    serde_json::from_str(&answer).context("the answer is not understood")
 }
 
 /// Carries out `lvs ctl`.
@@ -158,4 +163,32 @@ fn plan_text(plan: &Plan) -> String {
     }
     plan.requests.iter().for_each(|request| text.push_str(&format!("ipvsadm {request}\n")));
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_read_although_nobody_reads_the_request() {
+        let (client, mut director) = UnixStream::pair().unwrap();
+        let refusal = Reply::Refused { lines: vec!["too many requests at once; try again".into()] };
+        director.write_all(refusal.to_line().as_bytes()).unwrap();
+        // From here on the client's writing fails.
+        drop(director);
+        assert_eq!(converse(client, &Command::List).unwrap(), refusal);
+    }
+
+    #[test]
+    fn a_director_that_ends_without_an_answer_is_told_with_the_cause() {
+        let (client, director) = UnixStream::pair().unwrap();
+        drop(director);
+        let error = converse(client, &Command::List).unwrap_err();
+        assert_eq!(error.to_string(), "no answer: Broken pipe (os error 32)");
+        let (client, mut director) = UnixStream::pair().unwrap();
+        director.write_all(b"what?\n").unwrap();
+        drop(director);
+        let error = converse(client, &Command::List).unwrap_err();
+        assert_eq!(error.to_string(), "the answer is not understood");
+    }
 }
