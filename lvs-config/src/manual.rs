@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::keys::{Key, Section};
 
 const HEAD: &str = r#".\" Generated: cargo run -p lvs-config --example lvs_cf_reference man > docs/man/lvs.cf.5
-.TH LVS.CF 5 2026-11-21 "lvs-router 0.1.0" "lvs-router"
+.TH LVS.CF 5 2026-11-22 "lvs-router 0.1.0" "lvs-router"
 .SH NAME
 lvs.cf \- configuration of a pair of LVS routers
 .SH SYNOPSIS
@@ -41,21 +41,34 @@ Times are seconds, or numbers with one of the units ms, s, m and h:
 Numbers may be hexadecimal with a leading 0x and octal with a leading 0.
 Addresses are IPv4 or IPv6. Floating ones may carry a prefix length and are followed by the device that they are put on:
 .BR "192.0.2.1/24 eth0:1" .
-.PP
+.SH INCLUDED FILES
 .B include = conf.d/*.cf
 reads other files as if their lines stood in its place, outside of the blocks or in a virtual or failover block. A relative
 path starts at the folder of the file with the directive. The wildcards *, ? and [abc] may be in the last part of the path
 only; they do not match hidden files, and the files are read in the order of their names. A file without wildcards that
 is not there is an error. Blocks begin and end in the same file.
-.PP
+.SH NAMES
 Names of hosts are looked up when the file is read, within seconds. One that cannot be resolved keeps its last address, which
 is in
 .IR /var/lib/lvs\-router/names ;
 one that never could is an error.
+.PP
+Everything is read again when
+.BR pulse (8)
+gets SIGHUP, which it passes on to
+.BR lvs (8).
+What did not change is left alone, and a file with an error changes nothing. The routers' own addresses,
+.BR backup_active ,
+.B heartbeat_port
+and the connection synchronisation need a restart of
+.BR pulse .
+.B lvs diff \fIFILE\fR
+tells beforehand what would be done.
 "#;
 
 const TAIL: &str = r#".SH FILES
-Commented examples come with the documentation: lvs.cf.example, and the folder examples.
+Commented examples come with the documentation: lvs.cf.example, and the folder examples. What is an error and what a warning
+is listed in lvs.cf.md there.
 .SH SEE ALSO
 .BR pulse (8),
 .BR lvs (8),
@@ -93,7 +106,7 @@ fn roff(markdown: &str) -> String {
     if markdown.starts_with(['.', '\'']) {
         text.push_str("\\&");
     }
-    for c in markdown.replace("**", "`").chars() {
+    for c in without_links(markdown).replace("**", "`").chars() {
         match c {
             '`' => {
                 is_bold = !is_bold;
@@ -108,6 +121,20 @@ fn roff(markdown: &str) -> String {
     text
 }
 
+/// The text with the words of each link to another section in its place, as that section's title stands in the page.
+fn without_links(markdown: &str) -> String {
+    let mut text = String::new();
+    let mut rest = markdown;
+    while let Some((before, after)) = rest.split_once("](#") {
+        let (Some((head, words)), Some((_, tail))) = (before.rsplit_once('['), after.split_once(')')) else {
+            break;
+        };
+        text.push_str(&format!("{head}{}", words.to_uppercase()));
+        rest = tail;
+    }
+    text + rest
+}
+
 #[cfg(test)]
 mod tests {
     use super::roff;
@@ -117,5 +144,6 @@ mod tests {
         assert_eq!(roff("**Required.** The `a-b`."), "\\fBRequired.\\fR The \\fBa\\-b\\fR.");
         assert_eq!(roff(r"`\r` and '"), r"\fB\er\fR and \(aq");
         assert_eq!(roff(".TH"), "\\&.TH");
+        assert_eq!(roff("See [Names](#names), `[ a ]`."), "See NAMES, \\fB[ a ]\\fR.");
     }
 }

@@ -96,31 +96,43 @@ These are errors, found by `lvs check` and at every start and reload:
 - real servers of a virtual server that the kernel cannot tell apart, reached in different ways: only `nat` changes ports;
 - a sorry server with another port than the virtual server, unless it is reached by `nat`;
 - `tunnel_port` without `tunnel_type = gue`; a `tunnel_checksum` that the type has not;
-- `quorum_hysteresis` that is not less than `quorum`;
+- `one_packet` with anything but UDP or a `fwmark`; a switch of `sh` or `mh` with another scheduler;
+- `min_connections` greater than `max_connections`; `quorum_hysteresis` that is not less than `quorum`;
 - an active block without an address; a failover service without `start_cmd` and `stop_cmd`.
 
-What is odd without being wrong is a warning: a directive given twice or without effect, a number that is read as octal,
-`deadtime` less than twice `keepalive`, a virtual server without real servers or with nothing but weights of 0, a `quorum`
-that all of them together do not reach, an `expect` longer than what is read of an answer, a VIP or `nat_router` without a mask that is in none of the networks
-which its interface has on this machine, and the like.
+What is odd without being wrong is a warning, which stops nothing:
 
-Of the machine, the check asks names and the addresses of interfaces only. An interface, a program or a scheduler's kernel module that is not there, and a regular
-expression that `nanny` does not understand, show themselves in the log, `lvs status` and `pulse status` once it is in use.
+- a directive given twice, or without effect where it stands; a number that is read as octal;
+- `deadtime` less than twice `keepalive`;
+- a virtual server without active real servers, or with nothing but weights of 0; a `quorum` that all of them together do not
+  reach;
+- a port of a real server that only checks use, as with `direct` and `tunnel`;
+- one VIP on two devices;
+- an `expect` longer than what is read of an answer;
+- NAT without `nat_router` where there is a backup router;
+- a VIP or `nat_router` without a mask that is in none of the networks which its interface has on this machine.
+
+Of the machine, the check asks names and the addresses of interfaces only; `lvs doctor` looks at interfaces, routes and
+settings. A program that is missing, a regular expression that `nanny` does not understand, and a scheduler whose kernel
+module is missing show themselves in the log and in `lvs status` once they are in use.
 
 ## When a change takes effect
 
-At a reload (SIGHUP to `pulse`, which passes it on, or to `lvs`), and only what has changed: a virtual server, real server or
-check that is as before is left alone. A change of `primary`, `primary_private`, `backup`, `backup_private`, `backup_active`,
-`heartbeat_port`, `syncdaemon`, `syncd_iface` or `syncd_id` needs a restart of `pulse`; at a reload, a file with such a change
-is refused as a whole and says so in the log and in `pulse status`.
+| a change of | takes effect |
+| --- | --- |
+| virtual servers, real servers, checks, hooks, `metrics`, `sysctl`, connection timeouts | at a reload; what is as before is left alone |
+| floating addresses, `keepalive`, `deadtime`, `monitor_links`, `active_cmd`, `inactive_cmd` | at a reload of `pulse` |
+| `primary`, `primary_private`, `backup`, `backup_private`, `backup_active`, `heartbeat_port`, `syncdaemon`, `syncd_iface`, `syncd_id` | at a restart of `pulse`, which refuses a reload with such a change as a whole and says so in the log and in `pulse status` |
+| an included file, the address behind a name | as the directive it stands for; real servers are followed without a reload, see [Names](#names) |
+
+A reload is SIGHUP to `pulse`, which reads the file and passes the signal on to `lvs`. SIGHUP to `lvs`, and `lvs ctl reload`,
+concern `lvs` alone: a VIP that is new or moved is in the kernel's table then, but not yet on an interface. `lvs diff FILE`
+tells beforehand what `lvs` would do. A file with an error changes nothing.
 
 ## Differences from Piranha
 
-Files of Piranha are read as they are. What it accepted silently and is an error here: a missing `}`, numbers out of range
-(`syncd_id` was cut to eight bits), masks that are none, and the list above. What it refused and is accepted here:
-comments behind values, `port=80`, lines that end with CRLF, several braces on a line. A `server` without `port` has the
-port of its virtual server wherever `port` stands in the block; Piranha took what was known at that line.
-Single quotes around `send`, `expect`, `send_program`, `start_cmd` and `stop_cmd` are removed like double ones.
+Files of Piranha are read as they are; [compatibility.md](compatibility.md#lvscf) has every difference with its reason, and
+`lvs migrate FILE` tells those that a file depends on.
 ";
 
 /// The reference as Markdown, which `docs/lvs.cf.md` holds.
