@@ -99,6 +99,8 @@ pub struct Resolver {
     book: NameBook,
     /// Where the book is kept, and what is written there.
     file: Option<(PathBuf, String)>,
+    /// Why it could not be written the last time.
+    trouble: Option<String>,
     /// The last good file and the names in it, if it has any.
     good: Option<(Source, BTreeSet<Question>)>,
     notes: Vec<NameNote>,
@@ -108,12 +110,13 @@ impl Resolver {
     /// A resolver that remembers what is in `file`, and keeps it there.
     pub fn keeping(lookup: Arc<dyn Lookup>, file: PathBuf) -> Self {
         let (book, text, notes) = read_book(&file);
-        Self { lookup, book, file: Some((file, text)), good: None, notes }
+        Self { lookup, book, file: Some((file, text)), trouble: None, good: None, notes }
     }
 
     /// A resolver that remembers what is in `file`, and writes nothing.
     pub fn consulting(lookup: Arc<dyn Lookup>, file: &Path) -> Self {
-        Self { lookup, book: read_book(file).0, file: None, good: None, notes: Vec::new() }
+        let book = read_book(file).0;
+        Self { lookup, book, file: None, trouble: None, good: None, notes: Vec::new() }
     }
 
     /// Reads and checks the file `path` and what it includes.
@@ -196,11 +199,15 @@ impl Resolver {
             return;
         }
         match write(path, &text) {
-            Ok(()) => *written = text,
+            Ok(()) => (*written, self.trouble) = (text, None),
             Err(error) => {
                 let trouble =
                     format!("{}: cannot write the last addresses of names: {error}", path.display());
-                self.notes.push(NameNote::File(trouble));
+                // It is tried again each time that the names are looked up.
+                if self.trouble.as_ref() != Some(&trouble) {
+                    self.notes.push(NameNote::File(trouble.clone()));
+                }
+                self.trouble = Some(trouble);
             }
         }
     }

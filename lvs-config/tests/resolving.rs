@@ -221,6 +221,10 @@ fn a_book_that_cannot_be_read_or_written_is_told_and_stops_nothing() {
     let [NameNote::File(read), NameNote::File(write)] = told.as_slice() else { panic!("{told:#?}") };
     assert!(read.starts_with(&format!("{shown}: cannot read the last addresses of names: ")), "{read}");
     assert!(write.starts_with(&format!("{shown}: cannot write the last addresses of names: ")), "{write}");
+    // Once is enough, however often it is tried again.
+    resolver.load(&file, PATIENCE).unwrap();
+    resolver.refresh(PATIENCE);
+    assert_eq!(notes(&mut resolver), [] as [String; 0]);
     fs::remove_dir(world.book()).unwrap();
     fs::write(world.book(), b"web ipv4 10.0.0.1\n\xff\xfe\nnonsense\n").unwrap();
     let mut resolver = world.resolver();
