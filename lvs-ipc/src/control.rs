@@ -146,6 +146,9 @@ pub enum Reply {
     Done {
         /// What, in words, a line each.
         lines: Vec<String>,
+        /// What is not as it should be all the same, a line each.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        warnings: Vec<String>,
     },
     /// It cannot be done; nothing changed.
     Refused {
@@ -167,6 +170,12 @@ pub enum Reply {
 }
 
 impl Reply {
+    /// The answer that all of this is done.
+    #[must_use]
+    pub fn done(lines: Vec<String>) -> Self {
+        Self::Done { lines, warnings: Vec::new() }
+    }
+
     /// The refusal for one reason.
     #[must_use]
     pub fn refused(why: impl Into<String>) -> Self {
@@ -297,7 +306,8 @@ mod tests {
         #[test]
         fn answers_are_read_back(lines in proptest::collection::vec(".{0,20}", 0..4)) {
             for reply in [
-                Reply::Done { lines: lines.clone() },
+                Reply::done(lines.clone()),
+                Reply::Done { lines: lines.clone(), warnings: lines.clone() },
                 Reply::Refused { lines: lines.clone() },
                 Reply::Unusable { lines: lines.clone() },
                 Reply::Plan(Plan { words: lines.clone(), requests: lines.clone() }),

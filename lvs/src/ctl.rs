@@ -106,7 +106,10 @@ pub fn show(reply: &Reply) -> Shown {
 pub fn render(reply: &Reply, now_ms: u64) -> Shown {
     let told = |lines: &[String]| lines.iter().map(|line| format!("{line}\n")).collect::<String>();
     match reply {
-        Reply::Done { lines } => Shown { out: told(lines), ..Shown::default() },
+        Reply::Done { lines, warnings } => {
+            let complaint = warnings.iter().map(|line| format!("lvs: warning: {line}\n")).collect();
+            Shown { out: told(lines), complaint, ..Shown::default() }
+        }
         Reply::Refused { lines } => {
             let complaint = lines.iter().map(|line| format!("lvs: {line}\n")).collect();
             Shown { complaint, code: exit::FAILED, ..Shown::default() }

@@ -126,10 +126,17 @@ impl StateFile {
     pub fn write(&self, state: &State, clock: WallClock) -> io::Result<()> {
         fs::create_dir_all(&self.folder)?;
         let new = self.folder.join(NEW_FILE);
-        let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        file.write_all(render(state, clock).as_bytes())?;
+        self.replace(&new, render(state, clock).as_bytes()).inspect_err(|_| {
+            // What little it holds would make a full disk fuller. The first error is the one to tell.
+            let _ = fs::remove_file(&new);
+        })
+    }
+
+    fn replace(&self, new: &Path, text: &[u8]) -> io::Result<()> {
+        let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(new)?;
+        file.write_all(text)?;
         file.sync_all()?;
-        fs::rename(&new, &self.path)?;
+        fs::rename(new, &self.path)?;
         File::open(&self.folder)?.sync_all()
     }
 }

@@ -27,9 +27,17 @@ const DEADLINES: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=D
 type Outcome = Result<Vec<String>, String>;
 
 impl Engine {
-    /// Does what `who` asks for; the answer goes to whoever waits for `id`.
+    /// Does what `who` asks for; the answer goes to whoever waits for `id`. If it is to survive a restart, then when
+    /// that is certain.
     pub(super) fn control(&mut self, now: Mono, id: u64, command: Command, who: Who) -> Vec<Action> {
-        vec![Action::Reply(id, self.reply(now, command, who))]
+        let is_order = !matches!(command, Command::Reload | Command::List | Command::Diff { .. });
+        match self.reply(now, command, who) {
+            Reply::Done { lines, .. } if is_order && self.overrides.is_unsaved() => {
+                self.saving.answer_when_saved(now, id, lines);
+                Vec::new()
+            }
+            reply => vec![Action::Reply(id, reply)],
+        }
     }
 
     /// Tells what a reload of a file would do.
@@ -73,7 +81,7 @@ impl Engine {
         };
         self.stale_where_touched();
         match outcome {
-            Ok(lines) => Reply::Done { lines },
+            Ok(lines) => Reply::done(lines),
             Err(why) => Reply::refused(why),
         }
     }
@@ -85,13 +93,11 @@ impl Engine {
         }
         let virtual_servers = self.config.active_virtual_servers().count();
         let path = self.settings.config_path.display();
-        Reply::Done {
-            lines: vec![format!(
-                "{path} is in force: {}, {}",
-                counted(virtual_servers, "virtual server"),
-                counted(self.servers.len(), "real server")
-            )],
-        }
+        Reply::done(vec![format!(
+            "{path} is in force: {}, {}",
+            counted(virtual_servers, "virtual server"),
+            counted(self.servers.len(), "real server")
+        )])
     }
 
     fn drain(&mut self, now: Mono, target: &str, within: Option<Duration>, order: Order) -> Outcome {

@@ -104,9 +104,10 @@ impl Engine {
         if self.overrides.take_unsaved() {
             self.saving.changed();
         }
-        if self.saving.deadline().is_some_and(|due| due <= now) {
+        actions.extend(self.saving.tick(now));
+        if self.saving.is_due(now) {
             let state = self.state();
-            actions.extend(self.saving.tick(now, state));
+            actions.extend(self.saving.save(now, state));
         }
         actions
     }

@@ -210,10 +210,7 @@ impl Engine {
             Input::Applied(result) => self.reconciler.applied(now, result),
             Input::Sysctl(answer) => self.sysctls_answer(now, answer),
             Input::Recorded(result) => self.reconciler.recorded(result),
-            Input::Saved(result) => {
-                let news = self.saving.written(now, result);
-                news.map(|event| Action::Log(Event::Operator(event))).into_iter().collect()
-            }
+            Input::Saved(result) => self.saving.written(now, result),
             Input::Control(id, command, who) => self.control(now, id, command, who),
             Input::Plan(id, file) => self.tell_plan(now, id, file),
             Input::Shutdown => self.shut_down(now),
@@ -344,10 +341,10 @@ impl Engine {
         self.stop_by = Some(now + STOP_LIMIT);
         self.hooks.stop();
         self.reconciler.hurry(now);
-        self.saving.hurry(now);
         self.stale = Scope::All;
         let services = self.reconciler.wanted().services.len();
         let mut actions = vec![Action::Log(Event::Stopping { services })];
+        actions.extend(self.saving.end(now));
         actions.extend(self.supervisor.want(now, Vec::new()).actions);
         actions
     }

@@ -144,6 +144,11 @@ impl Overrides {
         self.news.push(event);
     }
 
+    /// Whether something changed that has not been handed out by [`Overrides::take_unsaved`] yet.
+    pub(super) fn is_unsaved(&self) -> bool {
+        self.unsaved
+    }
+
     fn changed(&mut self, service: ServiceId) {
         self.touched.insert(service);
         self.unsaved = true;

@@ -418,7 +418,17 @@ fn a_full_disk_is_told_once_and_tried_again() {
     director.until(2000);
     director.full = Some("/s/lvs.state: No space left on device".into());
     let lines = director.ask(2000, disable("web/s10.2.0.11"));
-    assert!(lines.contains(&"log not saved: /s/lvs.state: No space left on device".to_owned()), "{lines:#?}");
+    let told = "in force, but not saved, so a restart of lvs would not know it: /s/lvs.state: No space left on device";
+    assert_lines(
+        &lines[lines.len() - 2..],
+        &[
+            "log not saved: /s/lvs.state: No space left on device",
+            &format!("reply done: web/s10.2.0.11: out of the table until it is enabled; warning: {told}"),
+        ],
+    );
+    // What changes nothing and what only asks are as ever.
+    assert_lines(&director.ask(2100, reset(Some("web/s10.2.0.12"))), &["reply done: there was no override"]);
+    assert_lines(&director.ask(2200, Command::List), &["reply 1 overrides"]);
     assert_lines(&without_reads(director.until(30_000)), &[]);
     let told = director.status().state_file.unwrap();
     assert_eq!((told.state, told.reason.as_str()), (false, "/s/lvs.state: No space left on device"));
@@ -426,6 +436,72 @@ fn a_full_disk_is_told_once_and_tried_again() {
     assert_lines(&without_reads(director.until(45_000)), &["32000 log saved again"]);
     assert!(director.status().state_file.unwrap().state);
     assert_eq!(director.saved.servers.len(), 1);
+}
+
+#[test]
+fn who_asks_when_there_is_room_again_has_all_saved_at_once() {
+    let mut director = serving(&web("", &SERVERS));
+    director.until(2000);
+    director.full = Some("No space left on device".into());
+    director.ask(2000, disable("web/s10.2.0.11"));
+    director.full = None;
+    assert_lines(
+        &director.ask(2100, weight("web/s10.2.0.12", 7))[2..],
+        &["log saved again", "reply done: web/s10.2.0.12: weight 7 until it is reset"],
+    );
+    assert_eq!(director.saved.servers.len(), 2);
+}
+
+#[test]
+fn what_is_undone_is_saved_too_when_nobody_knows_what_the_file_says() {
+    let mut director = serving(&web("", &SERVERS));
+    director.until(2000);
+    // The disk failed after the file had been replaced.
+    director.full = Some("Input/output error".into());
+    director.ask(2000, disable("web/s10.2.0.11"));
+    director.full = None;
+    let done = director.ask(2100, enable("web/s10.2.0.11", false));
+    assert!(done.contains(&"log saved again".to_owned()), "{done:#?}");
+}
+
+#[test]
+fn a_disk_that_hangs_keeps_nobody_waiting_for_long() {
+    let mut director = serving(&web("", &SERVERS));
+    director.until(2000);
+    director.hangs = true;
+    let done = director.order(2000, disable("web/s10.2.0.11"));
+    assert_lines(&done, &[&format!("-d {}", ROWS[0]), "log web/s10.2.0.11 disable by root \"\""]);
+    director.order(3000, weight("web/s10.2.0.12", 7));
+    let slow =
+        "in force, but not saved, so a restart of lvs would not know it: the disk has not taken it yet";
+    let first = "reply done: web/s10.2.0.11: out of the table until it is enabled";
+    assert_lines(
+        &without_reads(director.until(30_000)),
+        &[
+            "7000 log not saved: the disk has not taken it yet",
+            &format!("7000 {first}; warning: {slow}"),
+            &format!("7000 reply done: web/s10.2.0.12: weight 7 until it is reset; warning: {slow}"),
+        ],
+    );
+    assert!(!director.status().state_file.unwrap().state);
+    // From here on there is nothing to wait for.
+    let ended = director.ask(30_000, enable("web/s10.2.0.11", false));
+    assert_eq!(ended.last().unwrap(), &format!("reply done: web/s10.2.0.11: disable ended; warning: {slow}"));
+    director.hangs = false;
+    assert_lines(&without_reads(director.at(31_000, Input::Saved(Ok(())))), &["log saved again"]);
+    director.until(33_000);
+    assert_eq!(director.saved.servers.len(), 1);
+}
+
+#[test]
+fn a_director_that_ends_keeps_nobody_waiting() {
+    let mut director = serving(&web("", &SERVERS));
+    director.until(2000);
+    director.hangs = true;
+    director.order(2000, disable("web/s10.2.0.11"));
+    let done = director.at(2100, Input::Shutdown);
+    let told = "in force, but not saved, so a restart of lvs would not know it: lvs is ending";
+    assert!(done.iter().any(|line| line.starts_with("reply done: ") && line.ends_with(told)), "{done:#?}");
 }
 
 #[test]

@@ -78,7 +78,9 @@ fn what_makes_no_sense_is_refused_with_what_would() {
 fn answers_go_where_they_belong_with_their_exit_status() {
     let lines = || vec!["one".to_owned(), "two".to_owned()];
     let done = Shown { out: "one\ntwo\n".into(), complaint: String::new(), code: 0 };
-    assert_eq!(render(&Reply::Done { lines: lines() }, 0), done);
+    assert_eq!(render(&Reply::done(lines()), 0), done);
+    let warned = Shown { complaint: "lvs: warning: not saved\n".into(), ..done };
+    assert_eq!(render(&Reply::Done { lines: lines(), warnings: vec!["not saved".into()] }, 0), warned);
     let refused = Shown { out: String::new(), complaint: "lvs: one\nlvs: two\n".into(), code: 1 };
     assert_eq!(render(&Reply::Refused { lines: lines() }, 0), refused);
     let unusable = Shown { out: String::new(), complaint: "one\ntwo\n".into(), code: 78 };

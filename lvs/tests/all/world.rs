@@ -78,6 +78,8 @@ pub(crate) struct Director {
     pub(crate) saved: State,
     /// Why the state file cannot be written.
     pub(crate) full: Option<String>,
+    /// The disk takes for ever.
+    pub(crate) hangs: bool,
     /// Answers so far.
     pub(crate) replies: Vec<Reply>,
     /// Monitors started so far.
@@ -114,8 +116,21 @@ impl Director {
         let mut engine = Engine::new(now, settings, config.clone(), record.clone());
         engine.restore(now, Ok(saved.clone()));
         let (monitors, hooks, running, replies) = (Vec::new(), Vec::new(), BTreeMap::new(), Vec::new());
-        let (read_only, full) = (None, None);
-        Self { engine, kernel, fake, now, record, read_only, saved, full, replies, monitors, running, hooks }
+        Self {
+            engine,
+            kernel,
+            fake,
+            now,
+            record,
+            read_only: None,
+            saved,
+            full: None,
+            hangs: false,
+            replies,
+            monitors,
+            running,
+            hooks,
+        }
     }
 
     /// What is done at `millis` when `input` arrives.
@@ -179,10 +194,15 @@ impl Director {
         self.at(millis, Input::Reload(Ok(Box::new(config.clone()))))
     }
 
-    /// An operator asks for something; what is done, and the last line is the answer.
-    pub(crate) fn ask(&mut self, millis: u64, command: Command) -> Vec<String> {
+    /// An operator asks for something.
+    pub(crate) fn order(&mut self, millis: u64, command: Command) -> Vec<String> {
         let who = Who { by: "root".into(), at_ms: 1_000_000 + millis };
-        let mut done = self.at(millis, Input::Control(7, command, who));
+        self.at(millis, Input::Control(7, command, who))
+    }
+
+    /// The same; the last line is the answer.
+    pub(crate) fn ask(&mut self, millis: u64, command: Command) -> Vec<String> {
+        let mut done = self.order(millis, command);
         let answer = done.iter().position(|line| line.starts_with("reply ")).unwrap();
         let answer = done.remove(answer);
         done.push(answer);
@@ -253,6 +273,7 @@ impl Director {
                 done.extend(requests.iter().map(ToString::to_string));
                 return Some(Input::Applied(Kernel::apply(&mut self.kernel, &requests)));
             }
+            Action::Save(_) if self.hangs => {}
             Action::Save(state) => {
                 let result = self.full.clone().map_or(Ok(()), Err);
                 if result.is_ok() {
@@ -343,7 +364,10 @@ fn operator(event: &OperatorEvent) -> String {
 /// An answer in a line.
 fn told(reply: &Reply) -> String {
     match reply {
-        Reply::Done { lines } => format!("done: {}", lines.join(" | ")),
+        Reply::Done { lines, warnings } => {
+            let warnings: String = warnings.iter().map(|line| format!("; warning: {line}")).collect();
+            format!("done: {}{warnings}", lines.join(" | "))
+        }
         Reply::Refused { lines } => format!("refused: {}", lines.join(" | ")),
         Reply::Unusable { lines } => format!("unusable: {}", lines.join(" | ")),
         Reply::Overrides { overrides } => format!("{} overrides", overrides.len()),
