@@ -39,8 +39,8 @@ pub use drift::{CALM, COUNT_LIMIT, LOGGED_REPAIRS};
 pub const READ_INTERVAL: Duration = Duration::from_secs(1);
 /// Longest wait before a refused request is tried again.
 pub const REFUSED_LIMIT: Duration = Duration::from_secs(60);
-/// Longest wait before a kernel that did not answer is asked again.
-pub const UNREACHABLE_LIMIT: Duration = Duration::from_secs(8);
+/// Longest wait before a kernel that did not answer is asked again: no longer than what others change may stay so.
+pub const UNREACHABLE_LIMIT: Duration = Duration::from_secs(2);
 /// What has been asked of the kernel and not been answered.
 #[derive(Debug, Clone, PartialEq)]
 enum Call {
