@@ -1,5 +1,8 @@
 //! What goes wrong around a director: files in the making, signals by the hundred, folders and capabilities that are
-//! missing. It says what is wrong, and goes on with what it has.
+//! missing, a full disk, a kernel without its module. It says what is wrong, and goes on with what it has.
+
+pub(crate) mod disk;
+pub(crate) mod module;
 
 use anyhow::{Result, ensure};
 use lab::{Lab, Program, Signal, scenarios};

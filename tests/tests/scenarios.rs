@@ -14,6 +14,7 @@ mod failover;
 mod faults;
 mod forwarding;
 mod health;
+mod ipvs_module;
 mod names;
 mod one_router;
 mod originals;
@@ -48,6 +49,8 @@ fn all() -> Vec<Scenario> {
         extensions::all(),
         failover::all(),
         faults::all(),
+        faults::disk::all(),
+        faults::module::all(),
         forwarding::all(),
         health::all(),
         names::all(),

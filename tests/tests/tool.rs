@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use lab::{Host, Lab, at, eventually, scenarios, standard, suite_binary};
 use serde_json::Value;
 
-use crate::one_router::SOON;
+use crate::{ipvs_module, one_router::SOON};
 
 scenarios! {
     each_refusal_of_the_kernel_names_what_was_found_and_what_is_there: 90,
@@ -93,15 +93,11 @@ fn without_permission_or_module_the_way_out_is_named(lab: &Lab) -> Result<()> {
     for line in ["-L -n", "-L --json", "-C"] {
         assert_eq!(as_nobody(r1, line)?, (2, String::new(), refused.to_owned()), "{line}");
     }
-    if !r1.read_file("/proc/cpuinfo")?.contains("User Mode Linux") {
+    if !ipvs_module::is_of_the_lab(r1)? {
         lab.note("modules are not taken out of a kernel that is not the lab's own");
         return Ok(());
     }
-    let unload =
-        "for it in $(cut -d' ' -f1 /proc/modules | grep ^ip_vs_); do rmmod $it || exit; done; rmmod ip_vs";
-    r1.tool("sh").args(["-c", unload]).run(SOON)?.success()?;
-    // The kernel would load it by itself as soon as somebody asks for the family.
-    r1.set_sysctl("kernel.modprobe", "/bin/false")?;
+    ipvs_module::take_out(r1)?;
 
     let (status, output, errors) = as_nobody(r1, "-L -n")?;
     assert_eq!((status, output.as_str()), (2, ""));
