@@ -34,6 +34,7 @@ mod overrides;
 mod policy;
 mod quiet_changes;
 mod quorum;
+mod recall;
 mod reload;
 mod retiring;
 mod saving;
@@ -132,7 +133,7 @@ pub struct Engine {
     hooks: Hooks,
     overrides: Overrides,
     saving: Saving,
-    /// Servers that an earlier run knew to have failed, with the reason, until the table has been read.
+    /// Servers that an earlier run knew to have failed, with the reason, as long as they count as unchecked.
     known_down: BTreeMap<ServerKey, String>,
     supervisor: Supervisor,
     reconciler: Reconciler,
@@ -254,6 +255,7 @@ impl Engine {
     /// What a monitor said, for one of the servers that it speaks for.
     fn told(&mut self, now: Mono, key: ServerKey, report: &Report) -> Vec<Action> {
         let Some(server) = self.servers.get_mut(&key) else { return Vec::new() };
+        let was_checked = server.is_checked();
         let event =
             match report {
                 Report::Active { took, reason, .. } => server.checked(now, key, true, *took, reason),
@@ -264,7 +266,7 @@ impl Engine {
             };
         self.hooks.extend(event.as_ref().and_then(|event| server.hook(event)));
         self.stale.add(key.service);
-        if event.is_some() {
+        if event.is_some() || !was_checked {
             self.saving.changed();
         }
         event.map(Action::Log).into_iter().collect()

@@ -362,57 +362,6 @@ fn overrides_and_drains_survive_a_death() {
 }
 
 #[test]
-fn a_server_known_to_be_down_is_not_kept_for_its_first_check() {
-    let file = web("quiesce_server = 1", &SERVERS);
-    let mut director = serving(&file);
-    director.report(100, 1, Some("timed out"));
-    director.until(2000);
-    // Somebody gave the row its weight back while nobody looked.
-    let mut table = director.fake.table();
-    table.services[0].destinations[0].destination.weight = 1;
-    director.fake.set_table(table);
-    let mut next = director.successor(&file);
-    let lines = next.tick(2000);
-    assert!(lines.contains(&format!("-e {} -m -w 0", ROWS[0])), "{lines:#?}");
-    let told = &next.status().virtual_servers[0].real_servers;
-    assert_eq!(told[0].health.reason, "before the restart: timed out");
-    assert_eq!(told[1].health.reason, "not checked yet");
-    assert_eq!(next.report(2100, 1, None)[0], "log web 10.2.0.11:80 up: ok");
-}
-
-#[test]
-fn the_last_server_with_a_weight_is_not_taken_out_because_of_an_old_state_file() {
-    let file = web("sorry_server = 10.2.0.99", &SERVERS);
-    let mut director = serving(&file);
-    director.report(100, 1, Some("timed out"));
-    director.report(200, 2, Some("timed out"));
-    director.until(2000);
-    assert_eq!(director.saved.down.len(), 2);
-    // It comes back, which cannot be saved before the director is killed.
-    director.full = Some("No space left on device".into());
-    director.report(2100, 1, None);
-    let before = director.table();
-    assert!(before.contains(&format!("-a {} -m -w 1", ROWS[0])), "{before:#?}");
-    let mut next = director.successor(&file);
-    next.tick(2100);
-    assert_eq!(next.table(), before);
-    let told = &next.status().virtual_servers[0].real_servers;
-    assert_eq!(told[0].health.reason, "not checked yet");
-    assert_eq!(told[1].health.reason, "before the restart: timed out");
-}
-
-#[test]
-fn what_was_known_of_a_service_that_is_gone_is_not_believed() {
-    let mut director = serving(&web("", &SERVERS));
-    director.report(100, 1, Some("timed out"));
-    director.until(2000);
-    director.fake.set_table(Default::default());
-    let mut next = director.successor(&web("", &SERVERS));
-    next.tick(2000);
-    assert_eq!(next.status().virtual_servers[0].real_servers[0].health.reason, "not checked yet");
-}
-
-#[test]
 fn a_full_disk_is_told_once_and_tried_again() {
     let mut director = serving(&web("", &SERVERS));
     director.until(2000);

@@ -19,6 +19,7 @@ mod plans;
 mod policy;
 mod policy_simulation;
 mod program;
+mod recall;
 mod reload;
 mod retiring;
 mod sharing;

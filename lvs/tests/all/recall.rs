@@ -1,0 +1,150 @@
+//! What a director knows of failures that an earlier one saw, and what it leaves for the next.
+
+use lvs_config::Config;
+
+use crate::world::{Director, assert_lines, config, serving, virtual_server};
+
+const SERVERS: [&str; 2] = ["10.2.0.11", "10.2.0.12"];
+/// The rows of the two servers.
+const ROWS: [&str; 2] = ["-t 10.1.0.100:80 -r 10.2.0.11:80", "-t 10.1.0.100:80 -r 10.2.0.12:80"];
+
+fn web(directives: &str, servers: &[&str]) -> Config {
+    config(&virtual_server("web", "10.1.0.100", directives, servers))
+}
+
+/// Why each server of the first virtual server is in its state.
+fn reasons(director: &Director) -> Vec<String> {
+    let servers = director.status().virtual_servers.remove(0).real_servers;
+    servers.into_iter().map(|server| server.health.reason).collect()
+}
+
+#[test]
+fn a_server_known_to_be_down_is_not_kept_for_its_first_check() {
+    let file = web("quiesce_server = 1", &SERVERS);
+    let mut director = serving(&file);
+    director.report(100, 1, Some("timed out"));
+    director.until(2000);
+    // Somebody gave the row its weight back while nobody looked.
+    let mut table = director.fake.table();
+    table.services[0].destinations[0].destination.weight = 1;
+    director.fake.set_table(table);
+    let mut next = director.successor(&file);
+    let lines = next.tick(2000);
+    assert!(lines.contains(&format!("-e {} -m -w 0", ROWS[0])), "{lines:#?}");
+    let told = &next.status().virtual_servers[0].real_servers;
+    assert_eq!(told[0].health.reason, "before the restart: timed out");
+    assert_eq!(told[1].health.reason, "not checked yet");
+    assert_eq!(next.report(2100, 1, None)[0], "log web 10.2.0.11:80 up: ok");
+}
+
+#[test]
+fn the_last_server_with_a_weight_is_not_taken_out_because_of_an_old_state_file() {
+    let file = web("sorry_server = 10.2.0.99", &SERVERS);
+    let mut director = serving(&file);
+    director.report(100, 1, Some("timed out"));
+    director.report(200, 2, Some("timed out"));
+    director.until(2000);
+    assert_eq!(director.saved.down.len(), 2);
+    // It comes back, which cannot be saved before the director is killed.
+    director.full = Some("No space left on device".into());
+    director.report(2100, 1, None);
+    let before = director.table();
+    assert!(before.contains(&format!("-a {} -m -w 1", ROWS[0])), "{before:#?}");
+    let mut next = director.successor(&file);
+    next.tick(2100);
+    assert_eq!(next.table(), before);
+    let told = &next.status().virtual_servers[0].real_servers;
+    assert_eq!(told[0].health.reason, "not checked yet");
+    assert_eq!(told[1].health.reason, "before the restart: timed out");
+}
+
+#[test]
+fn what_was_known_of_a_service_that_is_gone_is_not_believed() {
+    let mut director = serving(&web("", &SERVERS));
+    director.report(100, 1, Some("timed out"));
+    director.until(2000);
+    director.fake.set_table(Default::default());
+    let mut next = director.successor(&web("", &SERVERS));
+    next.tick(2000);
+    assert_eq!(next.status().virtual_servers[0].real_servers[0].health.reason, "not checked yet");
+}
+
+#[test]
+fn two_deaths_in_a_row_forget_no_failure() {
+    let file = web("start = up; quiesce_server = 1", &["10.2.0.11 on_down = \"/bin/tell\"", SERVERS[1]]);
+    let mut director = serving(&file);
+    director.report(100, 1, Some("timed out"));
+    director.until(2000);
+    let saved = director.saved.clone();
+    assert_eq!(saved.down.len(), 1);
+    let mut second = director.successor(&file);
+    second.tick(2000);
+    assert_eq!(second.saved, saved, "before anything has been checked");
+    second.report(2100, 1, Some("refused"));
+    second.until(4000);
+    let down: Vec<&str> = second.saved.down.values().map(String::as_str).collect();
+    assert_eq!(down, ["refused"], "a check that says the same is news of its reason");
+    let mut third = second.successor(&file);
+    third.tick(4000);
+    assert_eq!(reasons(&third)[0], "before the restart: refused");
+    assert!(third.table().contains(&format!("-a {} -m -w 0", ROWS[0])), "{:#?}", third.table());
+    let confirmed = third.report(4100, 1, Some("refused"));
+    assert_lines(&confirmed, &[]);
+    assert!(third.hooks.is_empty(), "the first one has told");
+}
+
+#[test]
+fn a_failure_is_kept_while_the_table_cannot_be_read() {
+    let file = web("", &SERVERS);
+    let mut director = serving(&file);
+    director.report(100, 1, Some("timed out"));
+    director.until(2000);
+    let saved = director.saved.clone();
+    let mut next = director.successor(&file);
+    next.fake.unload(true);
+    next.tick(2000);
+    assert_eq!(reasons(&next)[0], "not checked yet");
+    assert_eq!(next.saved, saved);
+}
+
+#[test]
+fn the_row_of_a_server_that_is_checked_at_another_port_counts() {
+    let direct = "network = direct; fwmark = 7; port = 80; sorry_server = 10.2.0.99";
+    let file = web(direct, &["10.2.0.11 port = 8080", "10.2.0.12 port = 8080"]);
+    let mut director = serving(&file);
+    director.report(100, 1, Some("timed out"));
+    director.report(200, 2, Some("timed out"));
+    director.until(2000);
+    director.full = Some("No space left on device".into());
+    director.report(2100, 1, None);
+    let before = director.table();
+    assert!(before.contains(&"-a -f 7 -r 10.2.0.11:0 -g -w 1".to_owned()), "{before:#?}");
+    let mut next = director.successor(&file);
+    next.tick(2100);
+    assert_eq!(next.table(), before);
+    assert_eq!(reasons(&next), ["not checked yet", "before the restart: timed out"]);
+}
+
+#[test]
+fn after_an_orderly_stop_nobody_who_had_failed_is_assumed_to_be_up_beside_others() {
+    let file = web("start = up", &SERVERS);
+    let mut director = serving(&file);
+    director.report(100, 1, Some("timed out"));
+    director.until(2000);
+    director.fake.set_table(Default::default());
+    let mut next = director.successor(&file);
+    next.tick(2000);
+    assert_eq!(reasons(&next), ["before the restart: timed out", "not checked yet, assumed to be up"]);
+    assert_lines(&next.table()[1..], &[&format!("-a {} -m -w 1", ROWS[1])]);
+    // With all of them failed, the file is as good as nothing.
+    director.report(2100, 2, Some("timed out"));
+    director.until(4000);
+    assert_eq!(director.saved.down.len(), 2);
+    director.fake.set_table(Default::default());
+    let mut next = director.successor(&file);
+    next.tick(4000);
+    assert_lines(
+        &next.table()[1..],
+        &ROWS.map(|row| format!("-a {row} -m -w 1")).each_ref().map(String::as_str),
+    );
+}
