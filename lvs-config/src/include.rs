@@ -41,7 +41,6 @@ pub(crate) fn read<'s>(
 ) -> Tree<'s> {
     let mut reading = Reading {
         sources,
-        tokens: Vec::new(),
         files,
         report,
         chain: vec![path.to_owned()],
@@ -50,13 +49,11 @@ pub(crate) fn read<'s>(
         is_exhausted: false,
     };
     let nodes = reading.part(first, None);
-    let tokens = reading.tokens;
-    Tree { text: sources.text(), tokens, nodes }
+    Tree { text: sources.text(), nodes }
 }
 
 struct Reading<'r, 't> {
     sources: &'r mut Sources<'t>,
-    tokens: Vec<Token>,
     files: &'r dyn Files,
     report: &'r mut Report,
     /// The file that is read and those that include it, outermost first.
@@ -72,7 +69,7 @@ struct Reading<'r, 't> {
 impl Reading<'_, '_> {
     fn part(&mut self, part: &Part, within: Option<BlockKind>) -> Vec<Node> {
         let text = self.sources.text();
-        let (nodes, has_includes) = tree::read_part(text, part, within, &mut self.tokens, self.report);
+        let (nodes, has_includes) = tree::read_part(text, part, within, self.report);
         if has_includes { self.expand(nodes, within) } else { nodes }
     }
 
@@ -100,11 +97,10 @@ impl Reading<'_, '_> {
 
     /// The value of `entry` if it includes something. What is wrong with its form is told by `lower`.
     fn include(&self, entry: &Entry) -> Option<Token> {
-        let is_include = entry.name.text(self.sources.text()) == INCLUDE && !entry.is_broken;
-        match entry.values_in(&self.tokens) {
-            [value] if is_include && entry.has_equals => Some(*value),
-            _ => None,
-        }
+        let text = self.sources.text();
+        let is_whole = entry.has_equals && !entry.is_broken;
+        let mut values = (is_whole && entry.name.text(text) == INCLUDE).then(|| entry.values(text))?;
+        values.next().filter(|_| values.next().is_none())
     }
 
     /// Adds what the files that `value` means contain.

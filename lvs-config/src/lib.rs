@@ -108,7 +108,7 @@ pub fn parse_with_files(text: impl AsRef<[u8]>, path: &Path, names: &dyn Names, 
     let whole = Part { range: 0..text.len(), oddities };
     let mut sources = Sources::new(text);
     let tree = include::read(&mut sources, &whole, path, files, &mut report);
-    let config = lower::lower(&tree, names, &mut report);
+    let config = lower::lower(tree, names, &mut report);
     Parsed { config, diagnostics: report.finish(&sources) }
 }
 

@@ -23,15 +23,13 @@ pub fn default_file() -> PathBuf {
     if own.exists() { own } else { Path::new(ORIGINAL_FILE) }.to_owned()
 }
 
-/// A configuration with the text that it was read from.
+/// A configuration that was read from a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Loaded {
     /// What the file says.
     pub config: Config,
     /// What is odd in it without being wrong.
     pub warnings: Vec<Diagnostic>,
-    /// Its bytes.
-    pub text: Vec<u8>,
 }
 
 /// Why there is no configuration.
@@ -63,15 +61,18 @@ pub fn load(path: &Path) -> Result<Loaded, LoadError> {
     let text = read(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
     let parsed = parse_with_files(&text, path, &SystemNames, &SystemFiles);
     match parsed.config {
-        Some(config) => Ok(Loaded { config, warnings: parsed.diagnostics, text }),
+        Some(config) => Ok(Loaded { config, warnings: parsed.diagnostics }),
         None => Err(LoadError::Invalid { path: path.to_owned(), diagnostics: parsed.diagnostics }),
     }
 }
 
 /// The bytes of the file; of one that is too large, enough for `parse` to see that.
 pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    File::open(path)?.take(MAX_FILE as u64 + 1).read_to_end(&mut text)?;
+    let file = File::open(path)?;
+    // A guess only: what is no regular file has another length than it says.
+    let length = usize::try_from(file.metadata()?.len()).unwrap_or(MAX_FILE).min(MAX_FILE);
+    let mut text = Vec::with_capacity(length + 1);
+    file.take(MAX_FILE as u64 + 1).read_to_end(&mut text)?;
     Ok(text)
 }
 

@@ -144,9 +144,8 @@ impl Resolver {
         };
         self.book.retain(&asked);
         self.keep();
-        let text = source.text.clone();
         self.good = Some((source, asked)).filter(|(_, asked)| !asked.is_empty());
-        Ok(Loaded { config, warnings: parsed.diagnostics, text })
+        Ok(Loaded { config, warnings: parsed.diagnostics })
     }
 
     /// Looks the names of the last good file up again. When an address is another, that is the file, exactly as it was
@@ -157,11 +156,10 @@ impl Resolver {
         self.keep();
         let parsed = has_moved.then(|| source.parse(&self.book).0);
         let path = source.path.clone();
-        let text = source.text.clone();
         self.good = Some((source, asked));
         let parsed = parsed?;
         Some(match parsed.config {
-            Some(config) => Ok(Loaded { config, warnings: parsed.diagnostics, text }),
+            Some(config) => Ok(Loaded { config, warnings: parsed.diagnostics }),
             None => Err(LoadError::Invalid { path, diagnostics: parsed.diagnostics }),
         })
     }

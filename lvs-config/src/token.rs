@@ -146,6 +146,24 @@ fn plain_characters(text: &str, token: Token, oddities: Oddities) -> Result<(), 
     Err(Problem::error(Code::BadCharacter, span, message))
 }
 
+/// The tokens of `text`, line by line; of a line with something that cannot be one, those before it.
+pub(crate) fn all(text: &str, oddities: Oddities) -> Vec<Token> {
+    let mut tokens = Vec::new();
+    for line in lines(text, 0..text.len()) {
+        // What is wrong is told by those who read the structure.
+        let _ = tokenize(text, &line, oddities, &mut tokens);
+    }
+    tokens
+}
+
+/// The values in `span` of `text`, again as they were cut when the line was: behind `=`, or behind a directive that has
+/// none.
+pub(crate) fn values(text: &str, span: Span, has_equals: bool) -> impl Iterator<Item = Token> + '_ {
+    let expect = if has_equals { Expect::FirstValue } else { Expect::AfterKeyword };
+    let mut lexer = Lexer { text, at: span.start as usize, end: span.end as usize, line: span.line, expect };
+    std::iter::from_fn(move || lexer.next().ok().flatten())
+}
+
 struct Lexer<'t> {
     text: &'t str,
     at: usize,
@@ -248,7 +266,8 @@ impl Lexer<'_> {
     }
 }
 
-fn is_blank(byte: u8) -> bool {
+/// Space and tab.
+pub(crate) fn is_blank(byte: u8) -> bool {
     byte == b' ' || byte == b'\t'
 }
 
@@ -257,11 +276,7 @@ mod tests {
     use super::*;
 
     fn words(text: &str) -> Vec<(Kind, &str)> {
-        let mut tokens = Vec::new();
-        for line in lines(text, 0..text.len()) {
-            tokenize(text, &line, Oddities::default(), &mut tokens).unwrap();
-        }
-        tokens.iter().map(|t| (t.kind, t.text(text))).collect()
+        all(text, Oddities::default()).iter().map(|t| (t.kind, t.text(text))).collect()
     }
 
     #[test]

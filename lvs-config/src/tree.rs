@@ -4,20 +4,16 @@
 //! about directives. It recovers at the end of a line and at the next header of a block, so that one mistake is told
 //! once. It holds ranges of the text only; with the text it is the whole file, comments and indentation included.
 
-use std::ops::Range;
-
 use crate::diagnostic::{Code, Problem, Report, shown};
 use crate::include::INCLUDE;
 use crate::source::Part;
 use crate::span::Span;
-use crate::token::{Kind, Oddities, Token, lines, tokenize};
+use crate::token::{self, Kind, Oddities, Token, is_blank, lines, tokenize};
 
 /// A text and its structure.
 pub(crate) struct Tree<'t> {
     /// The text.
     pub(crate) text: &'t str,
-    /// Every token in order.
-    pub(crate) tokens: Vec<Token>,
     /// What stands outside all blocks.
     pub(crate) nodes: Vec<Node>,
 }
@@ -40,14 +36,30 @@ pub(crate) struct Entry {
     pub(crate) has_equals: bool,
     /// Whether a problem on its line has been reported already.
     pub(crate) is_broken: bool,
-    values: Range<u32>,
+    /// Where the last value ends. The tokens of values are cut again when they are asked for: kept for the whole of a
+    /// large file they are most of what reading it costs.
+    end: u32,
 }
 
 impl Entry {
-    /// Its values, among the tokens of its tree.
-    pub(crate) fn values_in<'t>(&self, tokens: &'t [Token]) -> &'t [Token] {
-        tokens.get(self.values.start as usize..self.values.end as usize).unwrap_or_default()
+    /// Its values in `text`, which is that of its tree.
+    pub(crate) fn values<'t>(&self, text: &'t str) -> impl Iterator<Item = Token> + use<'t> {
+        let before = self.equals(text).unwrap_or(self.name.span);
+        token::values(text, Span { start: before.end, end: self.end, ..before }, self.has_equals)
     }
+
+    /// Its `=`.
+    fn equals(&self, text: &str) -> Option<Span> {
+        if self.has_equals { mark_after(text, self.name.span, b'=') } else { None }
+    }
+}
+
+/// The `mark` that stands behind `span`, with nothing but blanks between.
+fn mark_after(text: &str, span: Span, mark: u8) -> Option<Span> {
+    let rest = text.as_bytes().get(span.end as usize..)?;
+    let blanks = rest.iter().take_while(|byte| is_blank(**byte)).count();
+    let start = span.end + u32::try_from(blanks).ok()?;
+    (rest.get(blanks) == Some(&mark)).then_some(Span { start, end: start + 1, line: span.line })
 }
 
 /// `keyword name { … }`.
@@ -65,6 +77,16 @@ pub(crate) struct Block {
     pub(crate) close: Option<Span>,
     /// Whether its `{` has been seen.
     is_open: bool,
+}
+
+impl Block {
+    /// The blocks in it.
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = &Self> {
+        self.nodes.iter().filter_map(|node| match node {
+            Node::Block(block) => Some(&**block),
+            Node::Entry(_) => None,
+        })
+    }
 }
 
 /// The blocks there are.
@@ -94,52 +116,49 @@ impl BlockKind {
 }
 
 impl Tree<'_> {
-    /// The values of `entry`.
-    pub(crate) fn values(&self, entry: &Entry) -> &[Token] {
-        entry.values_in(&self.tokens)
-    }
-
     /// The `=` of `entry`.
     pub(crate) fn equals(&self, entry: &Entry) -> Option<Span> {
-        let before_values = (entry.values.start as usize).checked_sub(1).filter(|_| entry.has_equals)?;
-        self.tokens.get(before_values).map(|token| token.span)
+        entry.equals(self.text)
     }
 
     /// The `{` of `block`, when it stands behind its name.
     pub(crate) fn brace(&self, block: &Block) -> Option<Span> {
-        let header = block.name.map_or(block.keyword, |name| name.span);
-        let next = self.tokens.partition_point(|token| token.span.start <= header.start);
-        self.tokens.get(next).filter(|token| token.kind == Kind::Open).map(|token| token.span)
+        mark_after(self.text, block.name.map_or(block.keyword, |name| name.span), b'{')
     }
 }
 
 /// Reads the structure of `text`, by itself.
 pub(crate) fn read<'t>(text: &'t str, oddities: Oddities, report: &mut Report) -> Tree<'t> {
-    let mut tokens = Vec::new();
     let whole = Part { range: 0..text.len(), oddities };
-    let (nodes, _) = read_part(text, &whole, None, &mut tokens, report);
-    Tree { text, tokens, nodes }
+    let (nodes, _) = read_part(text, &whole, None, report);
+    Tree { text, nodes }
 }
 
-/// Reads the structure of a part of `text`, which stands in a block of the kind `within`. Its tokens are appended to
-/// `tokens`. Says also whether it includes something.
+/// Reads the structure of a part of `text`, which stands in a block of the kind `within`. Says also whether it includes
+/// something.
 pub(crate) fn read_part(
     text: &str,
     part: &Part,
     within: Option<BlockKind>,
-    tokens: &mut Vec<Token>,
     report: &mut Report,
 ) -> (Vec<Node>, bool) {
-    let mut builder =
-        Builder { text, within, tokens, top: Vec::new(), open: Vec::new(), has_includes: false, report };
+    let mut builder = Builder {
+        text,
+        within,
+        tokens: Vec::new(),
+        top: Vec::new(),
+        open: Vec::new(),
+        has_includes: false,
+        report,
+    };
     for line in lines(text, part.range.clone()) {
-        let first = builder.tokens.len();
-        let fault = tokenize(text, &line, part.oddities, builder.tokens).err();
+        builder.tokens.clear();
+        let fault = tokenize(text, &line, part.oddities, &mut builder.tokens).err();
         let is_broken = fault.is_some();
         if let Some(problem) = fault {
             builder.report.add(problem);
         }
-        builder.line(first, is_broken);
+        builder.line(is_broken);
     }
     builder.end_of_file();
     (builder.top, builder.has_includes)
@@ -148,7 +167,8 @@ pub(crate) fn read_part(
 struct Builder<'b> {
     text: &'b str,
     within: Option<BlockKind>,
-    tokens: &'b mut Vec<Token>,
+    /// Those of the line.
+    tokens: Vec<Token>,
     top: Vec<Node>,
     open: Vec<Block>,
     has_includes: bool,
@@ -156,8 +176,9 @@ struct Builder<'b> {
 }
 
 impl Builder<'_> {
-    /// Takes the statements of one line: the tokens from `at` on.
-    fn line(&mut self, mut at: usize, is_broken: bool) {
+    /// Takes the statements of one line.
+    fn line(&mut self, is_broken: bool) {
+        let mut at = 0;
         while let Some(&token) = self.tokens.get(at) {
             at = match token.kind {
                 Kind::Close => self.closing_brace(at),
@@ -206,9 +227,8 @@ impl Builder<'_> {
             end = self.tokens.len();
         }
         self.has_includes |= self.tokens[at].text(self.text) == INCLUDE;
-        let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let values = narrow(first)..narrow(first + count);
-        self.push(Node::Entry(Entry { name: self.tokens[at], has_equals, is_broken, values }));
+        let last = self.tokens[first + count - 1].span;
+        self.push(Node::Entry(Entry { name: self.tokens[at], has_equals, is_broken, end: last.end }));
         end
     }
 
@@ -392,7 +412,7 @@ mod tests {
             match node {
                 Node::Entry(entry) => {
                     out.push_str(entry.name.text(document.text));
-                    for value in document.values(entry) {
+                    for value in entry.values(document.text) {
                         out.push(':');
                         out.push_str(value.text(document.text));
                     }
@@ -455,10 +475,10 @@ mod tests {
     fn between_the_tokens_there_are_only_blanks_line_ends_and_comments() {
         let text = "# head\r\na = \"x y\" z # tail\r\n\r\nvirtual v{ # open\n\tb=1 }\r# end";
         let mut report = Report::default();
-        let document = read(text, Oddities::default(), &mut report);
+        read(text, Oddities::default(), &mut report);
         let mut gaps = Vec::new();
         let mut at = 0;
-        for token in &document.tokens {
+        for token in token::all(text, Oddities::default()) {
             gaps.push(&text[at..token.span.start as usize]);
             at = token.span.end as usize;
         }

@@ -9,6 +9,7 @@ use super::splice::{Splice, Statement};
 use crate::diagnostic::{Code, Problem, shown};
 use crate::keys::Key;
 use crate::span::Span;
+use crate::token::Token;
 use crate::tree::{Block, Entry, Node, Tree};
 
 /// The entries of `directive` among `nodes`.
@@ -34,7 +35,7 @@ pub(super) fn set<'s>(
     let Some(entry) = given(tree, tree.nodes_of(block), directive).next_back() else {
         return insert(tree, scope, block, directive, values).map(|splice| vec![splice]);
     };
-    let old = tree.values(entry).iter().map(|value| value.text(tree.text));
+    let old = entry.values(tree.text).map(|value| value.text(tree.text));
     if is_whole(entry) && old.eq(values.iter()) {
         return Ok(Vec::new());
     }
@@ -54,7 +55,7 @@ fn extent(tree: &Tree<'_>, entry: &Entry) -> Range<usize> {
         let line = &tree.text[start..lines::end(tree.text, start)];
         return start..start + line.trim_end_matches([' ', '\t']).len();
     };
-    let end = tree.values(entry).last().map_or(equals.end, |value| value.span.end);
+    let end = entry.values(tree.text).last().map_or(equals.end, |value| value.span.end);
     start..end as usize
 }
 
@@ -65,7 +66,7 @@ fn replaced(tree: &Tree<'_>, entry: &Entry, values: &[String]) -> Result<String,
     let Some(equals) = tree.equals(entry).filter(|_| is_whole(entry)) else {
         return Layout::usual(String::new()).line(raw_name, values, entry.name.span);
     };
-    let old = tree.values(entry);
+    let old: Vec<Token> = entry.values(text).collect();
     let head_end = old.first().map_or(equals.end, |first| first.span.start) as usize;
     let mut out = text[entry.name.span.start as usize..head_end].to_owned();
     if old.is_empty() && out.trim_end_matches('=').ends_with([' ', '\t']) {

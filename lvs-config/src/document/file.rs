@@ -20,6 +20,7 @@ use nix::fcntl::{Flock, FlockArg};
 
 use super::{Document, Edit, Policy, Refused, Scope, entries};
 use crate::diagnostic::{Code, Problem, shown};
+use crate::token::Token;
 use crate::tree::Tree;
 use crate::{Decoded, load, value};
 
@@ -161,8 +162,8 @@ fn count_up(document: &mut Document) -> Result<u64, Refused> {
 
 fn next_serial_no(tree: &Tree<'_>) -> Result<u64, Problem> {
     let Some(entry) = entries::given(tree, &tree.nodes, SERIAL_NO).next_back() else { return Ok(1) };
-    let values = tree.values(entry);
-    let present = match values {
+    let values: Vec<Token> = entry.values(tree.text).collect();
+    let present = match &*values {
         [one] => value::number(one.text(tree.text)).and_then(|number| u64::try_from(number).ok()),
         _ => None,
     };

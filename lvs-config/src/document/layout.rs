@@ -39,10 +39,9 @@ impl<'t> Layout<'t> {
         let before_equals = &text[name.end as usize..equals.start as usize];
         let is_padded = before_equals.len() > 1 && before_equals.bytes().all(|b| b == b' ');
         let width = entry.name.span.of(text).chars().count() + before_equals.len();
-        let after_equals = match tree.values(entry) {
-            [first, ..] => &text[equals.end as usize..first.span.start as usize],
-            [] => usual.after_equals,
-        };
+        let first = entry.values(text).next();
+        let after_equals =
+            first.map_or(usual.after_equals, |first| &text[equals.end as usize..first.span.start as usize]);
         Self { before_equals, column: is_padded.then_some(width), after_equals, ..usual }
     }
 

@@ -111,7 +111,7 @@ impl Document {
         self.look(|tree| {
             let nodes = tree.nodes_of(scope.find(tree)?);
             let entry = entries::given(tree, nodes, directive).last();
-            Ok(entry.map(|e| tree.values(e).iter().map(|v| v.text(tree.text).to_owned()).collect()))
+            Ok(entry.map(|e| e.values(tree.text).map(|v| v.text(tree.text).to_owned()).collect()))
         })
     }
 

@@ -36,7 +36,7 @@ impl<'t> Statement<'t> {
     }
 
     fn of(tree: &Tree<'t>, entry: &Entry) -> Self {
-        let values = tree.values(entry).iter().map(|value| value.text(tree.text).into()).collect();
+        let values = entry.values(tree.text).map(|value| value.text(tree.text).into()).collect();
         Self::Entry(entry.name.text(tree.text).into(), values, entry.has_equals)
     }
 }

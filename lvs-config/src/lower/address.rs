@@ -15,7 +15,7 @@ impl<'a> Lowering<'a> {
     /// The address of a host. Names are resolved, preferably to `wanted`.
     pub(super) fn host(
         &mut self,
-        found: &Found<'a>,
+        found: &Found<'_>,
         directive: Directive,
         wanted: Family,
     ) -> Option<Located<IpAddr>> {
@@ -64,7 +64,7 @@ impl<'a> Lowering<'a> {
     /// An address with optional `/N`, and the device that carries it; `mask` may give the prefix length as well.
     pub(super) fn floating(
         &mut self,
-        found: &Found<'a>,
+        found: &Found<'_>,
         directive: Directive,
         mask: Directive,
     ) -> Option<Located<FloatingAddress>> {
@@ -74,11 +74,11 @@ impl<'a> Lowering<'a> {
             self.mask(found, mask, None);
             return None;
         };
-        let text = host.text(self.document.text);
+        let text = host.text(self.text);
         let (host_text, suffix) = text.split_once('/').map_or((text, None), |(host, n)| (host, Some(n)));
         let whole = Argument { key, text, span: host.span };
         let address = self.host_of(Argument { text: host_text, ..whole }, Some(Family::V4));
-        let device = self.device(Argument { key, text: device.text(self.document.text), span: device.span });
+        let device = self.device(Argument { key, text: device.text(self.text), span: device.span });
         let family = address.as_ref().map(|a| Family::of(a.value));
         let from_suffix = suffix.and_then(|n| self.prefix(whole, n, family));
         let from_mask = self.mask(found, mask, family);
@@ -107,7 +107,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// Where a program without privileges listens.
-    pub(super) fn listen(&mut self, found: &Found<'a>, directive: Directive) -> Option<SocketAddr> {
+    pub(super) fn listen(&mut self, found: &Found<'_>, directive: Directive) -> Option<SocketAddr> {
         self.one(found, directive, |lowering, a| match a.text.parse::<SocketAddr>() {
             Ok(address) if address.port() >= 1024 => Some(address),
             Ok(_) => lowering.reject(Code::OutOfRange, a, "the port is too low"),
@@ -116,7 +116,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// An interface without alias.
-    pub(super) fn interface(&mut self, found: &Found<'a>, directive: Directive) -> Option<String> {
+    pub(super) fn interface(&mut self, found: &Found<'_>, directive: Directive) -> Option<String> {
         self.one(found, directive, |lowering, a| {
             let device = lowering.device(a)?;
             if device.label() != device.interface() {
@@ -143,7 +143,7 @@ impl<'a> Lowering<'a> {
     /// A mask for addresses of `family`, as a prefix length. Without a family, it is only looked at.
     pub(super) fn mask(
         &mut self,
-        found: &Found<'a>,
+        found: &Found<'_>,
         directive: Directive,
         family: Option<Family>,
     ) -> Option<Located<u8>> {

@@ -20,7 +20,7 @@ const OUTPUT_LIMIT: usize = 4095;
 
 impl<'a> Lowering<'a> {
     /// The checks of a block.
-    pub(super) fn check(&mut self, found: &Found<'a>) -> Option<Check> {
+    pub(super) fn check(&mut self, found: &Found<'_>) -> Option<Check> {
         let default_monitor =
             Key::of(Section::Service, Directive::ClientMonitor).map_or("", |key| key.default);
         let client_monitor =
@@ -61,7 +61,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// Warns of an `expect` that no answer can begin with, because not as much of one is looked at.
-    fn expect_fits(&mut self, found: &Found<'a>, expect: &str, is_program: bool) {
+    fn expect_fits(&mut self, found: &Found<'_>, expect: &str, is_program: bool) {
         let (limit, whose) =
             if is_program { (OUTPUT_LIMIT, "the program's output") } else { (ANSWER_LIMIT, "an answer") };
         let length = unescaped_len(expect);
@@ -73,7 +73,7 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    fn warn_conflict(&mut self, found: &Found<'a>, directive: Directive, message: String) {
+    fn warn_conflict(&mut self, found: &Found<'_>, directive: Directive, message: String) {
         if let Some(span) = found.span(directive) {
             self.if_valid.push(Problem::warning(Code::Conflict, span, message));
         }

@@ -14,10 +14,11 @@ use crate::span::Span;
 use crate::tree::{BlockKind, Node};
 
 impl<'a> Lowering<'a> {
-    /// The whole document.
-    pub(super) fn config(&mut self) -> Option<Config> {
-        let document = self.document;
-        let found = self.entries(Section::Global, &document.nodes);
+    /// The whole document: `nodes`.
+    pub(super) fn config(&mut self, nodes: Vec<Node>) -> Option<Config> {
+        let (entries, blocks): (Vec<Node>, Vec<Node>) =
+            nodes.into_iter().partition(|node| matches!(node, Node::Entry(_)));
+        let found = self.entries(Section::Global, &entries);
         let service = self.choice::<ServiceKind>(&found, Directive::Service);
         let routers = self.routers(&found);
         let network = self.choice::<Forwarding>(&found, Directive::Network);
@@ -45,7 +46,7 @@ impl<'a> Lowering<'a> {
 
         let sysctls = self.sysctls(&found);
 
-        let (virtual_servers, failover_services) = self.blocks(service, network);
+        let (virtual_servers, failover_services) = self.blocks(blocks, service, network);
         let config = Config {
             serial_no: serial_no?,
             service: service?,
@@ -79,18 +80,20 @@ impl<'a> Lowering<'a> {
         Some(config)
     }
 
+    /// The blocks among `nodes`. Each is dropped once it has been read, so that what it means can take its place.
     fn blocks(
         &mut self,
+        nodes: Vec<Node>,
         service: Option<ServiceKind>,
         network: Option<Forwarding>,
     ) -> (Vec<VirtualServer>, Vec<FailoverService>) {
         let mut virtual_servers = Vec::new();
         let mut failover_services = Vec::new();
-        for node in &self.document.nodes {
+        for node in nodes {
             let Node::Block(block) = node else { continue };
             match block.kind {
-                BlockKind::Virtual => virtual_servers.extend(self.virtual_server(block, service, network)),
-                BlockKind::Failover => failover_services.extend(self.failover_service(block, service)),
+                BlockKind::Virtual => virtual_servers.extend(self.virtual_server(&block, service, network)),
+                BlockKind::Failover => failover_services.extend(self.failover_service(&block, service)),
                 // A server outside a block has been reported by the tree.
                 BlockKind::Server => {}
             }
@@ -110,7 +113,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// Warns that `directive`, if it is there, has no effect.
-    pub(super) fn warn_no_effect(&mut self, found: &Found<'a>, directive: Directive, message: &str) {
+    pub(super) fn warn_no_effect(&mut self, found: &Found<'_>, directive: Directive, message: &str) {
         if let Some(span) = found.span(directive) {
             self.report.add(Problem::warning(Code::NoEffect, span, message));
         }
@@ -118,7 +121,7 @@ impl<'a> Lowering<'a> {
 
     fn nat_router_rules(
         &mut self,
-        found: &Found<'a>,
+        found: &Found<'_>,
         network: Option<Forwarding>,
         nat_router: Option<&Located<FloatingAddress>>,
         backup_active: Option<bool>,
@@ -145,7 +148,7 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    fn heartbeat(&mut self, found: &Found<'a>) -> Option<Heartbeat> {
+    fn heartbeat(&mut self, found: &Found<'_>) -> Option<Heartbeat> {
         let port = self.port(found, Directive::HeartbeatPort, Protocol::Udp);
         let keepalive = self.time(found, Directive::Keepalive);
         let deadtime = self.time(found, Directive::Deadtime);
@@ -166,7 +169,7 @@ impl<'a> Lowering<'a> {
         Some(Heartbeat { port: port?.value, keepalive: keepalive.value, deadtime: deadtime.value })
     }
 
-    fn sync_daemon(&mut self, found: &Found<'a>) -> Option<Option<SyncDaemon>> {
+    fn sync_daemon(&mut self, found: &Found<'_>) -> Option<Option<SyncDaemon>> {
         let on = self.switch(found, Directive::Syncdaemon);
         let interface = self.interface(found, Directive::SyncdIface);
         let id = self.number(found, Directive::SyncdId);
@@ -174,7 +177,7 @@ impl<'a> Lowering<'a> {
         Some(on?.then_some(daemon))
     }
 
-    fn timeouts(&mut self, found: &Found<'a>) -> Option<Timeouts> {
+    fn timeouts(&mut self, found: &Found<'_>) -> Option<Timeouts> {
         let [tcp, tcp_fin, udp] = [Directive::TcpTimeout, Directive::TcpfinTimeout, Directive::UdpTimeout]
             .map(|directive| {
                 self.time(found, directive).map(|time| Some(time.value).filter(|t| !t.is_zero()))

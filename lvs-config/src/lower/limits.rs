@@ -8,14 +8,14 @@ use crate::model::{Limits, RealServer};
 
 impl<'a> Lowering<'a> {
     /// The limits that a `virtual` block has for its servers.
-    pub(super) fn default_limits(&mut self, found: &Found<'a>) -> Option<Limits> {
+    pub(super) fn default_limits(&mut self, found: &Found<'_>) -> Option<Limits> {
         let limits = self.given_limits(found, Limits::default())?;
         // Without a maximum here, servers may have theirs.
         self.limits_agree(found, limits, limits.max > 0).then_some(limits)
     }
 
     /// The limits of a server; what it does not say, its block does, if that could be read.
-    pub(super) fn limits(&mut self, found: &Found<'a>, inherited: Option<Limits>) -> Option<Limits> {
+    pub(super) fn limits(&mut self, found: &Found<'_>, inherited: Option<Limits>) -> Option<Limits> {
         let mut limits = self.given_limits(found, inherited.unwrap_or_default())?;
         if limits.max == 0 && !found.is_given(Directive::MinConnections) {
             limits.min = 0;
@@ -24,7 +24,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// Warns of limits in a `virtual` block that no server is told.
-    pub(super) fn useless_limits(&mut self, found: &Found<'a>, is_foreign: bool, servers: &[RealServer]) {
+    pub(super) fn useless_limits(&mut self, found: &Found<'_>, is_foreign: bool, servers: &[RealServer]) {
         if is_foreign && servers.iter().any(|server| server.limits.max > 0) {
             let message = "`max_connections` has no effect with this program, which adds the rows by itself";
             self.warn_if_valid(found, Directive::ClientMonitor, message);
@@ -36,19 +36,19 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    fn warn_if_valid(&mut self, found: &Found<'a>, directive: Directive, message: &str) {
+    fn warn_if_valid(&mut self, found: &Found<'_>, directive: Directive, message: &str) {
         if let Some(span) = found.span(directive) {
             self.if_valid.push(Problem::warning(Code::NoEffect, span, message));
         }
     }
 
-    fn given_limits(&mut self, found: &Found<'a>, inherited: Limits) -> Option<Limits> {
+    fn given_limits(&mut self, found: &Found<'_>, inherited: Limits) -> Option<Limits> {
         let max = self.limit(found, Directive::MaxConnections, inherited.max);
         let min = self.limit(found, Directive::MinConnections, inherited.min);
         Some(Limits { max: max?, min: min? })
     }
 
-    fn limit(&mut self, found: &Found<'a>, directive: Directive, inherited: u32) -> Option<u32> {
+    fn limit(&mut self, found: &Found<'_>, directive: Directive, inherited: u32) -> Option<u32> {
         if found.is_given(directive) {
             u32::try_from(self.number(found, directive)?).ok()
         } else {
@@ -57,7 +57,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// Reports a minimum above the maximum, which the kernel refuses.
-    fn limits_agree(&mut self, found: &Found<'a>, limits: Limits, is_complete: bool) -> bool {
+    fn limits_agree(&mut self, found: &Found<'_>, limits: Limits, is_complete: bool) -> bool {
         let Limits { max, min } = limits;
         let directives = [Directive::MinConnections, Directive::MaxConnections];
         let Some(span) = directives.into_iter().find_map(|directive| found.span(directive)) else {

@@ -36,9 +36,9 @@ use crate::names::{Family, Names};
 use crate::tree::Tree;
 
 /// What the document means, if nothing in it is wrong. Everything that is found goes to `report`.
-pub(crate) fn lower(document: &Tree<'_>, names: &dyn Names, report: &mut Report) -> Option<Config> {
+pub(crate) fn lower(document: Tree<'_>, names: &dyn Names, report: &mut Report) -> Option<Config> {
     let mut lowering = Lowering {
-        document,
+        text: document.text,
         names,
         report,
         hosts: HashMap::new(),
@@ -46,7 +46,7 @@ pub(crate) fn lower(document: &Tree<'_>, names: &dyn Names, report: &mut Report)
         seen: conflicts::Seen::default(),
         if_valid: Vec::new(),
     };
-    let config = lowering.config();
+    let config = lowering.config(document.nodes);
     if lowering.report.has_errors() {
         return None;
     }
@@ -58,7 +58,7 @@ pub(crate) fn lower(document: &Tree<'_>, names: &dyn Names, report: &mut Report)
 
 /// The state of one reading.
 struct Lowering<'a> {
-    document: &'a Tree<'a>,
+    text: &'a str,
     names: &'a dyn Names,
     report: &'a mut Report,
     /// Names that have been looked up: each is asked for once, and means one thing throughout.

@@ -36,7 +36,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// A number in the range of the table.
-    pub(super) fn number(&mut self, found: &Found<'a>, directive: Directive) -> Option<u64> {
+    pub(super) fn number(&mut self, found: &Found<'_>, directive: Directive) -> Option<u64> {
         self.one(found, directive, |lowering, a| {
             let (min, max) =
                 if let Value::Number(min, max) = a.key.value { (min, max) } else { (0, u64::MAX) };
@@ -45,13 +45,13 @@ impl<'a> Lowering<'a> {
     }
 
     /// A weight.
-    pub(super) fn weight(&mut self, found: &Found<'a>) -> Option<Weight> {
+    pub(super) fn weight(&mut self, found: &Found<'_>) -> Option<Weight> {
         let number = self.number(found, Directive::Weight)?;
         Weight::new(u32::try_from(number).ok()?)
     }
 
     /// A firewall mark; `None` inside for 0, no mark.
-    pub(super) fn fwmark(&mut self, found: &Found<'a>) -> Option<Located<Option<FwMark>>> {
+    pub(super) fn fwmark(&mut self, found: &Found<'_>) -> Option<Located<Option<FwMark>>> {
         self.one(found, Directive::Fwmark, |lowering, a| {
             let number = lowering.integer_in(a, 0, u64::from(u32::MAX))?;
             Some(Located { value: FwMark::new(u32::try_from(number).ok()?), span: a.span })
@@ -59,19 +59,19 @@ impl<'a> Lowering<'a> {
     }
 
     /// 0 or 1.
-    pub(super) fn switch(&mut self, found: &Found<'a>, directive: Directive) -> Option<bool> {
+    pub(super) fn switch(&mut self, found: &Found<'_>, directive: Directive) -> Option<bool> {
         self.one(found, directive, |lowering, a| Some(lowering.integer_in(a, 0, 1)? == 1))
     }
 
     /// 0, or any other number for on.
-    pub(super) fn non_zero(&mut self, found: &Found<'a>, directive: Directive) -> Option<bool> {
+    pub(super) fn non_zero(&mut self, found: &Found<'_>, directive: Directive) -> Option<bool> {
         self.one(found, directive, |lowering, a| Some(lowering.integer(a)? != 0))
     }
 
     /// A port by number or name, 1 to 65535.
     pub(super) fn port(
         &mut self,
-        found: &Found<'a>,
+        found: &Found<'_>,
         directive: Directive,
         protocol: Protocol,
     ) -> Option<Located<u16>> {
@@ -87,12 +87,12 @@ impl<'a> Lowering<'a> {
     }
 
     /// A number in the range of the table that fits in 32 bits.
-    pub(super) fn count(&mut self, found: &Found<'a>, directive: Directive) -> Option<u32> {
+    pub(super) fn count(&mut self, found: &Found<'_>, directive: Directive) -> Option<u32> {
         u32::try_from(self.number(found, directive)?).ok()
     }
 
     /// A real server's port; 0 with `zero`.
-    pub(super) fn server_port(&mut self, found: &Found<'a>, zero: bool) -> Option<Located<u16>> {
+    pub(super) fn server_port(&mut self, found: &Found<'_>, zero: bool) -> Option<Located<u16>> {
         self.one(found, Directive::Port, |lowering, a| {
             let value = lowering.port_number(a, u64::from(!zero))?;
             Some(Located { value, span: a.span })
@@ -115,7 +115,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// A time in the range of the table.
-    pub(super) fn time(&mut self, found: &Found<'a>, directive: Directive) -> Option<Located<Duration>> {
+    pub(super) fn time(&mut self, found: &Found<'_>, directive: Directive) -> Option<Located<Duration>> {
         self.one(found, directive, |lowering, a| {
             let value = lowering.time_of(a)?;
             Some(Located { value, span: a.span })

@@ -20,7 +20,7 @@ pub(super) struct Policy {
 
 impl<'a> Lowering<'a> {
     /// The policy of a `virtual` block.
-    pub(super) fn policy(&mut self, found: &Found<'a>) -> Policy {
+    pub(super) fn policy(&mut self, found: &Found<'_>) -> Policy {
         Policy {
             quorum: self.quorum(found),
             start: self.choice(found, Directive::Start),
@@ -31,11 +31,11 @@ impl<'a> Lowering<'a> {
     }
 
     /// The commands of a block.
-    pub(super) fn hooks(&mut self, found: &Found<'a>) -> Hooks {
+    pub(super) fn hooks(&mut self, found: &Found<'_>) -> Hooks {
         Hooks { on_up: self.command(found, Directive::OnUp), on_down: self.command(found, Directive::OnDown) }
     }
 
-    fn quorum(&mut self, found: &Found<'a>) -> Option<Quorum> {
+    fn quorum(&mut self, found: &Found<'_>) -> Option<Quorum> {
         let weight = self.count(found, Directive::Quorum);
         let hysteresis = self.count(found, Directive::QuorumHysteresis);
         let (weight, hysteresis) = (weight?, hysteresis?);
@@ -56,7 +56,7 @@ impl<'a> Lowering<'a> {
     /// Warns of a quorum that the servers cannot make together.
     pub(super) fn quorum_can_be_reached(
         &mut self,
-        found: &Found<'a>,
+        found: &Found<'_>,
         quorum: Quorum,
         servers: &[RealServer],
     ) {
@@ -101,7 +101,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// Warns of a growing weight where every weight above 0 is the same.
-    pub(super) fn useless_slow_start(&mut self, found: &Found<'a>, scheduler: Option<Scheduler>) {
+    pub(super) fn useless_slow_start(&mut self, found: &Found<'_>, scheduler: Option<Scheduler>) {
         let Some(scheduler @ (Scheduler::Rr | Scheduler::Lc | Scheduler::Dh)) = scheduler else { return };
         let Some(span) = found.span(Directive::SlowStart) else { return };
         let name = scheduler.name();
@@ -114,12 +114,12 @@ impl<'a> Lowering<'a> {
     }
 
     /// Warns of what needs a row in the kernel's table that is ours, where a foreign monitor keeps the rows.
-    pub(super) fn useless_with_a_foreign_monitor(&mut self, found: &Found<'a>, is_foreign: bool) {
+    pub(super) fn useless_with_a_foreign_monitor(&mut self, found: &Found<'_>, is_foreign: bool) {
         let Some(program) = found.span(Directive::ClientMonitor).filter(|_| is_foreign) else { return };
         let concerned = [Directive::SlowStart, Directive::Drain, Directive::Start, Directive::TunnelType];
         for directive in concerned {
             let Some(span) = found.span(directive) else { continue };
-            let name = span.of(self.document.text);
+            let name = span.of(self.text);
             let message =
                 format!("`{name}` has no effect with this `client_monitor`, which keeps the rows by itself");
             let problem = Problem::warning(Code::NoEffect, span, message);

@@ -57,11 +57,11 @@ pub(super) struct Located<T> {
 
 impl<'a> Lowering<'a> {
     /// Sorts the entries among `nodes` by directive; reports those that do not belong there and those given twice.
-    pub(super) fn entries(&mut self, section: Section, nodes: &'a [Node]) -> Found<'a> {
+    pub(super) fn entries<'n>(&mut self, section: Section, nodes: &'n [Node]) -> Found<'n> {
         let mut found = Found { section, entries: [None; Directive::COUNT], misspelt: 0 };
         for node in nodes {
             let Node::Entry(entry) = node else { continue };
-            let name = entry.name.text(self.document.text);
+            let name = entry.name.text(self.text);
             let Some(key) = Key::find(section, name) else {
                 if let Some(meant) = self.unknown_directive(section, entry) {
                     found.misspelt |= 1 << meant as u32;
@@ -93,7 +93,7 @@ impl<'a> Lowering<'a> {
 
     /// Reports an unknown word, and says which directive it was probably meant to be.
     fn unknown_directive(&mut self, section: Section, entry: &Entry) -> Option<Directive> {
-        let name = entry.name.text(self.document.text);
+        let name = entry.name.text(self.text);
         let blocks = ["virtual", "failover", "server"].iter().copied();
         let known = Key::in_section(section).iter().map(|key| key.name).chain(blocks);
         let elsewhere = Section::ALL.into_iter().find(|other| Key::find(*other, name).is_some());
@@ -134,7 +134,7 @@ impl<'a> Lowering<'a> {
     /// The single value of `directive`, else its default; read by `convert`.
     pub(super) fn one<T>(
         &mut self,
-        found: &Found<'a>,
+        found: &Found<'_>,
         directive: Directive,
         convert: impl FnOnce(&mut Self, Argument<'a>) -> Option<T>,
     ) -> Option<T> {
@@ -145,7 +145,7 @@ impl<'a> Lowering<'a> {
             return if is_default { convert(self, default) } else { None };
         };
         let [token] = self.values(key, entry)?;
-        convert(self, Argument { key, text: token.text(self.document.text), span: token.span })
+        convert(self, Argument { key, text: token.text(self.text), span: token.span })
     }
 
     /// The values of `entry`, which must be `N`.
@@ -153,14 +153,22 @@ impl<'a> Lowering<'a> {
         if entry.is_broken || !entry.has_equals {
             return None;
         }
-        let tokens = self.document.values(entry);
-        if let Ok(values) = tokens.try_into() {
+        // Without a list: this is done for every line of a file.
+        let mut each = entry.values(self.text);
+        let mut values = [entry.name; N];
+        let mut count = 0;
+        for (place, token) in values.iter_mut().zip(each.by_ref()) {
+            *place = token;
+            count += 1;
+        }
+        if count == N && each.next().is_none() {
             return Some(values);
         }
+        let tokens: Vec<Token> = entry.values(self.text).collect();
         let (span, message) = match tokens.get(N) {
             Some(extra) => {
                 let last = tokens.last().map_or(extra.span, |t| t.span);
-                let found = shown(extra.span.to(last).of(self.document.text));
+                let found = shown(extra.span.to(last).of(self.text));
                 (
                     extra.span.to(last),
                     format!("`{}` takes {}; `{found}` is too much", key.name, count_text(N)),
@@ -187,12 +195,12 @@ impl<'a> Lowering<'a> {
     }
 
     /// Text; `None` also when it is empty.
-    pub(super) fn text(&mut self, found: &Found<'a>, directive: Directive) -> Option<String> {
+    pub(super) fn text(&mut self, found: &Found<'_>, directive: Directive) -> Option<String> {
         self.one(found, directive, |_, a| Some(a.text.to_owned()).filter(|text| !text.is_empty()))
     }
 
     /// A command, split at blanks; `None` also when it is blank.
-    pub(super) fn command(&mut self, found: &Found<'a>, directive: Directive) -> Option<Vec<String>> {
+    pub(super) fn command(&mut self, found: &Found<'_>, directive: Directive) -> Option<Vec<String>> {
         self.one(found, directive, |_, a| {
             let words: Vec<String> =
                 a.text.split([' ', '\t']).filter(|word| !word.is_empty()).map(str::to_owned).collect();
@@ -201,7 +209,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// One of the words of `T`.
-    pub(super) fn choice<T: Word>(&mut self, found: &Found<'a>, directive: Directive) -> Option<T> {
+    pub(super) fn choice<T: Word>(&mut self, found: &Found<'_>, directive: Directive) -> Option<T> {
         self.one(found, directive, |lowering, a| {
             words::value(a.text).or_else(|| lowering.reject_word(a, &words::all::<T>()))
         })
@@ -220,7 +228,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// Reads a directive only for what may be wrong with it.
-    pub(super) fn check_only(&mut self, found: &Found<'a>, directive: Directive) {
+    pub(super) fn check_only(&mut self, found: &Found<'_>, directive: Directive) {
         let Some(key) = Key::of(found.section, directive) else { return };
         match key.value {
             Value::Switch => {
@@ -241,10 +249,10 @@ impl<'a> Lowering<'a> {
 
     fn list(&mut self, key: &'static Key, entry: Option<&Entry>) {
         let Some(entry) = entry.filter(|e| e.has_equals && !e.is_broken) else { return };
-        let text = self.document.text;
-        let tokens = self.document.values(entry);
+        let text = self.text;
+        let tokens: Vec<Token> = entry.values(text).collect();
         let is_list =
-            matches!(tokens, [first, .., last] if first.text(text) == "[" && last.text(text) == "]");
+            matches!(&*tokens, [first, .., last] if first.text(text) == "[" && last.text(text) == "]");
         if !is_list {
             let message = format!("`{}` takes a list", key.name);
             let problem = Problem::error(Code::BadValue, entry.name.span, message);

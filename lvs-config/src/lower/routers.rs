@@ -9,6 +9,7 @@ use crate::keys::Directive;
 use crate::model::RouterAddresses;
 use crate::names::Family;
 use crate::span::Span;
+use crate::token::Token;
 
 /// The two routers as far as they could be read.
 pub(super) struct Routers {
@@ -19,7 +20,7 @@ pub(super) struct Routers {
 
 impl<'a> Lowering<'a> {
     /// Reads `primary`, `backup` and what belongs to them.
-    pub(super) fn routers(&mut self, found: &Found<'a>) -> Routers {
+    pub(super) fn routers(&mut self, found: &Found<'_>) -> Routers {
         let primary = self.host(found, Directive::Primary, Family::V4);
         let primary = self.specified(found, Directive::Primary, primary);
         if !found.is_given(Directive::Primary) {
@@ -70,16 +71,17 @@ impl<'a> Lowering<'a> {
     }
 
     /// Whether `backup` says, or leaves it at, that there is none; as opposed to being wrong.
-    fn is_absent_or_zero(&self, found: &Found<'a>) -> bool {
+    fn is_absent_or_zero(&self, found: &Found<'_>) -> bool {
         let Some(entry) = found.entry(Directive::Backup) else { return !found.is_given(Directive::Backup) };
-        let values = self.document.values(entry);
-        matches!(values, [one] if one.text(self.document.text).parse().is_ok_and(|a: IpAddr| a.is_unspecified()))
+        let mut values = entry.values(self.text);
+        let is_zero = |one: Token| one.text(self.text).parse().is_ok_and(|a: IpAddr| a.is_unspecified());
+        values.next().is_some_and(is_zero) && values.next().is_none()
     }
 
     /// `address` unless it is 0.0.0.0 or ::, which is reported.
     fn specified(
         &mut self,
-        found: &Found<'a>,
+        found: &Found<'_>,
         directive: Directive,
         address: Option<Located<IpAddr>>,
     ) -> Option<Located<IpAddr>> {
@@ -87,7 +89,7 @@ impl<'a> Lowering<'a> {
         if !address.value.is_unspecified() {
             return Some(address);
         }
-        let name = found.entry(directive).map_or("", |entry| entry.name.text(self.document.text));
+        let name = found.entry(directive).map_or("", |entry| entry.name.text(self.text));
         let message = format!("`{name}` cannot be `{}`", address.value);
         self.report.add(
             Problem::error(Code::BadValue, address.span, message).help("allowed: the address of one host"),
@@ -112,7 +114,7 @@ impl<'a> Lowering<'a> {
     /// The ends of the private link, if both are there and it is another one than the public network.
     fn private_link(
         &mut self,
-        found: &Found<'a>,
+        found: &Found<'_>,
         public: [Option<&Located<IpAddr>>; 2],
         primary: Option<Located<IpAddr>>,
         backup: Option<Located<IpAddr>>,

@@ -11,7 +11,7 @@ impl<'a> Lowering<'a> {
     /// The switches; `scheduler` is `None` when it could not be read.
     pub(super) fn scheduler_flags(
         &mut self,
-        found: &Found<'a>,
+        found: &Found<'_>,
         scheduler: Option<Scheduler>,
     ) -> Option<SchedulerFlags> {
         let key = Key::of(found.section, Directive::SchedFlags)?;
@@ -19,12 +19,10 @@ impl<'a> Lowering<'a> {
         if entry.is_broken || !entry.has_equals {
             return None;
         }
-        let tokens = self.document.values(entry);
         let mut flags = Some(SchedulerFlags::default());
         let mut count = 0;
-        for token in tokens {
-            for text in token.text(self.document.text).split([',', ' ', '\t']).filter(|word| !word.is_empty())
-            {
+        for token in entry.values(self.text) {
+            for text in token.text(self.text).split([',', ' ', '\t']).filter(|word| !word.is_empty()) {
                 count += 1;
                 match self.scheduler_flag(Argument { key, text, span: token.span }, scheduler) {
                     Some(flag) => {
@@ -37,7 +35,7 @@ impl<'a> Lowering<'a> {
             }
         }
         if count == 0 {
-            let span = tokens.last().map_or(entry.name.span, |token| token.span);
+            let span = entry.values(self.text).last().map_or(entry.name.span, |token| token.span);
             let message = format!("`{}` takes one word or more, found none", key.name);
             let problem = Problem::error(Code::ValueCount, span, message);
             self.report.add(problem.help(format!("allowed: {}", key.value.allowed())));

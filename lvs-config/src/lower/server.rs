@@ -1,6 +1,6 @@
 //! `server` blocks, and what they and their block must agree on.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::Lowering;
@@ -42,15 +42,14 @@ impl<'a> Lowering<'a> {
     /// The servers of `block` that can be used.
     pub(super) fn servers(
         &mut self,
-        block: &'a Block,
+        block: &Block,
         around: &Around,
         sorry: Option<&Located<SorryServer>>,
     ) -> Vec<RealServer> {
-        let mut servers = Vec::new();
-        let mut seen: HashMap<(IpAddr, u16), Span> = HashMap::new();
-        let mut rows: HashMap<(IpAddr, u16), (Forwarding, Span)> = HashMap::new();
-        for node in &block.nodes {
-            let Node::Block(inner) = node else { continue };
+        let mut servers = Vec::with_capacity(block.blocks().count());
+        let mut seen: BTreeMap<(IpAddr, u16), Span> = BTreeMap::new();
+        let mut rows: BTreeMap<(IpAddr, u16), (Forwarding, Span)> = BTreeMap::new();
+        for inner in block.blocks() {
             let Some((server, span)) = self.server(inner, around) else { continue };
             if server.active && around.is_active {
                 let key = (server.address, server.port);
@@ -76,7 +75,7 @@ impl<'a> Lowering<'a> {
     /// Reports a server that the kernel cannot tell from an earlier one which is reached in another way.
     fn row_has_one_method(
         &mut self,
-        rows: &mut HashMap<(IpAddr, u16), (Forwarding, Span)>,
+        rows: &mut BTreeMap<(IpAddr, u16), (Forwarding, Span)>,
         around: &Around,
         server: &RealServer,
         span: Span,
@@ -94,7 +93,7 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    fn server(&mut self, block: &'a Block, around: &Around) -> Option<(RealServer, Span)> {
+    fn server(&mut self, block: &Block, around: &Around) -> Option<(RealServer, Span)> {
         let found = self.entries(Section::Server, &block.nodes);
         let active = self.switch(&found, Directive::Active);
         let address = self.host(&found, Directive::Address, around.family.unwrap_or(Family::V4));
@@ -133,7 +132,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// How packets get to a server: by its own method and tunnel, or those of its block.
-    fn server_forwarding(&mut self, found: &Found<'a>, around: &Around) -> Option<Forwarding> {
+    fn server_forwarding(&mut self, found: &Found<'_>, around: &Around) -> Option<Forwarding> {
         let method = self.choice::<Forwarding>(found, Directive::Network);
         let method = if found.is_given(Directive::Network) { method } else { around.forwarding };
         let tunnel = self.tunnel(found, around.tunnel.clone());
@@ -161,21 +160,18 @@ impl<'a> Lowering<'a> {
     }
 
     /// The original gave a server the port that its block had at that line; here it is the block's, wherever it stands.
-    pub(super) fn default_port_order(&mut self, block: &'a Block, found: &Found<'a>) {
+    pub(super) fn default_port_order(&mut self, block: &Block, found: &Found<'_>) {
         let Some(port) = found.span(Directive::Port) else { return };
         // Piranha read no other files.
         if found.is_given(Directive::Include) {
             return;
         }
         let has_no_port = |server: &&Block| {
-            let is_port = |node: &Node| matches!(node, Node::Entry(entry) if entry.name.text(self.document.text) == "port");
+            let is_port =
+                |node: &Node| matches!(node, Node::Entry(entry) if entry.name.text(self.text) == "port");
             server.keyword.start < port.start && !server.nodes.iter().any(is_port)
         };
-        let mut servers = block.nodes.iter().filter_map(|node| match node {
-            Node::Block(server) => Some(&**server),
-            Node::Entry(_) => None,
-        });
-        if let Some(server) = servers.find(has_no_port).map(|server| server.keyword) {
+        if let Some(server) = block.blocks().find(has_no_port).map(|server| server.keyword) {
             let message = "this `port` is also that of the servers before it which have none";
             let problem = Problem::warning(Code::Conflict, port, message).note(server, "first such server");
             self.report

@@ -58,7 +58,7 @@ impl<'a> Lowering<'a> {
     /// A `virtual` block; `None` when it cannot be used, which has been reported.
     pub(super) fn virtual_server(
         &mut self,
-        block: &'a Block,
+        block: &Block,
         kind: Option<ServiceKind>,
         network: Option<Forwarding>,
     ) -> Option<VirtualServer> {
@@ -150,7 +150,7 @@ impl<'a> Lowering<'a> {
     /// A `failover` block; `None` when it cannot be used, which has been reported.
     pub(super) fn failover_service(
         &mut self,
-        block: &'a Block,
+        block: &Block,
         kind: Option<ServiceKind>,
     ) -> Option<FailoverService> {
         let found = self.entries(Section::Service, &block.nodes);
@@ -203,13 +203,13 @@ impl<'a> Lowering<'a> {
         })
     }
 
-    fn not_in_this_block(&mut self, found: &Found<'a>, directive: Directive, keyword: &str) {
+    fn not_in_this_block(&mut self, found: &Found<'_>, directive: Directive, keyword: &str) {
         let name = Key::of(Section::Service, directive).map_or("", |key| key.name);
         let message = format!("`{name}` has no effect in a `{keyword}` block");
         self.warn_no_effect(found, directive, &message);
     }
 
-    fn common(&mut self, block: &'a Block, found: &Found<'a>) -> Common {
+    fn common(&mut self, block: &Block, found: &Found<'_>) -> Common {
         let active = self.switch(found, Directive::Active);
         let protocol = self.choice::<Protocol>(found, Directive::Protocol);
         let port = self.port(found, Directive::Port, protocol.unwrap_or(Protocol::Tcp));
@@ -230,7 +230,7 @@ impl<'a> Lowering<'a> {
     }
 
     pub(super) fn block_name(&self, block: &Block) -> Option<String> {
-        block.name.map(|name| name.text(self.document.text).to_owned())
+        block.name.map(|name| name.text(self.text).to_owned())
     }
 
     /// The address of a block or server. Without one, an active thing is an error; an inactive one, which configuration
@@ -238,7 +238,7 @@ impl<'a> Lowering<'a> {
     pub(super) fn usable_address<T>(
         &mut self,
         block: &Block,
-        found: &Found<'a>,
+        found: &Found<'_>,
         active: Option<bool>,
         address: Option<Located<T>>,
         of: impl Fn(&T) -> IpAddr,
@@ -269,7 +269,7 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    fn persistence(&mut self, found: &Found<'a>, family: Option<Family>) -> Option<Option<Persistence>> {
+    fn persistence(&mut self, found: &Found<'_>, family: Option<Family>) -> Option<Option<Persistence>> {
         let timeout = self.time(found, Directive::Persistent);
         let mask = self.mask(found, Directive::Pmask, family);
         let timeout = timeout?.value;
@@ -284,7 +284,7 @@ impl<'a> Lowering<'a> {
     /// Whether each datagram is scheduled by itself.
     fn one_packet(
         &mut self,
-        found: &Found<'a>,
+        found: &Found<'_>,
         protocol: Option<Protocol>,
         has_mark: bool,
         translates: bool,

@@ -21,10 +21,10 @@ pub(super) struct Sorry {
 
 impl<'a> Lowering<'a> {
     /// What is said of a sorry server; `None` also for an unspecified address, which means none.
-    pub(super) fn sorry(&mut self, found: &Found<'a>, protocol: Option<Protocol>) -> Option<Sorry> {
+    pub(super) fn sorry(&mut self, found: &Found<'_>, protocol: Option<Protocol>) -> Option<Sorry> {
         let key = Key::of(found.section, Directive::SorryServer)?;
         let entry = found.entry(Directive::SorryServer)?;
-        let (first, second) = if self.document.values(entry).len() < 2 {
+        let (first, second) = if entry.values(self.text).count() < 2 {
             let [first] = self.values(key, entry)?;
             (first, None)
         } else {
@@ -34,7 +34,7 @@ impl<'a> Lowering<'a> {
         let method = match second {
             None => None,
             Some(token) => {
-                let text = token.text(self.document.text);
+                let text = token.text(self.text);
                 let value = words::value::<Forwarding>(text).or_else(|| {
                     let argument = Argument { key, text, span: token.span };
                     self.reject_word(argument, &words::all::<Forwarding>())
@@ -42,7 +42,7 @@ impl<'a> Lowering<'a> {
                 Some(Located { value: value?, span: token.span })
             }
         };
-        let whole = Argument { key, text: first.text(self.document.text), span: first.span };
+        let whole = Argument { key, text: first.text(self.text), span: first.span };
         let (host, port) = split(whole);
         let address = self.host_of(host, None);
         let port = match port {

@@ -8,6 +8,7 @@ use crate::diagnostic::{Code, Problem, shown};
 use crate::keys::{Directive, Key};
 use crate::span::Span;
 use crate::sysctl::{Choice, SysctlName, Sysctls};
+use crate::token::Token;
 use crate::value;
 
 /// The word that leaves a setting, or all of them, alone.
@@ -15,20 +16,20 @@ const LEAVE: &str = "leave";
 
 impl<'a> Lowering<'a> {
     /// What the file asks of the kernel's settings; `None` if something about it is wrong.
-    pub(super) fn sysctls(&mut self, found: &Found<'a>) -> Option<Sysctls> {
+    pub(super) fn sysctls(&mut self, found: &Found<'_>) -> Option<Sysctls> {
         let key = Key::of(found.section, Directive::Sysctl)?;
         let Some(entry) = found.entry(Directive::Sysctl) else { return Some(Sysctls::default()) };
         if entry.is_broken || !entry.has_equals {
             return None;
         }
-        let text = self.document.text;
-        let tokens = self.document.values(entry);
-        if let [only] = tokens
+        let text = self.text;
+        let tokens: Vec<Token> = entry.values(text).collect();
+        if let [only] = &*tokens
             && only.text(text) == LEAVE
         {
             return Some(Sysctls::LeaveAll);
         }
-        let [first, items @ .., last] = tokens else {
+        let [first, items @ .., last] = &*tokens else {
             return self.no_list(key, entry.name.span);
         };
         if first.text(text) != "[" || last.text(text) != "]" {

@@ -36,7 +36,7 @@ impl<'a> Lowering<'a> {
     /// The tunnel of a block, and where its type is given; `inherited` is that of the block around.
     pub(super) fn tunnel(
         &mut self,
-        found: &Found<'a>,
+        found: &Found<'_>,
         inherited: Option<Located<Tunnel>>,
     ) -> Option<Located<Tunnel>> {
         // Read whatever becomes of the type, for what may be wrong with them.
@@ -60,7 +60,7 @@ impl<'a> Lowering<'a> {
 
     fn with_port(
         &mut self,
-        found: &Found<'a>,
+        found: &Found<'_>,
         base: &Located<Tunnel>,
         port: Option<NonZeroU16>,
     ) -> Option<Tunnel> {
@@ -81,7 +81,7 @@ impl<'a> Lowering<'a> {
 
     fn with_checksum(
         &mut self,
-        found: &Found<'a>,
+        found: &Found<'_>,
         base: &Located<Tunnel>,
         checksum: Option<TunnelChecksum>,
     ) -> Option<Tunnel> {
@@ -111,7 +111,7 @@ impl<'a> Lowering<'a> {
     /// given.
     pub(super) fn useless_tunnel(
         &mut self,
-        found: &Found<'a>,
+        found: &Found<'_>,
         methods: impl IntoIterator<Item = Forwarding>,
         network: Option<Span>,
     ) {
@@ -120,7 +120,7 @@ impl<'a> Lowering<'a> {
         }
         for directive in [Directive::TunnelType, Directive::TunnelPort, Directive::TunnelChecksum] {
             if let Some(span) = found.span(directive) {
-                let name = span.of(self.document.text);
+                let name = span.of(self.text);
                 let message = format!("`{name}` has no effect without `network = tunnel`");
                 let problem = Problem::warning(Code::NoEffect, span, message);
                 self.if_valid.push(match network {

@@ -6,8 +6,8 @@ use std::path::Path;
 use super::walk::Found;
 use crate::diagnostic::Report;
 use crate::document::{Document, Policy};
-use crate::token::Kind;
-use crate::tree::{self, Node, Tree};
+use crate::token::{self, Kind, Oddities};
+use crate::tree::{self, Node};
 use crate::{Decoded, MAX_FILE};
 
 /// `bytes` with line ends of one kind, without what stands behind a `}`, and with its blocks closed: all of which the
@@ -34,7 +34,7 @@ pub(super) fn mend(bytes: &[u8]) -> Vec<u8> {
     let open = open_at_end(&tree.nodes);
     // Positions are those of the bytes only where all of them are text.
     let mark = decoded.mark;
-    let ignored = if decoded.oddities.replacements { Vec::new() } else { ignored(&tree) };
+    let ignored = if decoded.oddities.replacements { Vec::new() } else { ignored(text, decoded.oddities) };
     let mut mended = out.clone();
     for range in ignored.into_iter().rev() {
         mended.drain(range.start + mark..range.end + mark);
@@ -58,19 +58,20 @@ fn open_at_end(nodes: &[Node]) -> usize {
 }
 
 /// What stands behind a `}` on its line and means nothing.
-fn ignored(tree: &Tree<'_>) -> Vec<Range<usize>> {
+fn ignored(text: &str, oddities: Oddities) -> Vec<Range<usize>> {
+    let tokens = token::all(text, oddities);
     let mut found: Vec<Range<usize>> = Vec::new();
-    for (at, token) in tree.tokens.iter().enumerate() {
-        let Some(next) = tree.tokens.get(at + 1).filter(|next| next.span.line == token.span.line) else {
+    for (at, token) in tokens.iter().enumerate() {
+        let Some(next) = tokens.get(at + 1).filter(|next| next.span.line == token.span.line) else {
             continue;
         };
-        let is_header = ["virtual", "failover", "server"].contains(&next.span.of(tree.text));
+        let is_header = ["virtual", "failover", "server"].contains(&next.span.of(text));
         let start = next.span.start as usize;
         let is_inside = found.last().is_some_and(|last| start < last.end);
         if token.kind != Kind::Close || next.kind == Kind::Close || is_header || is_inside {
             continue;
         }
-        let on_line = tree.tokens[at + 1..].iter().take_while(|t| t.span.line == token.span.line);
+        let on_line = tokens[at + 1..].iter().take_while(|t| t.span.line == token.span.line);
         let end = on_line.last().map_or(start, |last| last.span.end as usize);
         found.push(token.span.end as usize..end);
     }

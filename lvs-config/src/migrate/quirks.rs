@@ -1,10 +1,9 @@
 //! Where the original had a way of its own with what a file says, and what becomes of it.
 
 use super::Change;
-use crate::diagnostic::Report;
 use crate::keys::{Directive, Key, Section, Value};
-use crate::token::Kind;
-use crate::tree::{self, Block, BlockKind, Node, Tree};
+use crate::token::{self, Kind, Oddities};
+use crate::tree::{Block, BlockKind, Node, Tree};
 use crate::value::{self, Literal};
 use crate::{Decoded, MAX_FILE};
 
@@ -57,7 +56,7 @@ fn value_of<'t>(given: &[(&'t str, Vec<&'t str>)], name: &str) -> Option<&'t str
 fn entries<'t>(tree: &'t Tree<'t>, nodes: &[Node]) -> Vec<(&'t str, Vec<&'t str>)> {
     let of = |node: &Node| match node {
         Node::Entry(entry) => {
-            let values = tree.values(entry).iter().map(|value| value.text(tree.text)).collect();
+            let values = entry.values(tree.text).map(|value| value.text(tree.text)).collect();
             Some((entry.name.text(tree.text), values))
         }
         Node::Block(_) => None,
@@ -341,7 +340,7 @@ pub(super) fn early_port<'t>(tree: &'t Tree<'t>, nodes: &[Node], at: usize) -> O
     let port = |nodes: &[Node]| {
         let last = nodes.iter().rfind(|node| is_port(tree, node))?;
         let Node::Entry(entry) = last else { return None };
-        tree.values(entry).first().map(|value| value.text(tree.text))
+        entry.values(tree.text).next().map(|value| value.text(tree.text))
     };
     if !is_server || !nodes.iter().skip(at).any(|node| is_port(tree, node)) {
         return None;
@@ -378,9 +377,7 @@ pub(super) fn of_layout(bytes: &[u8]) -> Vec<String> {
         );
     }
     let decoded = Decoded::new(bytes);
-    let text = &*decoded.text;
-    let tree = tree::read(text, decoded.oddities, &mut Report::default());
-    if let Some(line) = refused_layout(&tree) {
+    if let Some(line) = refused_layout(&decoded.text, decoded.oddities) {
         found.push(format!(
             "Piranha refused this file at line {line} already: it wanted blanks around `=` and before `{{`, and neither a \
              comment behind a value nor two things on a line."
@@ -390,19 +387,17 @@ pub(super) fn of_layout(bytes: &[u8]) -> Vec<String> {
 }
 
 /// The first line whose layout the original did not take.
-fn refused_layout(tree: &Tree<'_>) -> Option<u32> {
-    for (at, token) in tree.tokens.iter().enumerate() {
-        let next = tree.tokens.get(at + 1).filter(|next| next.span.line == token.span.line);
+fn refused_layout(text: &str, oddities: Oddities) -> Option<u32> {
+    let tokens = token::all(text, oddities);
+    for (at, token) in tokens.iter().enumerate() {
+        let next = tokens.get(at + 1).filter(|next| next.span.line == token.span.line);
         let glued = next.is_some_and(|next| next.span.start == token.span.end);
         let is_mark = |kind: Kind| matches!(kind, Kind::Equals | Kind::Open);
         let is_second = token.kind == Kind::Close
-            && at
-                .checked_sub(1)
-                .and_then(|b| tree.tokens.get(b))
-                .is_some_and(|b| b.span.line == token.span.line);
+            && at.checked_sub(1).and_then(|b| tokens.get(b)).is_some_and(|b| b.span.line == token.span.line);
         let goes_on = token.kind == Kind::Open && next.is_some();
         let commented =
-            next.is_none() && has_comment(tree.text, token.span.end as usize) && token.kind != Kind::Close;
+            next.is_none() && has_comment(text, token.span.end as usize) && token.kind != Kind::Close;
         if (glued && (is_mark(token.kind) || next.is_some_and(|n| is_mark(n.kind))))
             || is_second
             || goes_on

@@ -71,7 +71,7 @@ impl<'t> Walker<'t> {
     fn entry(&mut self, entry: &Entry, nodes: &[Node], scope: &Scope, around: &Around<'t>, depth: usize) {
         let text = self.tree.text;
         let name = entry.name.text(text);
-        let values: Vec<&str> = self.tree.values(entry).iter().map(|value| value.text(text)).collect();
+        let values: Vec<&str> = entry.values(text).map(|value| value.text(text)).collect();
         let section = scope.section();
         let key = Key::find(section, name);
         let same = same(self.tree, nodes, name);
@@ -98,8 +98,7 @@ impl<'t> Walker<'t> {
             }
             _ => {}
         }
-        let shown: Vec<String> =
-            self.tree.values(entry).iter().map(|value| value.span.of(text).to_owned()).collect();
+        let shown: Vec<String> = entry.values(text).map(|value| value.span.of(text).to_owned()).collect();
         let line = Line {
             line: entry.name.span.line,
             depth,
