@@ -284,6 +284,12 @@ impl Supervisor {
         self.slot_of(key).map_or(&[], |slot| &slot.feed.users)
     }
 
+    /// Every monitor that is wanted: its number, which is another one after a replacement, and the real servers that it is
+    /// for.
+    pub fn monitors(&self) -> impl Iterator<Item = (u64, &[ServerKey])> {
+        self.slots.iter().map(|(number, slot)| (*number, slot.feed.users.as_slice()))
+    }
+
     fn slot_of(&self, key: &ServerKey) -> Option<&Slot> {
         self.slots.get(self.numbers.get(key)?)
     }

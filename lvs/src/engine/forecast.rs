@@ -11,7 +11,7 @@ use lvs_config::Config;
 use lvs_config::model::VirtualServer;
 use lvs_config::sysctl::SysctlName;
 use lvs_ipc::control::Plan;
-use lvs_ipc::status::{Child, Health};
+use lvs_ipc::status::Health;
 
 use super::Engine;
 use super::overrides::in_words;
@@ -88,7 +88,7 @@ struct Words<'p> {
     lines: Vec<String>,
 }
 
-impl Words<'_> {
+impl<'p> Words<'p> {
     fn say(&mut self, service: &ServiceId, what: &str) {
         let name =
             virtual_server(&self.new.config, service).or_else(|| virtual_server(&self.old.config, service));
@@ -215,27 +215,25 @@ impl Words<'_> {
         waiting.into_iter().for_each(|(service, what)| self.say(&service, &what));
     }
 
+    /// Monitors that begin or end. One that goes on is not worth a line, whoever it is for by then.
     fn monitors(&mut self) {
-        let of = |engine: &Engine| -> BTreeMap<ServerKey, Option<Mono>> {
-            let runs = |state| matches!(state, Child::Starting | Child::Running);
-            let since = |key: &ServerKey| engine.supervisor.state(key).filter(|(state, ..)| runs(*state));
-            engine.servers.keys().map(|key| (*key, since(key).map(|(.., since)| since))).collect()
-        };
+        let of =
+            |engine: &'p Engine| -> BTreeMap<u64, &'p [ServerKey]> { engine.supervisor.monitors().collect() };
         let (old, new) = (of(self.old), of(self.new));
-        let began = |key: &ServerKey| {
-            let since = new.get(key).copied().flatten();
-            since == Some(self.now) && since != old.get(key).copied().flatten()
+        let only_in = |these: &BTreeMap<u64, &[ServerKey]>, those: &BTreeMap<u64, &[ServerKey]>| {
+            let only = these.iter().filter(|(number, _)| !those.contains_key(number));
+            only.flat_map(|(_, users)| users.iter().copied()).collect::<BTreeSet<ServerKey>>()
         };
-        let names = |engine: &Engine, keys: BTreeSet<ServerKey>| -> Vec<String> {
+        let (begun, ended) = (only_in(&new, &old), only_in(&old, &new));
+        let had_one = |key: &ServerKey| self.old.supervisor.state(key).is_some();
+        let (again, first): (BTreeSet<_>, BTreeSet<_>) = begun.iter().copied().partition(had_one);
+        let names = |engine: &Engine, keys: &BTreeSet<ServerKey>| -> Vec<String> {
             keys.iter().map(|key| name_of(&engine.config, key)).collect()
         };
-        let is_known = |key: &ServerKey| old.contains_key(key);
-        let of_new =
-            |known: bool| new.keys().filter(|key| began(key) && is_known(key) == known).copied().collect();
         let lists = [
-            ("started", names(self.new, of_new(false))),
-            ("restarted", names(self.new, of_new(true))),
-            ("stopped", names(self.old, old.keys().filter(|key| !new.contains_key(key)).copied().collect())),
+            ("started", names(self.new, &first)),
+            ("restarted", names(self.new, &again)),
+            ("stopped", names(self.old, &(&ended - &begun))),
         ];
         for (what, names) in lists.into_iter().filter(|(_, names)| !names.is_empty()) {
             self.lines.push(format!("monitors {what}: {}", names.join(", ")));

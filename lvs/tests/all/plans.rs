@@ -166,6 +166,20 @@ fn a_plan_for_what_goes_says_what_is_cut_off() {
 }
 
 #[test]
+fn a_plan_says_nothing_of_monitors_that_go_on() {
+    let web = |vip: &str| virtual_server("web", vip, "", &["10.2.0.11"]);
+    let same = virtual_server("same", "10.1.0.102", "", &["10.2.0.11"]);
+    let mut director = serving(&config(&(web("10.1.0.100") + &same)));
+    for new in [web("10.1.0.101") + &same, web("10.1.0.101"), web("10.1.0.101") + &same] {
+        let new = config(&new);
+        let words = director.plan(&new).words;
+        assert!(!words.is_empty() && words.iter().all(|line| !line.contains("monitors")), "{words:#?}");
+        let done = director.reload(100, &new);
+        assert!(!done.iter().any(|line| line.contains("spawn") || line.contains("terminate")), "{done:#?}");
+    }
+}
+
+#[test]
 fn a_plan_for_other_servers_says_that_the_old_ones_serve_on() {
     let file = |servers: &[&str], drain| config(&virtual_server("web", "10.1.0.100", drain, servers));
     for (drain, then) in [("", "removed"), ("drain = 1m", "drained")] {
