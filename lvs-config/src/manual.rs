@@ -41,6 +41,15 @@ Times are seconds, or numbers with one of the units ms, s, m and h:
 Numbers may be hexadecimal with a leading 0x and octal with a leading 0.
 Addresses are IPv4 or IPv6. Floating ones may carry a prefix length and are followed by the device that they are put on:
 .BR "192.0.2.1/24 eth0:1" .
+.SH CHECKS
+Without
+.BR send ", " expect " and " send_program
+a check connects, and at port 80 it asks for a page. Over UDP a real server must answer, so give
+.B send
+or
+.BR send_program ;
+otherwise every check fails. All kinds of checks are described in
+.BR nanny (8).
 .SH INCLUDED FILES
 .B include = conf.d/*.cf
 reads other files as if their lines stood in its place, outside of the blocks or in a virtual or failover block. A relative

@@ -49,6 +49,22 @@ Below, an empty default means that the directive is not set.
 ";
 
 const TAIL: &str = "
+## Checks
+
+What makes a real server healthy follows from what its virtual server gives; nanny(8) has the details.
+
+| given | healthy is a server that |
+| --- | --- |
+| nothing | accepts a connection; with `port = 80`, which is the default, also answers `GET / HTTP/1.0` with something that begins with `HTTP` |
+| `send` | accepts a connection, and `send` |
+| `expect`, with `send` or without | answers so: from the beginning on, or anywhere with `use_regex`; with anything for `*` |
+| `protocol = udp` and `send` | answers, and as `expect` says if it is given. Silence is a failure, so without `send` every check fails: give one, or a program |
+| `send_program` | lets it end with status 0 within `timeout`; with `expect`, its output is that |
+| `client_monitor` | is one for that program, which keeps its row in the table itself |
+
+The first check decides alone. After that, `fall` failures in a row take a server out, and it comes back when it has answered
+well for `reentry` and `rise` times. Virtual servers that want the same of the same server share a check.
+
 ## Included files
 
 `include = FILE` puts what is in another file in the place of the directive: outside of the blocks, directives and blocks;
