@@ -206,6 +206,12 @@ pub struct Plan {
     pub words: Vec<String>,
     /// The requests to the kernel, in order, as arguments of `ipvsadm`.
     pub requests: Vec<String>,
+    /// The monitors that would be started, each by the first real server that it is for, as `VIRTUAL/SERVER`.
+    #[serde(default)]
+    pub monitors_started: Vec<String>,
+    /// The monitors that would end, likewise. One that is replaced is in both lists.
+    #[serde(default)]
+    pub monitors_stopped: Vec<String>,
 }
 
 fn line<T: Serialize>(value: &T) -> String {
@@ -310,7 +316,12 @@ mod tests {
                 Reply::Done { lines: lines.clone(), warnings: lines.clone() },
                 Reply::Refused { lines: lines.clone() },
                 Reply::Unusable { lines: lines.clone() },
-                Reply::Plan(Plan { words: lines.clone(), requests: lines.clone() }),
+                Reply::Plan(Plan {
+                    words: lines.clone(),
+                    requests: lines.clone(),
+                    monitors_started: lines.clone(),
+                    monitors_stopped: lines.clone(),
+                }),
             ] {
                 prop_assert_eq!(serde_json::from_str::<Reply>(&reply.to_line()).unwrap(), reply);
             }

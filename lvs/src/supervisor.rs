@@ -90,6 +90,15 @@ pub struct Rearranged {
     pub known: Vec<(ServerKey, Report)>,
 }
 
+/// Processes that begin and end, each in the order of the wishes.
+#[derive(Debug)]
+pub(crate) struct Changes<'s> {
+    /// Those that are started, at once or in their turn.
+    pub(crate) started: Vec<&'s Feed>,
+    /// Those that ran and are asked to end.
+    pub(crate) stopped: Vec<&'s Feed>,
+}
+
 impl Supervisor {
     /// Says which monitors are to run from now on. One whose check is still the same is left alone, whoever it is for;
     /// one that had been given up is tried again.
@@ -251,6 +260,21 @@ impl Supervisor {
         self.stop(now, token, actions);
     }
 
+    /// What became of the monitors since they were as in `before`, of which this is a later state. A monitor that waits
+    /// for its start or restart is no process, so its end is none.
+    pub(crate) fn changes_since<'s>(&'s self, before: &'s Self) -> Changes<'s> {
+        let missing = |from: &'s Self, of: &Self| -> Vec<&'s Slot> {
+            let missing = from.slots.iter().filter(|(number, _)| !of.slots.contains_key(number));
+            missing.map(|(_, slot)| slot).collect()
+        };
+        let ran =
+            missing(before, self).into_iter().filter(|slot| matches!(slot.state, State::Running { .. }));
+        Changes {
+            started: missing(self, before).into_iter().map(|slot| &slot.feed).collect(),
+            stopped: ran.map(|slot| &slot.feed).collect(),
+        }
+    }
+
     /// The next moment at which [`Supervisor::tick`] has something to do.
     #[must_use]
     pub fn deadline(&self) -> Option<Mono> {
@@ -282,12 +306,6 @@ impl Supervisor {
     #[must_use]
     pub fn sharing(&self, key: &ServerKey) -> &[ServerKey] {
         self.slot_of(key).map_or(&[], |slot| &slot.feed.users)
-    }
-
-    /// Every monitor that is wanted: its number, which is another one after a replacement, and the real servers that it is
-    /// for.
-    pub fn monitors(&self) -> impl Iterator<Item = (u64, &[ServerKey])> {
-        self.slots.iter().map(|(number, slot)| (*number, slot.feed.users.as_slice()))
     }
 
     fn slot_of(&self, key: &ServerKey) -> Option<&Slot> {

@@ -3,7 +3,7 @@
 //!
 //! In words, a line for each request and each thing that follows later; the requests themselves beside them.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use daemonkit::clock::Mono;
 use ipvsadm::{Destination, DestinationId, Request, Service, ServiceId, Table, Timeouts};
@@ -14,6 +14,7 @@ use lvs_ipc::control::Plan;
 use lvs_ipc::status::Health;
 
 use super::Engine;
+use super::monitors::Monitors;
 use super::overrides::in_words;
 use super::quiet_changes::quiet_changes;
 use crate::action::{Action, Input};
@@ -37,12 +38,14 @@ impl Engine {
         requests.iter().for_each(|request| words.request(request));
         words.retiring();
         words.first_checks();
-        words.monitors();
+        let monitors = Monitors::of(self, &after);
+        words.lines.extend(monitors.lines());
         words.overrides(&events);
         words.lines.extend(quiet_changes(&self.config, &after.config));
         words.sysctls();
         let requests = requests.iter().map(ToString::to_string).collect();
-        Plan { words: words.lines, requests }
+        let Monitors { started: monitors_started, stopped: monitors_stopped, .. } = monitors;
+        Plan { words: words.lines, requests, monitors_started, monitors_stopped }
     }
 }
 
@@ -88,7 +91,7 @@ struct Words<'p> {
     lines: Vec<String>,
 }
 
-impl<'p> Words<'p> {
+impl Words<'_> {
     fn say(&mut self, service: &ServiceId, what: &str) {
         let name =
             virtual_server(&self.new.config, service).or_else(|| virtual_server(&self.old.config, service));
@@ -215,31 +218,6 @@ impl<'p> Words<'p> {
         waiting.into_iter().for_each(|(service, what)| self.say(&service, &what));
     }
 
-    /// Monitors that begin or end. One that goes on is not worth a line, whoever it is for by then.
-    fn monitors(&mut self) {
-        let of =
-            |engine: &'p Engine| -> BTreeMap<u64, &'p [ServerKey]> { engine.supervisor.monitors().collect() };
-        let (old, new) = (of(self.old), of(self.new));
-        let only_in = |these: &BTreeMap<u64, &[ServerKey]>, those: &BTreeMap<u64, &[ServerKey]>| {
-            let only = these.iter().filter(|(number, _)| !those.contains_key(number));
-            only.flat_map(|(_, users)| users.iter().copied()).collect::<BTreeSet<ServerKey>>()
-        };
-        let (begun, ended) = (only_in(&new, &old), only_in(&old, &new));
-        let had_one = |key: &ServerKey| self.old.supervisor.state(key).is_some();
-        let (again, first): (BTreeSet<_>, BTreeSet<_>) = begun.iter().copied().partition(had_one);
-        let names = |engine: &Engine, keys: &BTreeSet<ServerKey>| -> Vec<String> {
-            keys.iter().map(|key| name_of(&engine.config, key)).collect()
-        };
-        let lists = [
-            ("started", names(self.new, &first)),
-            ("restarted", names(self.new, &again)),
-            ("stopped", names(self.old, &(&ended - &begun))),
-        ];
-        for (what, names) in lists.into_iter().filter(|(_, names)| !names.is_empty()) {
-            self.lines.push(format!("monitors {what}: {}", names.join(", ")));
-        }
-    }
-
     /// Settings of the kernel, by what is known of this router before the new file has it looked at.
     fn sysctls(&mut self) {
         let of = |engine: &Engine| -> BTreeMap<SysctlName, i64> {
@@ -272,15 +250,6 @@ impl<'p> Words<'p> {
 
 fn virtual_server<'c>(config: &'c Config, service: &ServiceId) -> Option<&'c VirtualServer> {
     config.active_virtual_servers().find(|found| service_id(found) == *service)
-}
-
-/// `VIRTUAL/SERVER` of a server of the file.
-fn name_of(config: &Config, key: &ServerKey) -> String {
-    let found = virtual_server(config, &key.service).and_then(|found| {
-        let server = found.active_servers().find(|server| ServerKey::of(found, server) == *key)?;
-        Some(format!("{}/{}", found.name, server.name))
-    });
-    found.unwrap_or_else(|| key.to_string())
 }
 
 /// What a service is set to.

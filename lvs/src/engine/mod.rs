@@ -29,6 +29,7 @@ mod drains;
 mod first_checks;
 mod forecast;
 mod hooks;
+mod monitors;
 mod names;
 mod overrides;
 mod policy;

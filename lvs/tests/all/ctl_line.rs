@@ -85,7 +85,7 @@ fn answers_go_where_they_belong_with_their_exit_status() {
     assert_eq!(render(&Reply::Refused { lines: lines() }, 0), refused);
     let unusable = Shown { out: String::new(), complaint: "one\ntwo\n".into(), code: 78 };
     assert_eq!(render(&Reply::Unusable { lines: lines() }, 0), unusable);
-    let plan = Plan { words: lines(), requests: vec!["-D -t 10.1.0.1:80".into()] };
+    let plan = Plan { words: lines(), requests: vec!["-D -t 10.1.0.1:80".into()], ..Plan::default() };
     assert_eq!(render(&Reply::Plan(plan), 0).out, "one\ntwo\n\nipvsadm -D -t 10.1.0.1:80\n");
     assert_eq!(render(&Reply::Plan(Plan::default()), 0).out, "nothing to do\n");
     assert_eq!(render(&Reply::Overrides { overrides: Vec::new() }, 0).out, "no overrides\n");

@@ -1,5 +1,7 @@
 //! What a reload would do, and that it is what a reload then does.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use lvs_config::Config;
 use lvs_ipc::control::Command;
 use proptest::prelude::*;
@@ -58,6 +60,32 @@ fn written(blocks: &[Option<Block>]) -> Config {
     config(&text)
 }
 
+/// The monitors that run, by token: the first server that each is for.
+fn monitors_of(director: &Director) -> BTreeMap<u64, String> {
+    let mut first = BTreeMap::new();
+    for found in director.status().virtual_servers {
+        for server in found.real_servers {
+            let pid = server.monitor_process.pid.map(u64::from).unwrap_or_default();
+            first
+                .entry(pid.saturating_sub(1000))
+                .or_insert_with(|| format!("{}/{}", found.name, server.name));
+        }
+    }
+    first
+}
+
+/// The tokens of lines that say `what` was done to a monitor.
+fn tokens_of<'l>(lines: impl Iterator<Item = &'l String>, what: &str) -> Vec<u64> {
+    let mut tokens = Vec::new();
+    for line in lines {
+        let mut words = line.split(' ').skip_while(|word| *word != what);
+        if let (Some(_), Some(token)) = (words.next(), words.next()) {
+            tokens.push(token.parse().unwrap());
+        }
+    }
+    tokens
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
     #[test]
@@ -88,7 +116,17 @@ proptest! {
         }
         let plan = director.plan(&after);
         prop_assert_eq!(&plan, &director.plan(&after), "planning changes nothing");
+        let before = monitors_of(&director);
         let done = director.reload(300, &after);
+        let later = director.until(400);
+        let tokens = |what| tokens_of(done.iter().chain(&later), what);
+        let stopped: BTreeSet<String> = tokens("terminate").iter().map(|token| before[token].clone()).collect();
+        let after_it = monitors_of(&director);
+        let started: BTreeSet<String> = tokens("spawn").iter().map(|token| after_it[token].clone()).collect();
+        prop_assert_eq!(plan.monitors_started.iter().cloned().collect::<BTreeSet<_>>(), started);
+        prop_assert_eq!(plan.monitors_stopped.iter().cloned().collect::<BTreeSet<_>>(), stopped);
+        prop_assert_eq!(plan.monitors_started.len(), tokens("spawn").len());
+        prop_assert_eq!(plan.monitors_stopped.len(), tokens("terminate").len());
         let requests: Vec<String> = done.into_iter().filter(|line| line.starts_with('-')).collect();
         prop_assert_eq!(&plan.requests, &requests, "{:#?}", plan.words);
         prop_assert_eq!(director.plan(&after).words, Vec::<String>::new(), "afterwards there is nothing to do");
@@ -223,4 +261,51 @@ fn a_plan_tells_what_no_request_to_the_kernel_shows() {
         ],
     );
     assert_lines(&plan.requests, &[]);
+}
+
+/// Two virtual servers over the same servers: `directives` are those of the second one.
+fn twins(directives: Option<&str>, vip: &str) -> Config {
+    let servers = &["10.2.0.11", "10.2.0.12"][..];
+    let second = directives.map(|directives| virtual_server("shop", vip, directives, servers));
+    config(&(virtual_server("web", "10.1.0.100", "", servers) + &second.unwrap_or_default()))
+}
+
+#[test]
+fn a_plan_says_of_monitors_only_what_becomes_of_processes() {
+    let monitors = |before: &Config, after: &Config| -> Vec<String> {
+        let plan = serving(before).plan(after);
+        plan.words.into_iter().filter(|line| line.starts_with("monitors")).collect()
+    };
+    let (one, two) = (twins(None, ""), twins(Some(""), "10.1.0.101"));
+    assert_lines(&monitors(&two, &one), &[]);
+    assert_lines(&monitors(&one, &two), &[]);
+    assert_lines(&monitors(&two, &twins(Some(""), "10.1.0.102")), &[]);
+    let split = twins(Some("timeout = 3"), "10.1.0.101");
+    assert_lines(&monitors(&two, &split), &["monitors started: shop/s10.2.0.11, shop/s10.2.0.12"]);
+    assert_lines(&monitors(&split, &two), &["monitors stopped: shop/s10.2.0.11, shop/s10.2.0.12"]);
+    let both = config(&two_with("timeout = 3"));
+    assert_lines(
+        &monitors(&two, &both),
+        &[
+            "monitors restarted: web/s10.2.0.11 (also for shop/s10.2.0.11), web/s10.2.0.12 (also for shop/s10.2.0.12)",
+        ],
+    );
+}
+
+fn two_with(directives: &str) -> String {
+    let block = |name, vip| virtual_server(name, vip, directives, &["10.2.0.11", "10.2.0.12"]);
+    block("web", "10.1.0.100") + &block("shop", "10.1.0.101")
+}
+
+#[test]
+fn a_plan_for_many_new_servers_names_also_the_monitors_that_start_in_their_turn() {
+    let servers: Vec<String> = (1..=40).map(|n| format!("10.2.1.{n}")).collect();
+    let all: Vec<&str> = servers.iter().map(String::as_str).collect();
+    let file = |servers: &[&str]| config(&virtual_server("web", "10.1.0.100", "", servers));
+    let mut director = serving(&file(&all[..2]));
+    let plan = director.plan(&file(&all));
+    assert_eq!(plan.monitors_started.len(), 38);
+    let mut done = director.reload(100, &file(&all));
+    done.extend(director.until(200));
+    assert_eq!(tokens_of(done.iter(), "spawn").len(), 38);
 }
