@@ -124,7 +124,7 @@ What is odd without being wrong is a warning, which stops nothing:
   reach;
 - a port of a real server that only checks use, as with `direct` and `tunnel`;
 - one VIP on two devices;
-- an `expect` longer than what is read of an answer;
+- an `expect` longer than what is read of an answer; a check over UDP that sends nothing;
 - NAT without `nat_router` where there is a backup router;
 - a VIP or `nat_router` without a mask that is in none of the networks which its interface has on this machine.
 

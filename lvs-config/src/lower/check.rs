@@ -7,7 +7,7 @@ use super::Lowering;
 use super::read::Found;
 use crate::diagnostic::{Code, Problem};
 use crate::keys::{Directive, Key, Section};
-use crate::model::Check;
+use crate::model::{Check, Protocol};
 
 /// What `reentry = 0` means.
 const DEFAULT_REENTRY: Duration = Duration::from_secs(180);
@@ -70,6 +70,21 @@ impl<'a> Lowering<'a> {
                 "`expect` is {length} bytes long and never met: only {limit} bytes of {whose} are read"
             );
             self.warn_conflict(found, Directive::Expect, message);
+        }
+    }
+
+    /// Warns of a check by datagrams that sends nothing: nobody answers what was not asked.
+    pub(super) fn something_is_asked(
+        &mut self,
+        found: &Found<'_>,
+        protocol: Option<Protocol>,
+        check: &Check,
+    ) {
+        let asks = check.send.as_ref().is_some_and(|send| !send.is_empty()) || check.send_program.is_some();
+        if protocol == Some(Protocol::Udp) && !asks && check.client_monitor.is_none() {
+            let message = "nothing is sent over UDP, so nothing answers and every check fails; give `send` or \
+                           `send_program`";
+            self.warn_conflict(found, Directive::Protocol, message.to_owned());
         }
     }
 

@@ -118,6 +118,9 @@ impl<'a> Lowering<'a> {
         let methods = servers.iter().map(|server| server.forwarding).chain(forwarding);
         let methods = methods.chain(sorry.as_ref().map(|sorry| sorry.value.forwarding));
         self.useless_tunnel(&found, methods, around.network);
+        if is_served && let Some(check) = &common.check {
+            self.something_is_asked(&found, common.protocol, check);
+        }
         if is_served && !servers.iter().any(|s| s.active) {
             let message = "this virtual server has no active real server";
             self.if_valid.push(Problem::warning(Code::NoEffect, block.keyword, message));
