@@ -47,6 +47,7 @@ pub mod configuration;
 pub mod convert_keepalived;
 pub mod ctl;
 pub mod desired;
+mod difference;
 pub mod doctor;
 pub mod dry_run;
 pub mod engine;

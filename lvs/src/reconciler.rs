@@ -8,9 +8,8 @@
 //! | --- | --- |
 //! | `reach` | whether the kernel can be asked at all, and when to try again |
 //! | `refusals` | what it did not accept, and when to try that again |
-//! | `drift` | what others changed, and how often that is told; `difference`: in which words |
+//! | `drift` | what others changed, and how often that is told |
 
-mod difference;
 mod drift;
 mod reach;
 mod refusals;

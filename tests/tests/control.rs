@@ -307,7 +307,7 @@ fn a_plan_is_what_a_reload_then_does(lab: &Lab) -> Result<()> {
     let mark = lab.journal().mark();
     let plan = lvs(&world, &format!("diff {path}"))?.success()?.stdout;
     for words in [
-        "web: scheduler wrr instead of scheduler rr",
+        "web: scheduler wrr instead of rr",
         "web: rs2 10.2.0.102:80 weight 5 instead of 1",
         "web: rs1 10.2.0.101:80 removed",
         "shop: new service TCP 10.1.0.101:80, scheduler rr",

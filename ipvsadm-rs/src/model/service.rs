@@ -7,6 +7,7 @@ use std::ops::{BitOr, BitOrAssign};
 use std::time::Duration;
 
 use super::{Foreign, Granularity, PersistenceEngine, Scheduler, UnknownAttributes};
+use crate::request::line::set_scheduler_flags;
 
 /// Address family of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -228,6 +229,12 @@ impl Service {
             persistence: None,
             unknown: UnknownAttributes::default(),
         }
+    }
+
+    /// The names of the scheduler's flags that are set, as `ipvsadm -b` takes them, lowest bit first: `sh-port`, or `flag-2`
+    /// where the scheduler has no name for it.
+    pub fn scheduler_flag_names(&self) -> impl Iterator<Item = &'static str> {
+        set_scheduler_flags(self)
     }
 }
 

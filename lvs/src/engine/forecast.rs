@@ -6,18 +6,19 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use daemonkit::clock::Mono;
-use ipvsadm::{Destination, DestinationId, Request, Service, ServiceId, Table, Timeouts};
+use ipvsadm::{Destination, DestinationEntry, DestinationId, Request, ServiceId, Table, Timeouts};
 use lvs_config::Config;
 use lvs_config::model::VirtualServer;
 use lvs_config::sysctl::SysctlName;
 use lvs_ipc::control::Plan;
-use lvs_ipc::status::Health;
+use lvs_ipc::status::{Health, Left};
 
 use super::Engine;
 use super::monitors::Monitors;
-use super::overrides::in_words;
+use super::overrides::{in_words, left};
 use super::quiet_changes::quiet_changes;
 use crate::action::{Action, Input};
+use crate::difference::{self, settings};
 use crate::event::Event;
 use crate::identity::{ServerKey, destination_id, service_id, sorry_id};
 use crate::operator_event::OperatorEvent;
@@ -105,13 +106,14 @@ impl Words<'_> {
                 self.say(&service.id, &format!("new service {}, {}", service.id, settings(service)));
             }
             Request::EditService(service) => {
-                let known = self.before.find(&service.id).map(|entry| settings(&entry.service));
-                let before = known.map_or_else(String::new, |known| format!(" instead of {known}"));
-                self.say(&service.id, &format!("{}{before}", settings(service)));
+                let known = self.before.find(&service.id);
+                let what = known.map(|entry| difference::service(service, &entry.service));
+                self.say(&service.id, &what.unwrap_or_else(|| settings(service)));
             }
             Request::DeleteService(id) => {
-                let rows = self.before.find(id).map_or(0, |entry| entry.destinations.len());
-                self.say(id, &format!("service {id} withdrawn with {}", counted(rows, "real server")));
+                let rows = self.before.find(id).map_or(&[][..], |entry| &entry.destinations);
+                let servers = counted(rows.len(), "real server");
+                self.say(id, &format!("service {id} withdrawn with {servers}{}", cut_off(rows)));
             }
             Request::AddDestination(id, row) => {
                 let who = self.who(id, &row.id);
@@ -124,9 +126,7 @@ impl Words<'_> {
             Request::DeleteDestination(id, row) => {
                 let who = self.who(id, row);
                 let found = self.before.find(id).and_then(|entry| entry.find(row));
-                let cut = found.map_or(0, |row| row.active_connections);
-                let cut = if cut > 0 { format!("; {} cut off", counted_u32(cut)) } else { String::new() };
-                self.say(id, &format!("{who} removed{cut}"));
+                self.say(id, &format!("{who} removed{}", cut_off(found)));
             }
             Request::SetTimeouts(timeouts) => self.lines.push(timeouts_in_words(timeouts)),
             other => self.lines.push(other.to_string()),
@@ -145,19 +145,7 @@ impl Words<'_> {
         let Some(known) = self.before.find(service).and_then(|entry| entry.find(&row.id)) else {
             return format!("{who} changed");
         };
-        let known = &known.destination;
-        let mut changes = Vec::new();
-        if known.weight != row.weight {
-            changes.push(format!("weight {} instead of {}", row.weight, known.weight));
-        }
-        if known.forward != row.forward {
-            changes.push("another forwarding method".to_owned());
-        }
-        if (known.upper_threshold, known.lower_threshold) != (row.upper_threshold, row.lower_threshold) {
-            let (upper, lower) = (row.upper_threshold, row.lower_threshold);
-            changes.push(format!("connections limited to {upper}, again below {lower}"));
-        }
-        format!("{who} {}", if changes.is_empty() { "changed".to_owned() } else { changes.join(", ") })
+        format!("{who} {}", difference::destination(row, &known.destination))
     }
 
     /// What a row stands for.
@@ -252,13 +240,14 @@ fn virtual_server<'c>(config: &'c Config, service: &ServiceId) -> Option<&'c Vir
     config.active_virtual_servers().find(|found| service_id(found) == *service)
 }
 
-/// What a service is set to.
-fn settings(service: &Service) -> String {
-    let mut text = format!("scheduler {}", service.scheduler);
-    if let Some(persistence) = &service.persistence {
-        text.push_str(&format!(", persistent {}", in_words(persistence.timeout)));
-    }
-    text
+/// What rows that go take with them.
+fn cut_off<'r>(rows: impl IntoIterator<Item = &'r DestinationEntry>) -> String {
+    let all = rows.into_iter().map(left).fold(Left::default(), |sum, row| Left {
+        active: sum.active.saturating_add(row.active),
+        inactive: sum.inactive.saturating_add(row.inactive),
+        persistent: sum.persistent.saturating_add(row.persistent),
+    });
+    if all.is_nothing() { String::new() } else { format!("; {all} cut off") }
 }
 
 fn timeouts_in_words(timeouts: &Timeouts) -> String {
@@ -270,8 +259,4 @@ fn timeouts_in_words(timeouts: &Timeouts) -> String {
 
 fn counted(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
-}
-
-fn counted_u32(connections: u32) -> String {
-    if connections == 1 { "1 connection".to_owned() } else { format!("{connections} connections") }
 }

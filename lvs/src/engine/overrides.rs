@@ -512,7 +512,8 @@ fn quiet(row: &DestinationEntry) -> Destination {
     Destination { weight: 0, ..row.destination.clone() }
 }
 
-fn left(row: &DestinationEntry) -> Left {
+/// What a row carries.
+pub(super) fn left(row: &DestinationEntry) -> Left {
     Left {
         active: row.active_connections,
         inactive: row.inactive_connections,

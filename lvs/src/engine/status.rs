@@ -7,14 +7,13 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use daemonkit::clock::Mono;
-use ipvsadm::{DestinationEntry, ServiceEntry, ServiceId, Stats};
+use ipvsadm::{ServiceEntry, ServiceId, Stats};
 use lvs_config::model::{Forwarding, RealServer, VirtualServer};
 use lvs_ipc::counts::{Moment, Monitor, Monitors, Rates, Repairs, Requests, Traffic};
-use lvs_ipc::status::{
-    Child, Health, Left, LvsStatus, QuorumStatus, RealServerStatus, Since, VirtualServerStatus,
-};
+use lvs_ipc::status::{Child, Health, LvsStatus, QuorumStatus, RealServerStatus, Since, VirtualServerStatus};
 
 use super::counters::Happened;
+use super::overrides::left;
 use super::policy::reason;
 use super::quorum::State;
 use super::{Engine, Verdict};
@@ -196,7 +195,7 @@ impl Engine {
             weight: row.map(|row| row.destination.weight),
             weight_wanted: wanted.iter().find(|row| row.id == id).map(|row| row.weight),
             forwarding: method(server.forwarding).to_owned(),
-            connections: row.map(connections),
+            connections: row.map(left),
             traffic: row.map(|row| traffic(&row.stats)),
             health: health.map_or_else(
                 || clock.since(Health::Unknown, "", clock.now),
@@ -233,14 +232,6 @@ impl Engine {
             lost_below: lost_below(virtual_server.quorum),
             gained_from: gained_from(virtual_server.quorum),
         })
-    }
-}
-
-fn connections(row: &DestinationEntry) -> Left {
-    Left {
-        active: row.active_connections,
-        inactive: row.inactive_connections,
-        persistent: row.persistent_connections,
     }
 }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use daemonkit::clock::Mono;
 use ipvsadm::{Request, Table};
 
-use super::difference::in_words;
 use crate::backoff::Backoff;
+use crate::difference::repair;
 use crate::event::Event;
 
 /// Repairs that are told one by one, until there is calm.
@@ -51,7 +51,7 @@ impl Drift {
         if self.0.as_ref().is_some_and(|unrest| unrest.untold == 0 && now.since(unrest.last) >= CALM) {
             self.0 = None;
         }
-        let words = |request: &Request| format!("{}: {}", whose(request), in_words(request, table));
+        let words = |request: &Request| format!("{}: {}", whose(request), repair(request, table));
         if let Some(last) = repairs.last() {
             let unrest = self.0.get_or_insert_with(|| Unrest::new(now));
             unrest.last = now;

@@ -145,7 +145,7 @@ fn a_plan_tells_what_happens_at_once_and_what_later() {
     assert_lines(
         &plan.words,
         &[
-            "web: scheduler wlc instead of scheduler rr",
+            "web: scheduler wlc instead of rr",
             "web: s10.2.0.12 10.2.0.12:80 weight 4 instead of 1",
             "web: s10.2.0.11 10.2.0.11:80 drained: weight 0 now, removed when no connection is left (0 connections), in 5m at most",
             "mail: new service TCP 10.1.0.101:25, scheduler rr",
@@ -187,7 +187,7 @@ fn a_plan_for_what_goes_says_what_is_cut_off() {
         .services
         .iter_mut()
         .flat_map(|entry| &mut entry.destinations)
-        .for_each(|row| row.active_connections = 2);
+        .for_each(|row| (row.active_connections, row.inactive_connections) = (2, 1));
     director.fake.set_table(table);
     director.until(1000);
     let new = virtual_server("web", "10.1.0.100", "sorry_server = 10.2.0.99", &["10.2.0.12 active = 0"]);
@@ -195,8 +195,8 @@ fn a_plan_for_what_goes_says_what_is_cut_off() {
         &director.plan(&config(&new)).words,
         &[
             "web: sorry server 10.2.0.99:80 added with weight 1",
-            "web: s10.2.0.11 10.2.0.11:80 removed; 2 connections cut off",
-            "web: s10.2.0.12 10.2.0.12:80 removed; 2 connections cut off",
+            "web: s10.2.0.11 10.2.0.11:80 removed; 3 connections cut off",
+            "web: s10.2.0.12 10.2.0.12:80 removed; 3 connections cut off",
             "mail: service TCP 10.1.0.101:25 withdrawn with 0 real servers",
             "monitors stopped: web/s10.2.0.11, web/s10.2.0.12, mail/s10.2.0.11",
         ],
@@ -214,6 +214,70 @@ fn a_plan_says_nothing_of_monitors_that_go_on() {
         assert!(!words.is_empty() && words.iter().all(|line| !line.contains("monitors")), "{words:#?}");
         let done = director.reload(100, &new);
         assert!(!done.iter().any(|line| line.contains("spawn") || line.contains("terminate")), "{done:#?}");
+    }
+}
+
+#[test]
+fn a_service_that_goes_takes_the_connections_of_all_its_servers_with_it() {
+    let web =
+        virtual_server("web", "10.1.0.100", "protocol = udp; persistent = 60", &["10.2.0.11", "10.2.0.12"]);
+    let mut director = serving(&config(&web));
+    let mut table = director.fake.table();
+    for row in &mut table.services[0].destinations {
+        (row.inactive_connections, row.persistent_connections) = (4, 1);
+    }
+    director.fake.set_table(table);
+    director.until(1000);
+    let other = virtual_server("mail", "10.1.0.101", "start = up", &[]);
+    assert_eq!(
+        director.plan(&config(&other)).words[1],
+        "web: service UDP 10.1.0.100:80 withdrawn with 2 real servers; 8 connections and 2 remembered clients cut off"
+    );
+}
+
+#[test]
+fn every_changed_value_is_told_beside_the_old_one() {
+    let file = |directives: &str, of_server: &str| {
+        config(&virtual_server(
+            "web",
+            "10.1.0.100",
+            directives,
+            &[&format!("10.2.0.11 {of_server}"), "10.2.0.12"],
+        ))
+    };
+    for (old, new, line) in [
+        (
+            ("scheduler = sh; sched_flags = sh-port", ""),
+            ("scheduler = sh; sched_flags = sh-fallback", ""),
+            "web: switches sh-fallback instead of switches sh-port",
+        ),
+        (
+            ("persistent = 60", ""),
+            ("persistent = 60; pmask = 255.255.255.0", ""),
+            "web: persistence 60 s /24 instead of persistence 60 s /32",
+        ),
+        (
+            ("protocol = udp", ""),
+            ("protocol = udp; one_packet = 1", ""),
+            "web: switches one_packet instead of no switches",
+        ),
+        (("", ""), ("", "network = direct"), "web: s10.2.0.11 10.2.0.11:80 method direct instead of nat"),
+        (
+            ("network = tunnel", ""),
+            (
+                "network = tunnel; tunnel_type = gue; tunnel_port = 6080; tunnel_checksum = csum",
+                "network = tunnel",
+            ),
+            "web: s10.2.0.11 10.2.0.11:80 method tunnel gue port 6080 csum instead of tunnel ipip",
+        ),
+        (
+            ("", "max_connections = 9"),
+            ("", "max_connections = 9; min_connections = 3"),
+            "web: s10.2.0.11 10.2.0.11:80 min_connections 3 instead of none",
+        ),
+    ] {
+        let words = serving(&file(old.0, old.1)).plan(&file(new.0, new.1)).words;
+        assert!(words.contains(&line.to_owned()), "{line}\n{words:#?}");
     }
 }
 
