@@ -63,11 +63,11 @@ fn explanation(migration: &Migration, path: &Path) -> String {
             Some(Change::Becomes(value)) => paragraph(&mut text, indent, &format!("> becomes {value}")),
             None => {}
         }
-        for found in migration
-            .before
-            .iter()
-            .filter(|found| found.place.file.is_none() && found.place.line == line.line)
-        {
+        // What is wrong with a line that becomes another one has been told as its reason.
+        let is_about = |found: &&Diagnostic| {
+            line.change.is_none() && found.place.file.is_none() && found.place.line == line.line
+        };
+        for found in migration.before.iter().filter(is_about) {
             let told = format!("{}: {}", found.severity, with_help(found));
             paragraph(&mut text, indent, &format!("! {told}"));
         }

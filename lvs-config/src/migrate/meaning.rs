@@ -1,6 +1,6 @@
 //! What a directive means, in an operator's words.
 
-use crate::keys::{Directive, Key, Section, Value};
+use crate::keys::{Directive, Key, Section};
 use crate::tree::BlockKind;
 
 /// What the header of a block means.
@@ -18,7 +18,11 @@ pub(super) fn block(kind: BlockKind, name: &str) -> String {
 pub(super) fn entry(section: Section, key: &Key, values: &[&str]) -> String {
     let text = values.join(" ");
     let on = matches!(values, [value] if crate::value::number(value).is_some_and(|n| n != 0));
-    let said = match (key.directive, section) {
+    let plain = || key.help.replace("**", "");
+    if values.is_empty() {
+        return plain();
+    }
+    match (key.directive, section) {
         (Directive::Active, Section::Server) if on => "The server takes part.".to_owned(),
         (Directive::Active, Section::Server) => "The server is set aside: not checked, not used.".to_owned(),
         (Directive::Active, _) if on => "The block is served.".to_owned(),
@@ -30,7 +34,7 @@ pub(super) fn entry(section: Section, key: &Key, values: &[&str]) -> String {
             [address, device] => {
                 format!("Clients connect to {address}; the active router has it on {device}.")
             }
-            _ => key.help.to_owned(),
+            _ => plain(),
         },
         (Directive::Primary, _) => format!("The router that has the address {text} is the primary one."),
         (Directive::Backup, _) => match text.as_str() {
@@ -53,6 +57,22 @@ pub(super) fn entry(section: Section, key: &Key, values: &[&str]) -> String {
             format!("A server that has failed must answer well for {} before it is used again.", time(&text))
         }
         (Directive::Weight, _) => format!("Its share of the work is {text}."),
+        (Directive::Network, _) => method(&text).map_or_else(plain, str::to_owned),
+        (Directive::NatNmask | Directive::VipNmask, _) => {
+            format!("The network of that address has the mask {text}.")
+        }
+        (Directive::Protocol, _) => format!("The service is one of {}.", text.to_uppercase()),
+        (Directive::Port, Section::Server) => format!("Requests reach the server at its port {text}."),
+        (Directive::Port, _) => format!("Clients connect to port {text}."),
+        (Directive::Scheduler, _) => format!("The kernel chooses among the real servers by `{text}`."),
+        (Directive::LoadMonitor, _) => match text.as_str() {
+            "none" => "Weights are those of the file: no load is measured.".to_owned(),
+            _ => format!("Weights follow the load of the servers, which `{text}` measures."),
+        },
+        (Directive::UseRegex, _) if on => "`expect` is a regular expression.".to_owned(),
+        (Directive::UseRegex, _) => "`expect` is plain text.".to_owned(),
+        (Directive::Syncdaemon, _) if on => "The routers tell each other their connections.".to_owned(),
+        (Directive::Syncdaemon, _) => "Connections are not told to the other router.".to_owned(),
         (Directive::Persistent, _) => {
             format!("A client stays with its server until it has been silent for {}.", time(&text))
         }
@@ -70,9 +90,20 @@ pub(super) fn entry(section: Section, key: &Key, values: &[&str]) -> String {
             )
         }
         (Directive::MonitorLinks, _) if on => "A router that loses one of its links gives way.".to_owned(),
-        _ => key.help.replace("**", ""),
-    };
-    if matches!(key.value, Value::Text) && values.is_empty() { key.help.replace("**", "") } else { said }
+        _ => plain(),
+    }
+}
+
+/// What the forwarding method `word` does.
+fn method(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "nat" => "The router rewrites addresses in both directions; answers come back through it.",
+        "direct" => {
+            "Requests reach a real server unchanged, on its own network; it answers the client itself."
+        }
+        "tunnel" => "Requests reach a real server inside of other IP packets; it answers the client itself.",
+        _ => return None,
+    })
 }
 
 /// `text` as a time with its unit.
