@@ -123,7 +123,7 @@ What is odd without being wrong is a warning, which stops nothing:
 - a virtual server without active real servers, or with nothing but weights of 0; a `quorum` that all of them together do not
   reach;
 - a port of a real server that only checks use, as with `direct` and `tunnel`;
-- one VIP on two devices;
+- one VIP on two devices; active blocks of one name beside each other;
 - an `expect` longer than what is read of an answer; a check over UDP that sends nothing;
 - NAT without `nat_router` where there is a backup router;
 - a VIP or `nat_router` without a mask that is in none of the networks which its interface has on this machine.

@@ -1,14 +1,16 @@
-//! What may be there once only, in the whole file: services, marks, floating addresses and the labels they are put on.
+//! What may be there once only: services, marks, floating addresses and the labels they are put on in the whole file,
+//! names beside each other.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::Lowering;
 use super::read::Located;
-use crate::diagnostic::{Code, Problem};
+use crate::diagnostic::{Code, Problem, shown};
 use crate::model::{FloatingAddress, Protocol};
 use crate::names::Family;
 use crate::span::Span;
+use crate::token::Token;
 use crate::units::{Device, FwMark};
 
 /// What has been seen, and where first.
@@ -55,6 +57,21 @@ impl Lowering<'_> {
             self.report.add(Problem::error(Code::Conflict, span, message).note(*first, "first given"));
         } else {
             self.seen.marks.insert(key, span);
+        }
+    }
+
+    /// Warns of active blocks of one name beside each other: commands and logs name them, and could mean either.
+    pub(super) fn told_apart(&mut self, mut named: Vec<Token>, what: &str) {
+        let text = self.text;
+        named.sort_unstable_by_key(|name| (name.text(text), name.span.start));
+        for same in named.chunk_by(|one, other| one.text(text) == other.text(text)) {
+            let [first, others @ ..] = same else { continue };
+            for other in others {
+                let message = format!("another active {what} is named `{}`", shown(other.text(text)));
+                let problem =
+                    Problem::warning(Code::Conflict, other.span, message).note(first.span, "first given");
+                self.if_valid.push(problem.help("`lvs ctl` and the log tell them apart by their names only"));
+            }
         }
     }
 

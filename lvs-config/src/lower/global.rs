@@ -89,15 +89,21 @@ impl<'a> Lowering<'a> {
     ) -> (Vec<VirtualServer>, Vec<FailoverService>) {
         let mut virtual_servers = Vec::new();
         let mut failover_services = Vec::new();
+        let mut named = Vec::new();
         for node in nodes {
             let Node::Block(block) = node else { continue };
             match block.kind {
-                BlockKind::Virtual => virtual_servers.extend(self.virtual_server(&block, service, network)),
+                BlockKind::Virtual => {
+                    let virtual_server = self.virtual_server(&block, service, network);
+                    named.extend(block.name.filter(|_| virtual_server.as_ref().is_some_and(|it| it.active)));
+                    virtual_servers.extend(virtual_server);
+                }
                 BlockKind::Failover => failover_services.extend(self.failover_service(&block, service)),
                 // A server outside a block has been reported by the tree.
                 BlockKind::Server => {}
             }
         }
+        self.told_apart(named, "virtual server");
         (virtual_servers, failover_services)
     }
 

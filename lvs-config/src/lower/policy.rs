@@ -116,7 +116,14 @@ impl<'a> Lowering<'a> {
     /// Warns of what needs a row in the kernel's table that is ours, where a foreign monitor keeps the rows.
     pub(super) fn useless_with_a_foreign_monitor(&mut self, found: &Found<'_>, is_foreign: bool) {
         let Some(program) = found.span(Directive::ClientMonitor).filter(|_| is_foreign) else { return };
-        let concerned = [Directive::SlowStart, Directive::Drain, Directive::Start, Directive::TunnelType];
+        let concerned = [
+            Directive::SlowStart,
+            Directive::Drain,
+            Directive::Start,
+            Directive::TunnelType,
+            Directive::Rise,
+            Directive::Fall,
+        ];
         for directive in concerned {
             let Some(span) = found.span(directive) else { continue };
             let name = span.of(self.text);

@@ -49,9 +49,11 @@ impl<'a> Lowering<'a> {
         let mut servers = Vec::with_capacity(block.blocks().count());
         let mut seen: BTreeMap<(IpAddr, u16), Span> = BTreeMap::new();
         let mut rows: BTreeMap<(IpAddr, u16), (Forwarding, Span)> = BTreeMap::new();
+        let mut named = Vec::with_capacity(servers.capacity());
         for inner in block.blocks() {
             let Some((server, span)) = self.server(inner, around) else { continue };
             if server.active && around.is_active {
+                named.extend(inner.name);
                 let key = (server.address, server.port);
                 if let Some(first) = seen.get(&key) {
                     let problem = Problem::error(Code::Conflict, span, "this real server is given twice");
@@ -63,6 +65,7 @@ impl<'a> Lowering<'a> {
             }
             servers.push(server);
         }
+        self.told_apart(named, "real server of this block");
         let sorry_row = sorry.and_then(|s| around.row(s.value.address, s.value.port, s.value.forwarding));
         if let (Some(sorry), Some((_, first))) = (sorry, sorry_row.and_then(|row| rows.get(&row))) {
             let problem =
