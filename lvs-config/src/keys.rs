@@ -678,7 +678,8 @@ const SERVICE: &[Key] = &[
         Value::Time(seconds(1), seconds(86_400)),
         "",
         "How long a real server that is taken out of the file, or made inactive, keeps its connections at most. Without \
-         it, it is removed at once.",
+         it, it is removed at once. The clients that \
+         `persistent` remembers go elsewhere at once, unless `net.ipv4.vs.expire_quiescent_template` is 0: see lvs(8), drain.",
     ),
     key(
         Directive::Quorum,

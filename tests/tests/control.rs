@@ -16,6 +16,7 @@ scenarios! {
     a_drain_ends_at_its_deadline_or_is_undone: 40,
     a_drained_server_keeps_its_flows_of_datagrams: 40,
     a_drained_server_keeps_its_persistent_clients: 40,
+    a_drain_sends_persistent_clients_elsewhere_by_default: 60,
     a_server_taken_out_of_the_file_is_drained: 40,
     overrides_survive_a_killed_lvs: 40,
     a_reload_is_answered_when_it_is_in_force: 30,
@@ -185,6 +186,33 @@ fn a_drained_server_keeps_its_persistent_clients(lab: &Lab) -> Result<()> {
     world.router.set_sysctl("net.ipv4.vs.expire_quiescent_template", "1")?;
     assert_eq!(ask_from("10.1.0.3")?, left);
     Ok(())
+}
+
+/// As `lvs` sets the kernel by itself, a client that it remembers goes elsewhere at once, and is not waited for.
+fn a_drain_sends_persistent_clients_elsewhere_by_default(lab: &Lab) -> Result<()> {
+    let world = OneRouter::nat(lab, 2)?;
+    world.router.set_sysctl("net.ipv4.vs.expire_quiescent_template", "0")?;
+    let lvs_runs = world.serve(file([two_servers().set("persistent", 600)]), &BOTH)?;
+    eventually(SOON, "the setting of the kernel", || {
+        let value = world.router.sysctl("net.ipv4.vs.expire_quiescent_template");
+        if matches!(&value, Ok(value) if value == "1") { Ok(()) } else { Err(format!("{value:?}")) }
+    })?;
+    let mut held = world.hold(http())?;
+    let (drained, left) = (held.server.clone(), other(&held.server)?);
+    let told = lvs(&world, &format!("ctl drain web/{drained}"))?.success()?.stdout;
+    let words =
+        "its clients are sent to other real servers from now on (net.ipv4.vs.expire_quiescent_template = 1)";
+    ensure!(told.contains(words) && !told.contains("remembered"), "{told}");
+    world.wait_for_weights(web(), &[(&drained, 0), (&left, 1)])?;
+    assert_eq!(world.hold(http())?.server, left);
+    assert_eq!(held.ask()?, drained);
+    // The kernel remembers the client for ten minutes, and the connection for ten seconds.
+    held.reset()?;
+    lvs_runs.wait_for_line(
+        &format!("drained target=web/{drained} reason=\"no connection is left\""),
+        Duration::from_secs(40),
+    )?;
+    world.wait_for_weights(web(), &[(&left, 1)])
 }
 
 /// With `drain` in the file, taking a server out of it cuts nobody off.

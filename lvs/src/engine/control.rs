@@ -5,13 +5,13 @@
 use std::time::Duration;
 
 use daemonkit::clock::Mono;
+use ipvsadm::DestinationEntry;
 use lvs_config::Config;
 use lvs_config::model::{Protocol, VirtualServer};
 use lvs_config::units::Weight;
 use lvs_ipc::control::{Command, Listed, Reply};
-use lvs_ipc::status::Left;
 
-use super::overrides::{in_words, names, word};
+use super::overrides::{in_words, left, names, row_in, word};
 use super::target::{self, Target};
 use super::{Engine, WallClock};
 use crate::action::{Action, Who};
@@ -19,6 +19,7 @@ use crate::desired::wanted_service;
 use crate::identity::{ServerKey, service_id};
 use crate::operator_event::OperatorEvent;
 use crate::orders::{Admin, Drain, Names, Order};
+use crate::sysctl::plan::EXPIRE_TEMPLATES;
 
 /// Shortest and longest time that a drain may be given.
 const DEADLINES: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
@@ -112,14 +113,14 @@ impl Engine {
             return Err(format!("{names} is disabled, so it is out of the table already"));
         }
         let within = within.or(virtual_server.drain);
-        let left = self.left(&key);
+        let left = self.row(&key).map(|row| self.overrides.to_wait_for(row));
         let limit = within
             .map_or_else(|| "without a time limit".into(), |time| format!("for {} at most", in_words(time)));
         let mut lines = vec![match left {
             Some(left) => format!("{names}: draining {limit}; {left} when last counted"),
             None => format!("{names}: draining; it is not in the table"),
         }];
-        lines.extend(left.and_then(|_| waiting_for(virtual_server)));
+        lines.extend(left.and_then(|_| waiting_for(virtual_server, self.sysctls.expires_templates())));
         let (service, has_sorry) = (key.service, virtual_server.sorry_server.is_some());
         let virtual_name = virtual_server.name.clone();
         let drain = Drain { deadline: within.map(|within| now + within), left: None, ended: None };
@@ -173,7 +174,7 @@ impl Engine {
 
     fn disable(&mut self, target: &str, order: Order) -> Outcome {
         let (_, key, names) = self.changeable(target)?;
-        let cut = self.left(&key).filter(|left| !left.is_nothing());
+        let cut = self.row(&key).map(left).filter(|left| !left.is_nothing());
         let cut = cut.map_or_else(String::new, |left| format!("; {left} cut off, as last counted"));
         let line = format!("{names}: out of the table until it is enabled{cut}");
         self.order(key, names, Admin::Disabled, "disable".into(), order);
@@ -274,9 +275,9 @@ impl Engine {
         format!("{target}: {what} ended")
     }
 
-    /// What the kernel shows for a server's row; `None` when it has none.
-    fn left(&self, key: &ServerKey) -> Option<Left> {
-        super::overrides::left_of(&self.config, self.reconciler.believed()?, key)
+    /// A server's row, if it has one.
+    fn row(&self, key: &ServerKey) -> Option<&DestinationEntry> {
+        row_in(&self.config, self.reconciler.believed()?, key)
     }
 
     /// Whether a real server of `service` is to have a weight above 0.
@@ -320,7 +321,12 @@ fn ending() -> Reply {
 }
 
 /// What holds a drain up that an operator may not expect.
-fn waiting_for(virtual_server: &VirtualServer) -> Option<String> {
+fn waiting_for(virtual_server: &VirtualServer, expires_templates: bool) -> Option<String> {
+    if virtual_server.persistence.is_some() && expires_templates {
+        return Some(format!(
+            "its clients are sent to other real servers from now on ({EXPIRE_TEMPLATES} = 1)"
+        ));
+    }
     if let Some(persistence) = virtual_server.persistence {
         return Some(format!(
             "its clients are sent there again until they have been away for {} (persistent)",

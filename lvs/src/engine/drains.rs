@@ -11,6 +11,7 @@ use crate::identity::ServerKey;
 impl Engine {
     /// The table was read: how far the drains are.
     pub(super) fn observe_drains(&mut self) {
+        self.overrides.set_expires_templates(self.sysctls.expires_templates());
         if let Some(table) = self.reconciler.believed() {
             self.overrides.observe(&self.config, table, |service| self.retiring.covers(service));
         }

@@ -10,7 +10,8 @@
 //!
 //! A drained server goes on being checked: one that fails is treated as any that fails. Connections are those of the
 //! kernel's row as last read: established, closing (UDP flows are counted there), and persistence templates. A template
-//! is waited for because it sends its client here again in spite of weight 0: what is drained is the client's session.
+//! counts where it sends its client here again in spite of weight 0: what is drained is the client's session. Where the
+//! kernel sends such a client to another server (`net.ipv4.vs.expire_quiescent_template`), it does not.
 //! A UDP client that never pauses keeps its flow until the deadline.
 //!
 //! A server that leaves the file while its virtual server has `drain` keeps its row in the same way, unchecked; one that
@@ -48,6 +49,8 @@ pub(super) struct Overrides {
     news: Vec<OperatorEvent>,
     /// What is to survive a restart changed.
     unsaved: bool,
+    /// The kernel does not send clients that it remembers to a server with weight 0.
+    expires_templates: bool,
     /// No drain's time is over before this; looking for the next one takes a look at all.
     earliest: Option<Mono>,
 }
@@ -156,8 +159,19 @@ impl Overrides {
 
     // Time and the kernel.
 
+    /// From now on the kernel sends clients that it remembers to a server with weight 0 again, or to others.
+    pub(super) fn set_expires_templates(&mut self, expires: bool) {
+        self.expires_templates = expires;
+    }
+
+    /// What is to be waited for before `row` can go.
+    pub(super) fn to_wait_for(&self, row: &DestinationEntry) -> Left {
+        to_wait_for(row, self.expires_templates)
+    }
+
     /// The table was read: how far the drains are. `retires` says of which services rows retire.
     pub(super) fn observe(&mut self, config: &Config, table: &Table, retires: impl Fn(&ServiceId) -> bool) {
+        let expires = self.expires_templates;
         let rows = self.rows_to_observe(table);
         let places = self.places_to_observe(config);
         let draining = self.state.servers.iter_mut().filter_map(|(key, orders)| match &mut orders.admin {
@@ -167,8 +181,8 @@ impl Overrides {
         let mut empty = Vec::new();
         for (key, names, drain) in draining {
             let row = places.get(&key).and_then(|id| rows.get(&(key.service, *id)).copied());
-            drain.left = Some(row.map(left).unwrap_or_default());
-            if is_empty(row) {
+            drain.left = Some(row.map(|row| to_wait_for(row, expires)).unwrap_or_default());
+            if is_empty(row, expires) {
                 drain.ended = Some(Ended::Empty);
                 empty.push((key.service, names.to_string()));
             }
@@ -176,13 +190,13 @@ impl Overrides {
         let touched = &mut self.touched;
         self.state.leaving.retain(|(service, id), leaving| {
             let row = rows.get(&(*service, *id)).copied();
-            leaving.left = Some(row.map(left).unwrap_or_default());
+            leaving.left = Some(row.map(|row| to_wait_for(row, expires)).unwrap_or_default());
             if leaving.destination.is_none() {
                 leaving.destination = row.map(quiet);
                 touched.insert(*service);
             }
             // Its row may have had a weight yet when it was read, or get one back.
-            let is_over = is_empty(row) && !retires(service);
+            let is_over = is_empty(row, expires) && !retires(service);
             if is_over {
                 empty.push((*service, leaving.names.to_string()));
             }
@@ -364,7 +378,7 @@ impl Overrides {
                     let names = names(virtual_server, &server.name);
                     self.tell(OperatorEvent::Leaving { target: names.to_string(), within });
                     let destination = Some(quiet(row));
-                    let (deadline, left) = (now + within, Some(left(row)));
+                    let (deadline, left) = (now + within, Some(self.to_wait_for(row)));
                     let leaving = Leaving { names, destination, since: now, deadline, left };
                     self.state.leaving.entry((service, id)).or_insert(leaving);
                     self.expect(deadline);
@@ -487,9 +501,9 @@ fn shown(what: Override, order: &Order) -> OverrideStatus {
     OverrideStatus { what, by, at_ms, reason }
 }
 
-/// What the kernel shows for the row of a server of the file; `None` when it has none.
-pub(super) fn left_of(config: &Config, table: &Table, key: &ServerKey) -> Option<Left> {
-    table.find(&key.service)?.find(&row_of(config, key)?).map(left)
+/// The row of a server of the file, if it has one.
+pub(super) fn row_in<'t>(config: &Config, table: &'t Table, key: &ServerKey) -> Option<&'t DestinationEntry> {
+    table.find(&key.service)?.find(&row_of(config, key)?)
 }
 
 /// What is wanted of a server that is to get no new connections: its row at weight 0 where it has one.
@@ -503,8 +517,8 @@ fn without_new_connections(standing: Standing) -> Standing {
 }
 
 /// Whether there is nothing to wait for: the kernel has no row, or one that gets nothing and has nothing.
-fn is_empty(row: Option<&DestinationEntry>) -> bool {
-    row.is_none_or(|row| row.destination.weight == 0 && left(row).is_nothing())
+fn is_empty(row: Option<&DestinationEntry>, expires_templates: bool) -> bool {
+    row.is_none_or(|row| row.destination.weight == 0 && to_wait_for(row, expires_templates).is_nothing())
 }
 
 /// The row with no new connections.
@@ -519,6 +533,12 @@ pub(super) fn left(row: &DestinationEntry) -> Left {
         inactive: row.inactive_connections,
         persistent: row.persistent_connections,
     }
+}
+
+/// What of it comes here again or stays at weight 0.
+fn to_wait_for(row: &DestinationEntry, expires_templates: bool) -> Left {
+    let all = left(row);
+    if expires_templates { Left { persistent: 0, ..all } } else { all }
 }
 
 /// The services of the virtual servers that `config` serves.

@@ -10,6 +10,8 @@
 //! What a setting was before is what it was when it was first read; where an earlier run wrote it and nobody else has
 //! since, it is what that run had found. It is set back when the setting is not wanted any more, unless somebody else
 //! has changed it by then.
+//!
+//! One setting is looked at whoever keeps it: what a drain of a persistent service waits for depends on it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -21,7 +23,7 @@ use lvs_ipc::status::SysctlStatus;
 use super::event::SysctlEvent;
 use super::memory::Remembered;
 use super::needs::Needs;
-use super::plan::{Setting, followers, is_leader, plan};
+use super::plan::{EXPIRE_TEMPLATES, Setting, followers, is_leader, plan};
 use super::{Answer, Facts, Order, Trouble};
 
 /// Time between two readings.
@@ -75,6 +77,8 @@ pub struct Keeper {
     facts: Facts,
     settings: Vec<Setting>,
     known: BTreeMap<SysctlName, Known>,
+    /// What [`EXPIRE_TEMPLATES`] was when it was last read.
+    expires_templates: Option<i64>,
     memory: Vec<Remembered>,
     writes: Vec<Write>,
     awaiting: bool,
@@ -96,6 +100,7 @@ impl Keeper {
             facts: Facts::default(),
             settings: Vec::new(),
             known: BTreeMap::new(),
+            expires_templates: None,
             memory,
             writes: Vec::new(),
             awaiting: false,
@@ -125,6 +130,13 @@ impl Keeper {
         plan(needs, &self.facts)
     }
 
+    /// Whether the kernel sends the clients that it remembers of a persistent service to others when their real server has
+    /// weight 0; not where that could not be read.
+    #[must_use]
+    pub fn expires_templates(&self) -> bool {
+        self.expires_templates.is_some_and(|value| value != 0)
+    }
+
     /// From now on nothing is needed: everything is set back.
     pub fn stop(&mut self, now: Mono) {
         if !self.stopping {
@@ -145,7 +157,7 @@ impl Keeper {
         if self.awaiting {
             return None;
         }
-        let reads = !self.settings.is_empty() || !self.is_settled();
+        let reads = self.needs.persistence || !self.settings.is_empty() || !self.is_settled();
         [self.survey_due, reads.then_some(self.read_due)].into_iter().flatten().min()
     }
 
@@ -158,7 +170,8 @@ impl Keeper {
         if self.survey_due.is_some_and(|due| due <= now) {
             return vec![Step::Do(Order::Survey(self.needs.nat_ipv4.clone()))];
         }
-        vec![Step::Do(Order::Read(self.names()))]
+        let looked_at = self.needs.persistence.then(|| SysctlName::parse(EXPIRE_TEMPLATES).ok()).flatten();
+        vec![Step::Do(Order::Read(self.names().into_iter().chain(looked_at).collect()))]
     }
 
     /// An order has been carried out.
@@ -197,7 +210,7 @@ impl Keeper {
         }
     }
 
-    /// All that is to be read: what is wanted, what it depends on, what is to be set back, and what the kernel will
+    /// All that is to be known: what is wanted, what it depends on, what is to be set back, and what the kernel will
     /// change along with it.
     fn names(&self) -> BTreeSet<SysctlName> {
         let wanted = self.settings.iter().flat_map(|setting| {
@@ -216,7 +229,10 @@ impl Keeper {
 
     fn read(&mut self, now: Mono, values: &BTreeMap<SysctlName, Result<i64, Trouble>>) -> Vec<Step> {
         self.read_due = now + READ_INTERVAL;
-        for (name, value) in values {
+        let looked_at = values.iter().find(|(name, _)| name.as_str() == EXPIRE_TEMPLATES);
+        self.expires_templates = looked_at.and_then(|(_, value)| value.as_ref().ok().copied());
+        let names = self.names();
+        for (name, value) in values.iter().filter(|(name, _)| names.contains(*name)) {
             self.note(name, value);
         }
         let mut steps = Vec::new();

@@ -12,6 +12,9 @@ use super::needs::Needs;
 pub const IP_FORWARD: &str = "net.ipv4.ip_forward";
 /// Another name of the same setting.
 const IP_FORWARD_TOO: &str = "net.ipv4.conf.all.forwarding";
+/// Whether the clients that the kernel remembers of a persistent service are sent to another real server when theirs has
+/// weight 0, or to it again.
+pub const EXPIRE_TEMPLATES: &str = "net.ipv4.vs.expire_quiescent_template";
 /// IPv6 forwarding.
 pub const IP6_FORWARD: &str = "net.ipv6.conf.all.forwarding";
 
@@ -93,7 +96,7 @@ fn needed(needs: &Needs, facts: &Facts) -> Vec<Setting> {
     }
     if needs.persistence {
         let reason = "a persistent client is not to come back to a real server that is failed or drained";
-        need("net.ipv4.vs.expire_quiescent_template", 1, reason, &[]);
+        need(EXPIRE_TEMPLATES, 1, reason, &[]);
     }
     if needs.only_udp {
         let reason = "a steady flow of UDP is not to stay with a real server that is gone";

@@ -2,6 +2,7 @@
 
 use lvs::action::Input;
 use lvs_config::Config;
+use lvs_config::sysctl::SysctlName;
 use lvs_ipc::control::Command;
 use lvs_ipc::status::{Left, Override};
 
@@ -140,6 +141,53 @@ fn draining_the_last_server_calls_the_sorry_server_and_says_so() {
              web: no other real server takes connections: its sorry server serves",
         ],
     );
+}
+
+/// A director with a persistent service in a kernel where `expire_quiescent_template` is this.
+fn persistent(globals: &str, expires: i64) -> Director {
+    let block = virtual_server("web", "10.1.0.100", "persistent = 300", &SERVERS);
+    let mut director = Director::new(&config(&format!("{globals}\n{block}")));
+    let name = SysctlName::parse("net.ipv4.vs.expire_quiescent_template").unwrap();
+    director.settings.insert(name, expires);
+    director.tick(0);
+    director.report(10, 1, None);
+    director.report(20, 2, None);
+    carry(&director, 11, 1, 3);
+    director.until(1000);
+    director
+}
+
+#[test]
+fn a_drain_does_not_wait_for_clients_that_the_kernel_sends_elsewhere() {
+    // By default it is set to 1 where it is 0.
+    let mut director = persistent("", 0);
+    assert_lines(
+        &director.ask(1100, drain("web/s10.2.0.11", None))[2..],
+        &["reply done: web/s10.2.0.11: draining without a time limit; 1 connection when last counted | \
+             its clients are sent to other real servers from now on (net.ipv4.vs.expire_quiescent_template = 1)"],
+    );
+    let left = Some(Left { active: 1, inactive: 0, persistent: 0 });
+    let told =
+        |director: &Director| director.status().virtual_servers[0].real_servers[0].overrides[0].clone();
+    director.until(3000);
+    assert_eq!(told(&director).what, Override::Drain { deadline_ms: None, left, ended: None });
+    carry(&director, 11, 0, 3);
+    let lines = without_reads(director.until(5000));
+    assert_eq!(lines[0], format!("4000 -d {}", ROWS[0]));
+}
+
+#[test]
+fn a_drain_waits_for_remembered_clients_as_long_as_the_kernel_sends_them_back() {
+    let mut director = persistent("sysctl = leave", 0);
+    let words = "its clients are sent there again until they have been away for 5m (persistent)";
+    let asked = director.ask(1100, drain("web/s10.2.0.11", None));
+    assert!(asked.last().unwrap().contains(words), "{asked:#?}");
+    carry(&director, 11, 0, 3);
+    assert_lines(&without_reads(director.until(60_000)), &[]);
+    // Somebody tells the kernel otherwise.
+    director.settings.values_mut().for_each(|value| *value = 1);
+    let lines = without_reads(director.until(63_000));
+    assert!(lines[0].ends_with(&format!("-d {}", ROWS[0])), "{lines:#?}");
 }
 
 #[test]

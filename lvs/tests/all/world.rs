@@ -16,6 +16,8 @@ use lvs::kernel::Kernel;
 use lvs::nanny_args::MonitorSettings;
 use lvs::operator_event::OperatorEvent;
 use lvs::orders::State;
+use lvs::sysctl::{Answer, Order, Trouble};
+use lvs_config::sysctl::SysctlName;
 use lvs_config::{Config, SystemNames};
 use lvs_ipc::control::{Command, Plan, Reply};
 use lvs_ipc::status::LvsStatus;
@@ -80,6 +82,8 @@ pub(crate) struct Director {
     pub(crate) full: Option<String>,
     /// The disk takes for ever.
     pub(crate) hangs: bool,
+    /// Settings of the kernel.
+    pub(crate) settings: BTreeMap<SysctlName, i64>,
     /// Answers so far.
     pub(crate) replies: Vec<Reply>,
     /// Monitors started so far.
@@ -126,6 +130,7 @@ impl Director {
             saved,
             full: None,
             hangs: false,
+            settings: BTreeMap::new(),
             replies,
             monitors,
             running,
@@ -234,6 +239,25 @@ impl Director {
         lines.collect()
     }
 
+    /// A kernel that has [`Director::settings`] and no others.
+    fn sysctl(&mut self, order: Order) -> Answer {
+        match order {
+            Order::Read(names) => {
+                let found = |name: &SysctlName| self.settings.get(name).copied().ok_or(Trouble::Missing);
+                Answer::Read(names.into_iter().map(|name| (name.clone(), found(&name))).collect())
+            }
+            Order::Write(values) => {
+                let written = values.into_iter().map(|(name, value)| {
+                    let found = self.settings.get_mut(&name).ok_or(Trouble::Missing)?;
+                    *found = value;
+                    Ok(())
+                });
+                Answer::Written(written.collect())
+            }
+            order => order.without_settings(),
+        }
+    }
+
     fn carry_out(&mut self, action: Action, done: &mut Vec<String>) -> Option<Input> {
         match action {
             Action::Spawn(token, command) => {
@@ -262,7 +286,7 @@ impl Director {
                 self.record = services;
                 return Some(Input::Recorded(Ok(())));
             }
-            Action::Sysctl(order) => return Some(Input::Sysctl(order.without_settings())),
+            Action::Sysctl(order) => return Some(Input::Sysctl(self.sysctl(order))),
             Action::Apply(requests) => {
                 for request in &requests {
                     if let Request::AddService(service) = request {
