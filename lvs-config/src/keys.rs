@@ -60,6 +60,8 @@ pub(crate) enum Value {
     Time(Duration, Duration),
     /// A time in this range without a fraction of a second.
     WholeTime(Duration, Duration),
+    /// How weights grow: a word, or a time in this range.
+    Climb(Duration, Duration),
     /// One of a few words.
     Choice(fn() -> Vec<&'static str>),
     /// The name of a network interface without alias.
@@ -96,13 +98,8 @@ impl Value {
                     .to_owned()
             }
             Self::Mask => "a mask such as 255.255.255.0, or a prefix length such as 24".to_owned(),
-            Self::Time(min, max) => {
-                format!(
-                    "{} to {}, in seconds or with a unit such as 500ms or 2m",
-                    time_text(min),
-                    time_text(max)
-                )
-            }
+            Self::Time(min, max) => time_range(min, max),
+            Self::Climb(min, max) => format!("{}, or {}", words::climbs().join(", "), time_range(min, max)),
             Self::WholeTime(min, max) => {
                 format!("{} to {}, in whole seconds, minutes or hours", time_text(min), time_text(max))
             }
@@ -121,6 +118,10 @@ impl Value {
             Self::List => "a list such as `[ a b ]`".to_owned(),
         }
     }
+}
+
+fn time_range(min: Duration, max: Duration) -> String {
+    format!("{} to {}, in seconds or with a unit such as 500ms or 2m", time_text(min), time_text(max))
 }
 
 /// A time as the file can say it: seconds without a unit, else milliseconds.
@@ -664,13 +665,15 @@ const SERVICE: &[Key] = &[
     key(
         Directive::SlowStart,
         "slow_start",
-        Value::Time(seconds(1), seconds(3600)),
-        "",
-        "How long the weight of a real server that comes up while others serve takes to grow from a sixteenth (at least \
-         1) to its full value, in up to 16 even steps; so weights should be much greater than 1. A service that starts, \
-         or comes back after none of its servers served, has its full weights at once, and so has the last server that is \
-         left. Without it, the weight is there at once. (Piranha's monitor always began at the 32nd part, at least 1, and \
-         doubled every 20 seconds; one that is run as `client_monitor` still does.)",
+        Value::Climb(seconds(1), seconds(3600)),
+        "doubling",
+        "How the weight of a real server grows that comes up while others serve. `doubling`, as with Piranha: from the \
+         32nd part, at least 1, doubled every 20 seconds. A time: from a sixteenth (at least 1) to the full weight within \
+         it, in up to 16 even steps. `off`, or 0: it is there at once. A service that starts, or comes back after none of \
+         its servers served, has its full weights at once, and so has the last server that is left. Nothing grows with \
+         `scheduler = rr`, `lc` or `dh`, which know no weights, and nothing doubles with `fo`, where the greatest weight \
+         takes all, nor with `sh` and `mh`, where each step would send clients to other servers. A program that is run as \
+         `client_monitor` has its own ways.",
     ),
     key(
         Directive::Drain,

@@ -224,8 +224,8 @@ pub struct VirtualServer {
     pub quorum: Quorum,
     /// `start`: what its real servers are before their first check.
     pub start: StartPolicy,
-    /// `slow_start`: how long a server's weight takes to grow after it came up, 1 s to 1 h; `None`: no time.
-    pub slow_start: Option<Duration>,
+    /// `slow_start`, as the file asks for it; [`VirtualServer::climb`] is what comes of it.
+    pub slow_start: SlowStart,
     /// `drain`: how long a server that leaves the file keeps its connections at most, 1 s to 24 h; `None`: it is removed
     /// at once.
     pub drain: Option<Duration>,
@@ -244,6 +244,29 @@ impl VirtualServer {
     pub fn active_servers(&self) -> impl Iterator<Item = &RealServer> {
         self.servers.iter().filter(|s| s.active)
     }
+
+    /// How weights grow here. Not at all where nobody heeds them; and nobody who did not ask for it gets a climb by which
+    /// no work grows little by little.
+    #[must_use]
+    pub fn climb(&self) -> SlowStart {
+        match self.scheduler.use_of_weights() {
+            WeightUse::None => SlowStart::Off,
+            WeightUse::Rank | WeightUse::Deal if self.slow_start == SlowStart::Doubling => SlowStart::Off,
+            WeightUse::Rank | WeightUse::Deal | WeightUse::Share => self.slow_start,
+        }
+    }
+}
+
+/// `slow_start`: how the weight of a real server grows that comes up while others serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum SlowStart {
+    /// `off`: it is there at once.
+    Off,
+    /// `doubling`, as Piranha's monitor did it: from the 32nd part, at least 1, doubled every 20 seconds.
+    #[default]
+    Doubling,
+    /// A time: in even steps, 1 s to 1 h long.
+    Even(Duration),
 }
 
 /// The server of last resort. The kernel gives it the weight 1.
@@ -338,6 +361,39 @@ pub enum Scheduler {
     Mh,
     /// `twos`: power of two choices.
     Twos,
+}
+
+/// What weights above 0 are to a scheduler (kernel, `net/netfilter/ipvs/ip_vs_*.c`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum WeightUse {
+    /// They are all the same.
+    None,
+    /// The greatest one takes all.
+    Rank,
+    /// They say who gets which clients; another weight deals anew.
+    Deal,
+    /// They are shares of the work.
+    Share,
+}
+
+impl Scheduler {
+    /// What weights above 0 are to this scheduler.
+    #[must_use]
+    pub const fn use_of_weights(self) -> WeightUse {
+        match self {
+            Self::Rr | Self::Lc | Self::Dh => WeightUse::None,
+            Self::Fo => WeightUse::Rank,
+            Self::Sh | Self::Mh => WeightUse::Deal,
+            Self::Wrr
+            | Self::Wlc
+            | Self::Lblc
+            | Self::Lblcr
+            | Self::Sed
+            | Self::Nq
+            | Self::Ovf
+            | Self::Twos => WeightUse::Share,
+        }
+    }
 }
 
 /// `sched_flags`: switches of the scheduler, which gives them their meaning.

@@ -1,6 +1,9 @@
 //! The words of the file that stand for one of a few choices, each next to what it means.
 
-use crate::model::{Forwarding, Protocol, Scheduler, ServiceKind, StartPolicy, Tunnel, TunnelChecksum};
+use crate::keys::time_text;
+use crate::model::{
+    Forwarding, Protocol, Scheduler, ServiceKind, SlowStart, StartPolicy, Tunnel, TunnelChecksum,
+};
 
 /// A type whose values each have a word.
 pub(crate) trait Word: Copy + PartialEq + 'static {
@@ -21,6 +24,30 @@ pub(crate) fn value<T: Word>(word: &str) -> Option<T> {
 fn word<T: Word>(value: T) -> &'static str {
     // Every value is in the list; the test below sees to it.
     T::ALL.iter().find(|(_, known)| *known == value).map_or("", |(word, _)| word)
+}
+
+/// The values of `slow_start` that have a word; the others are times.
+const CLIMBS: [(&str, SlowStart); 2] = [("doubling", SlowStart::Doubling), ("off", SlowStart::Off)];
+
+/// The words of `slow_start`.
+pub(crate) fn climbs() -> [&'static str; 2] {
+    CLIMBS.map(|(word, _)| word)
+}
+
+/// What a word of `slow_start` stands for.
+pub(crate) fn climb(word: &str) -> Option<SlowStart> {
+    CLIMBS.into_iter().find(|(known, _)| *known == word).map(|(_, climb)| climb)
+}
+
+/// `slow_start` as the file says it.
+pub(crate) fn climb_text(slow_start: SlowStart) -> String {
+    match slow_start {
+        SlowStart::Even(time) => time_text(time),
+        SlowStart::Off | SlowStart::Doubling => {
+            let known = CLIMBS.into_iter().find(|(_, known)| *known == slow_start);
+            known.map_or_else(String::new, |(word, _)| word.to_owned())
+        }
+    }
 }
 
 impl Word for ServiceKind {

@@ -10,11 +10,11 @@ use std::time::Duration;
 use crate::keys::time_text;
 use crate::model::{
     Check, Config, FailoverService, FloatingAddress, Forwarding, Hooks, Protocol, Quorum, RealServer,
-    RouterAddresses, SorryServer, StartPolicy, Tunnel, TunnelChecksum, VirtualServer,
+    RouterAddresses, SlowStart, SorryServer, StartPolicy, Tunnel, TunnelChecksum, VirtualServer,
 };
 use crate::sched_flags;
 use crate::sysctl::Sysctls;
-use crate::words::TunnelKind;
+use crate::words::{TunnelKind, climb_text};
 
 /// `config` as an `lvs.cf`.
 pub fn write(config: &Config) -> String {
@@ -205,7 +205,9 @@ impl Writer {
         if server.start != StartPolicy::default() {
             self.entry("start", server.start.name());
         }
-        self.optional("slow_start", server.slow_start.map(time_text));
+        if server.slow_start != SlowStart::default() {
+            self.entry("slow_start", climb_text(server.slow_start));
+        }
         self.optional("drain", server.drain.map(time_text));
         if server.quorum != Quorum::default() {
             self.entry("quorum", server.quorum.weight);

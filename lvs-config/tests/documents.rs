@@ -9,7 +9,7 @@ use std::time::Duration;
 use common::{Table, files};
 use lvs_config::model::{
     Check, Forwarding, Hooks, Limits, Protocol, Quorum, RealServer, Scheduler, SchedulerFlags, ServiceKind,
-    SorryServer, StartPolicy, Timeouts, VirtualServer,
+    SlowStart, SorryServer, StartPolicy, Timeouts, VirtualServer,
 };
 use lvs_config::units::Weight;
 use lvs_config::{Config, SystemFiles, parse_with_files, reference_man, reference_markdown};
@@ -112,7 +112,7 @@ fn the_example_serves_a_web_site_and_a_line_service() {
         }),
         quorum: Quorum { weight: 1, hysteresis: 0 },
         start: StartPolicy::Probe,
-        slow_start: None,
+        slow_start: SlowStart::default(),
         drain: None,
         hooks: Hooks::default(),
         quiesce: true,

@@ -25,7 +25,7 @@ const VALID: [&str; 10] = [
 ];
 
 /// Pieces that mean something somewhere.
-const PIECES: [&str; 73] = [
+const PIECES: [&str; 75] = [
     "=",
     "{",
     "}",
@@ -88,6 +88,8 @@ const PIECES: [&str; 73] = [
     "quorum = 2\n",
     "quorum_hysteresis = 1\n",
     "slow_start = 5\n",
+    "slow_start = off\n",
+    "slow_start = doubling\n",
     "drain = 5\n",
     "start = down\n",
     "rise = 2\n",

@@ -310,6 +310,9 @@ pub struct RealServerStatus {
     /// When its weight will have grown to the full one, in milliseconds since the Unix epoch; `None` when it does not grow.
     #[serde(default)]
     pub slow_start_until_ms: Option<u64>,
+    /// The full weight to which its weight grows; `None` when it does not grow.
+    #[serde(default)]
+    pub slow_start_weight: Option<u32>,
 }
 
 /// Something that an operator asked for, until it is undone.

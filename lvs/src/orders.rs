@@ -112,4 +112,6 @@ pub struct State {
     pub leaving: BTreeMap<(ServiceId, DestinationId), Leaving>,
     /// Real servers whose last check failed, with its reason.
     pub down: BTreeMap<ServerKey, String>,
+    /// Rows whose weights grow to the full ones, and since when.
+    pub climbing: BTreeMap<(ServiceId, DestinationId), Mono>,
 }

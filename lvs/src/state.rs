@@ -4,7 +4,7 @@
 //! {"version":1,
 //!  "servers":[{"virtual":"web","server":"rs3","service":"-t 10.1.0.100:80","address":"10.2.0.103:80",
 //!              "drain":{"by":"root (process 7)","at_ms":1763776800000,"reason":"disk","deadline_ms":1763777100000}}],
-//!  "sorry":[...],"leaving":[...],"down":[...]}
+//!  "sorry":[...],"leaving":[...],"down":[...],"climbing":[...]}
 //! ```
 //!
 //! Times are milliseconds since the Unix epoch: a drain's deadline holds also across a restart of the machine. The file
@@ -180,6 +180,8 @@ struct Document {
     leaving: Vec<LeavingLine>,
     #[serde(default)]
     down: Vec<DownLine>,
+    #[serde(default)]
+    climbing: Vec<ClimbingLine>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -259,9 +261,17 @@ struct DownLine {
     reason: String,
 }
 
+#[derive(Serialize, Deserialize)]
+struct ClimbingLine {
+    service: String,
+    /// Its address and port, as the kernel knows it.
+    row: String,
+    since_ms: u64,
+}
+
 impl Document {
     fn of(state: &State, clock: WallClock) -> Self {
-        let State { servers, sorry, leaving, down } = state;
+        let State { servers, sorry, leaving, down, climbing } = state;
         Self {
             version: VERSION,
             servers: servers.iter().map(|(key, orders)| ServerLine::of(key, orders, clock)).collect(),
@@ -292,6 +302,14 @@ impl Document {
                     reason: reason.clone(),
                 })
                 .collect(),
+            climbing: climbing
+                .iter()
+                .map(|((service, row), since)| ClimbingLine {
+                    service: service_word(service),
+                    row: row.to_string(),
+                    since_ms: clock.epoch_ms(*since),
+                })
+                .collect(),
         }
     }
 
@@ -316,6 +334,9 @@ impl Document {
         }
         for DownLine { service, address, reason } in self.down {
             state.down.insert(key_of(&service, &address)?, reason);
+        }
+        for ClimbingLine { service, row, since_ms } in self.climbing {
+            state.climbing.insert((service_of(&service)?, server_of(&row)?), clock.mono_at(since_ms));
         }
         Ok(state)
     }

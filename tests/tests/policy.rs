@@ -1,7 +1,7 @@
 //! What the health of all real servers together makes of a virtual server: quorum, slow start, start policies, rise and
 //! fall, hooks.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Result, ensure};
 use lab::{Behaviour, Lab, Match, Program, at, eventually, scenarios, standard};
@@ -15,6 +15,7 @@ use crate::{
 scenarios! {
     a_lost_quorum_lets_the_sorry_server_serve_alone: 60,
     a_server_that_is_back_gets_its_share_little_by_little: 60,
+    without_a_word_in_the_file_weights_double_also_over_a_restart: 120,
     a_start_is_as_the_file_asks_for: 30,
     a_flapping_server_is_judged_by_checks_in_a_row: 60,
     hooks_are_run_with_what_happened_and_without_privileges: 60,
@@ -22,6 +23,8 @@ scenarios! {
 
 /// Where scenarios put their scripts.
 const FOLDER: &str = "/etc/sysconfig/ha";
+/// Time between two doublings of a weight.
+const PACE: Duration = Duration::from_secs(20);
 
 /// Two of three are too few, and only three are enough again; who is healthy keeps its connections meanwhile.
 fn a_lost_quorum_lets_the_sorry_server_serve_alone(lab: &Lab) -> Result<()> {
@@ -97,6 +100,45 @@ fn a_server_that_is_back_gets_its_share_little_by_little(lab: &Lab) -> Result<()
     ensure!(weights.first() == Some(&2) && weights.last() == Some(&32), "{weights:?}");
     ensure!(weights.len() > 2 && weights.len() <= 16 && weights.is_sorted(), "{weights:?}");
     Ok(())
+}
+
+/// Piranha's pace is real time here: 1, 2 and 4 of 40, with 20 seconds between them. The director is killed in between.
+fn without_a_word_in_the_file_weights_double_also_over_a_restart(lab: &Lab) -> Result<()> {
+    let world = OneRouter::nat(lab, 2)?;
+    let service = virtual_server("web", 0).checked_often().set("scheduler", "wrr").weights(&[40, 40]);
+    let lvs = world.serve(file([service.clone()]), &[("rs1", 40), ("rs2", 40)])?;
+    world.server(2).behave(&Behaviour::Refuse)?;
+    world.wait_for_weights(web(), &[("rs1", 40)])?;
+    let mark = lab.journal().mark();
+    world.server(2).behave(&Behaviour::Answer)?;
+    let step = |lvs: &Program, request: &str| {
+        lvs.wait_for_line_after(mark, &format!("{request} -t 10.1.0.100:80 -r 10.2.0.102:80 "), PACE * 2)
+    };
+    let began = step(&lvs, "-a")?.at;
+    world.wait_for_weights(web(), &[("rs1", 40), ("rs2", 1)])?;
+    assert_eq!(world.ask_times(http(), 41)?, counts(&[("rs1", 40), ("rs2", 1)]));
+    let shown = world.router.program("lvs").args(["status", "web"]).run(SOON)?.success()?.stdout;
+    ensure!(shown.contains("climbing, 1 of 40, full weight in "), "{shown}");
+
+    let second = step(&lvs, "-e")?.at;
+    ensure!(second.saturating_sub(began) > PACE * 9 / 10, "too soon: {began:?}, {second:?}");
+    world.wait_for_weights(web(), &[("rs1", 40), ("rs2", 2)])?;
+    let of_rs2 = "-t 10.1.0.100:80 -r 10.2.0.102:80 -m -w";
+    let made = requests_since(lab, &lvs, mark)?;
+    assert_eq!(made, [format!("-a {of_rs2} 1"), format!("-e {of_rs2} 2")]);
+    lvs.kill9()?;
+    let next = world.start_lvs(file([service.clone()]))?;
+    next.wait_for_line("real server up vs=web rs=10.2.0.102:80", SOON)?;
+    let third = step(&next, "-e")?.at;
+    ensure!(third.saturating_sub(began) > PACE * 19 / 10, "too soon: {began:?}, {third:?}");
+    world.wait_for_weights(web(), &[("rs1", 40), ("rs2", 4)])?;
+    assert_eq!(requests_since(lab, &next, 0)?, [format!("-e {of_rs2} 4")]);
+    let climb = &world.status()?.virtual_servers[0].real_servers[1];
+    assert_eq!((climb.weight, climb.slow_start_weight), (Some(4), Some(40)));
+
+    world.write(file([service.set("slow_start", "off")]))?;
+    next.signal(lab::Signal::SIGHUP)?;
+    world.wait_for_weights(web(), &[("rs1", 40), ("rs2", 40)])
 }
 
 /// A real server that takes connections and never answers is not judged for a second.

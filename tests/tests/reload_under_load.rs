@@ -58,7 +58,7 @@ impl Shape {
         let six = virtual_server("six", 0).set("address", "fd00:1::100 eth0:9").set("vip_nmask", 64);
         let servers = |numbers: std::ops::RangeInclusive<u8>| numbers.map(server).collect();
         Self {
-            web: virtual_server("web", 0),
+            web: full_at_once(virtual_server("web", 0)),
             web_servers: servers(1..=2),
             shop: Some(virtual_server("shop", 1)),
             shop_servers: servers(1..=2),
@@ -124,7 +124,7 @@ impl Story {
             "255.255.255.0",
         );
         self.then("no persistence", &["-E -t 10.1.0.100:80 -s wrr"], SAME, |shape| {
-            shape.web = virtual_server("web", 0).set("scheduler", "wrr");
+            shape.web = full_at_once(virtual_server("web", 0).set("scheduler", "wrr"));
         });
         self.then("switches of a scheduler", &["-E -t [fd00:1::100]:80 -s sh -b sh-port"], SAME, |shape| {
             shape.six = shape.six.clone().set("scheduler", "sh").set("sched_flags", "sh-port");
@@ -198,6 +198,11 @@ impl Story {
             shape.shop = None;
         });
     }
+}
+
+/// New servers are to have the weights of the file.
+fn full_at_once(virtual_server: Block) -> Block {
+    virtual_server.set("slow_start", "off")
 }
 
 fn changes() -> Vec<Change> {

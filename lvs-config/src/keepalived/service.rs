@@ -15,7 +15,7 @@ use super::timing::Timing;
 use super::tree::Node;
 use super::{MAX_SERVICES, values};
 use crate::keys::time_text;
-use crate::model::{Protocol, Scheduler};
+use crate::model::{Protocol, Scheduler, SlowStart, WeightUse};
 use crate::names::Family;
 use crate::words;
 
@@ -364,6 +364,10 @@ impl Service {
         }
         output.optional("persistent", self.persistent.as_deref());
         output.optional("pmask", self.pmask.as_deref().filter(|_| self.persistent.is_some()));
+        // Where weights are shares, ours grow unless the file says otherwise.
+        if self.scheduler.use_of_weights() == WeightUse::Share {
+            output.entry("slow_start", words::climb_text(SlowStart::Off));
+        }
         self.write_check(output);
         self.write_quorum(output);
         let mut names = Known::default();

@@ -122,10 +122,10 @@ impl<'a> Lowering<'a> {
         })
     }
 
-    fn time_of(&mut self, argument: Argument<'_>) -> Option<Duration> {
+    pub(super) fn time_of(&mut self, argument: Argument<'_>) -> Option<Duration> {
         let (min, max, is_whole) = match argument.key.value {
             Value::WholeTime(min, max) => (min, max, true),
-            Value::Time(min, max) => (min, max, false),
+            Value::Time(min, max) | Value::Climb(min, max) => (min, max, false),
             _ => (Duration::ZERO, Duration::MAX, false),
         };
         match value::time(argument.text) {

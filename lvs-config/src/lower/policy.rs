@@ -6,14 +6,15 @@ use super::Lowering;
 use super::read::Found;
 use crate::diagnostic::{Code, Problem};
 use crate::keys::Directive;
-use crate::model::{Check, Hooks, Quorum, RealServer, Scheduler, StartPolicy};
+use crate::model::{Check, Hooks, Quorum, RealServer, Scheduler, SlowStart, StartPolicy, WeightUse};
 use crate::tree::Block;
+use crate::{value, words};
 
 /// What a `virtual` block says of it.
 pub(super) struct Policy {
     pub(super) quorum: Option<Quorum>,
     pub(super) start: Option<StartPolicy>,
-    pub(super) slow_start: Option<Duration>,
+    pub(super) slow_start: Option<SlowStart>,
     pub(super) drain: Option<Duration>,
     pub(super) hooks: Hooks,
 }
@@ -24,7 +25,7 @@ impl<'a> Lowering<'a> {
         Policy {
             quorum: self.quorum(found),
             start: self.choice(found, Directive::Start),
-            slow_start: self.time(found, Directive::SlowStart).map(|time| time.value),
+            slow_start: self.climb(found),
             drain: self.time(found, Directive::Drain).map(|time| time.value),
             hooks: self.hooks(found),
         }
@@ -100,12 +101,34 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// Warns of a growing weight where every weight above 0 is the same.
-    pub(super) fn useless_slow_start(&mut self, found: &Found<'_>, scheduler: Option<Scheduler>) {
-        let Some(scheduler @ (Scheduler::Rr | Scheduler::Lc | Scheduler::Dh)) = scheduler else { return };
+    fn climb(&mut self, found: &Found<'_>) -> Option<SlowStart> {
+        self.one(found, Directive::SlowStart, |lowering, a| {
+            if a.text.starts_with(|c: char| c.is_ascii_digit()) {
+                let is_off = value::time(a.text).is_ok_and(|time| time.is_zero());
+                return if is_off { Some(SlowStart::Off) } else { lowering.time_of(a).map(SlowStart::Even) };
+            }
+            words::climb(a.text).or_else(|| lowering.reject_word(a, &words::climbs()))
+        })
+    }
+
+    /// Warns of a growing weight that was asked for where weights are no shares of the work.
+    pub(super) fn useless_slow_start(
+        &mut self,
+        found: &Found<'_>,
+        scheduler: Option<Scheduler>,
+        slow_start: Option<SlowStart>,
+    ) {
+        let (Some(scheduler), Some(slow_start)) = (scheduler, slow_start) else { return };
+        let why = match (scheduler.use_of_weights(), slow_start) {
+            (_, SlowStart::Off) | (WeightUse::Share, _) => return,
+            (WeightUse::None, _) => "which knows no weights",
+            (_, SlowStart::Even(_)) => return,
+            (WeightUse::Rank, SlowStart::Doubling) => "where the greatest weight takes all",
+            (WeightUse::Deal, SlowStart::Doubling) => "where each step would send clients to other servers",
+        };
         let Some(span) = found.span(Directive::SlowStart) else { return };
         let name = scheduler.name();
-        let message = format!("`slow_start` has no effect with `scheduler = {name}`, which knows no weights");
+        let message = format!("`slow_start` has no effect with `scheduler = {name}`, {why}");
         let problem = Problem::warning(Code::NoEffect, span, message);
         self.if_valid.push(match found.span(Directive::Scheduler) {
             Some(given) => problem.note(given, "the scheduler is given"),

@@ -185,7 +185,7 @@ impl<'a> Lowering<'a> {
             Some(_) if matches!(key.value, Value::Text | Value::Command) => {
                 format!("{allowed}; a value with blanks needs quotes")
             }
-            Some(_) if matches!(key.value, Value::Time(..) | Value::WholeTime(..)) => {
+            Some(_) if matches!(key.value, Value::Time(..) | Value::Climb(..) | Value::WholeTime(..)) => {
                 format!("{allowed}; a unit follows its number without a blank")
             }
             _ => allowed,

@@ -1,7 +1,7 @@
 //! What the suite does differently from the original although nothing in a file says so; `docs/compatibility.md` has all
 //! of it, this is what concerns a file.
 
-use crate::model::{Config, ServiceKind};
+use crate::model::{Config, ServiceKind, SlowStart, VirtualServer};
 
 /// What concerns `config`.
 pub(super) fn all(config: &Config) -> Vec<String> {
@@ -11,7 +11,7 @@ pub(super) fn all(config: &Config) -> Vec<String> {
             found.push(text.to_owned());
         }
     };
-    let has = |test: fn(&crate::model::VirtualServer) -> bool| config.active_virtual_servers().any(test);
+    let has = |test: fn(&VirtualServer) -> bool| config.active_virtual_servers().any(test);
     add(config.service == ServiceKind::Fos, "pulse and lvs do not run failover services.");
     add(
         true,
@@ -23,8 +23,13 @@ pub(super) fn all(config: &Config) -> Vec<String> {
          service.",
     );
     add(
-        has(|v| v.servers.iter().any(|s| s.active && s.weight.value() > 1)),
-        "Weights are full at once; the ramp of Piranha, from 1 and doubled every 20 seconds, is `slow_start` today.",
+        has(|v| v.climb() == SlowStart::Doubling && has_weights(v)),
+        "The weight of a server that comes up grows from the 32nd part, doubled every 20 seconds, as ever, but only while \
+         others serve; a service that starts has its full weights at once. `slow_start` says otherwise.",
+    );
+    add(
+        has(|v| v.slow_start == SlowStart::Doubling && v.climb() == SlowStart::Off && has_weights(v)),
+        "Weights are full at once with a scheduler to which they are no shares of the work (`rr`, `lc`, `dh`, `sh`).",
     );
     add(
         has(|v| v.sorry_server.is_some()),
@@ -48,4 +53,8 @@ pub(super) fn all(config: &Config) -> Vec<String> {
         "Addresses are added beside those of an interface, never in their place, and a reload adds and removes them, too.",
     );
     found
+}
+
+fn has_weights(virtual_server: &VirtualServer) -> bool {
+    virtual_server.active_servers().any(|server| server.weight.value() > 1)
 }

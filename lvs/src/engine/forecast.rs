@@ -14,6 +14,7 @@ use lvs_ipc::control::Plan;
 use lvs_ipc::status::{Health, Left};
 
 use super::Engine;
+use super::climb::Ramp;
 use super::monitors::Monitors;
 use super::overrides::{in_words, left};
 use super::quiet_changes::quiet_changes;
@@ -117,7 +118,9 @@ impl Words<'_> {
             }
             Request::AddDestination(id, row) => {
                 let who = self.who(id, &row.id);
-                self.say(id, &format!("{who} added with weight {}", row.weight));
+                let climb = self.new.policy.slow_starts.progress(&(*id, row.id));
+                let full = climb.map_or(row.weight, |climb| climb.full);
+                self.say(id, &format!("{who} added with {}", climbing(row.weight, full)));
             }
             Request::EditDestination(id, row) => {
                 let what = self.edited(id, row);
@@ -195,9 +198,14 @@ impl Words<'_> {
                 let row = destination_id(virtual_server, server);
                 let has_row = table.find(&service).is_some_and(|entry| entry.find(&row).is_some());
                 if is_new && unknown && !has_row {
+                    let full = server.weight.value();
+                    let first = Ramp::of(virtual_server.climb()).map_or(full, |ramp| {
+                        self.new.policy.slow_starts.first_weight(self.now, ramp, &(service, row), full)
+                    });
                     let what = format!(
-                        "{} {row} added with weight {} when its first check passes",
-                        server.name, server.weight
+                        "{} {row} added with {} when its first check passes",
+                        server.name,
+                        climbing(first, full)
                     );
                     waiting.push((service, what));
                 }
@@ -248,6 +256,11 @@ fn cut_off<'r>(rows: impl IntoIterator<Item = &'r DestinationEntry>) -> String {
         persistent: sum.persistent.saturating_add(row.persistent),
     });
     if all.is_nothing() { String::new() } else { format!("; {all} cut off") }
+}
+
+/// The weight with which a server joins.
+fn climbing(weight: u32, full: u32) -> String {
+    if weight == full { format!("weight {weight}") } else { format!("weight {weight} (growing to {full})") }
 }
 
 fn timeouts_in_words(timeouts: &Timeouts) -> String {

@@ -39,7 +39,7 @@ use crate::orders::{Admin, Drain, Ended, Leaving, Names, Order, ServerOrders, St
 /// The least of the destinations, with which those of a service begin.
 const FIRST: DestinationId = DestinationId { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), port: 0 };
 
-/// The overrides in force. Of [`State`], `down` is not kept here.
+/// The overrides in force. Of [`State`], `down` and `climbing` are not kept here.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Overrides {
     pub(super) state: State,
@@ -68,8 +68,10 @@ impl Overrides {
                 standing = Standing::Serving(None);
             }
             standing = match (&orders.weight, standing) {
-                (Some((weight, _)), Standing::Serving(_)) => Standing::Serving(Some(*weight)),
-                (Some((weight, _)), Standing::Kept(_)) => Standing::Kept(u32::from(*weight)),
+                // What was found counts no more: this is the full weight, from which a climb is counted.
+                (Some((weight, _)), Standing::Serving(_) | Standing::Kept(_)) => {
+                    Standing::Serving(Some(*weight))
+                }
                 (_, standing) => standing,
             };
             standing = match orders.admin {
@@ -417,7 +419,7 @@ impl Overrides {
         let gone = state.servers.iter().filter(|(key, _)| !staying.contains(&key.service));
         let gone: HashMap<(String, DestinationId), ServerKey> =
             gone.map(|(key, orders)| ((orders.names.virtual_server.clone(), key.server), *key)).collect();
-        self.state = State { down: Default::default(), ..state };
+        self.state = State { down: Default::default(), climbing: Default::default(), ..state };
         // One that moved while nobody looked is known by its names; which services there were is not.
         self.follow(config, &BTreeSet::new(), |virtual_server, server| {
             gone.get(&(virtual_server.name.clone(), server)).copied()

@@ -1,14 +1,16 @@
 //! What the health of all real servers of a virtual server together makes of the table: quorum, sorry server and slow
 //! start, on top of what each server's own standing asks for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use daemonkit::clock::Mono;
 use ipvsadm::{DestinationId, Table};
-use lvs_config::model::{Quorum, VirtualServer};
+use lvs_config::model::{Quorum, RealServer, VirtualServer};
 
+use super::climb::Ramp;
 use super::quorum::{Quorums, State};
-use super::slow_start::{Rule, SlowStarts};
+use super::slow_start::{Around, Rule, SlowStarts};
 use super::{Engine, Server};
 use crate::action::Action;
 use crate::desired::{Wanted, WantedService, real_servers, wanted};
@@ -18,6 +20,10 @@ use crate::hook::HookCommand;
 use crate::identity::{ServerKey, destination_id, service_id, sorry_id};
 use crate::scope::Scope;
 use crate::tally::{Tally, gained_from, lost_below};
+
+/// Shortest time within which servers count as coming up together when a service starts: starting many monitors takes
+/// a while, however short the interval of their checks.
+const TOGETHER: Duration = Duration::from_secs(5);
 
 /// What is remembered from one look at a virtual server to the next.
 #[derive(Debug, Clone, Default)]
@@ -80,6 +86,9 @@ impl Engine {
         } else {
             services.into_iter().for_each(|service| self.reconciler.want_service(service));
         }
+        if self.policy.slow_starts.take_unsaved() {
+            self.saving.changed();
+        }
         actions
     }
 }
@@ -96,31 +105,51 @@ impl Policy {
         table: &Table,
     ) -> (WantedService, Option<(bool, Tally)>) {
         let id = service_id(virtual_server);
-        let (mut wanted, tally) = real_servers(virtual_server, standing);
+        let (mut wanted, tally) = real_servers(virtual_server, &standing);
         let (state, is_news) = self.quorums.judge(now, id, virtual_server.quorum, tally, checked);
         if state == State::Lost {
             wanted.call_sorry_server(virtual_server);
         }
-        match virtual_server.slow_start {
+        match Ramp::of(virtual_server.climb()) {
             None => self.slow_starts.forget(&id),
-            Some(time) => {
-                let together = virtual_server.check.interval * 2;
-                let ids =
-                    || virtual_server.active_servers().map(|server| destination_id(virtual_server, server));
-                let before = || serving(virtual_server, table);
-                self.slow_starts.apply(now, Rule { time, together }, &mut wanted, || ids().collect(), before);
+            Some(ramp) => {
+                let together = (virtual_server.check.interval * 2).max(TOGETHER);
+                let around = Surroundings { virtual_server, table, standing };
+                self.slow_starts.apply(now, Rule { ramp, together }, &mut wanted, &around);
             }
         }
         (wanted, is_news.then_some((state == State::Held, tally)))
     }
 }
 
-/// The real servers that take connections in `table`.
-fn serving(virtual_server: &VirtualServer, table: &Table) -> BTreeSet<DestinationId> {
-    let sorry = virtual_server.sorry_server.map(|sorry| sorry_id(virtual_server, &sorry));
-    let rows = table.find(&service_id(virtual_server)).into_iter().flat_map(|entry| &entry.destinations);
-    let serving = rows.map(|row| &row.destination).filter(|row| row.weight > 0 && Some(row.id) != sorry);
-    serving.map(|row| row.id).collect()
+/// What slow starts may ask of a virtual server.
+struct Surroundings<'a, S> {
+    virtual_server: &'a VirtualServer,
+    table: &'a Table,
+    standing: S,
+}
+
+impl<S: Fn(&ServerKey) -> Standing> Around for Surroundings<'_, S> {
+    fn all(&self) -> BTreeSet<DestinationId> {
+        let servers = self.virtual_server.active_servers();
+        servers.map(|server| destination_id(self.virtual_server, server)).collect()
+    }
+
+    fn found(&self) -> BTreeMap<DestinationId, u32> {
+        let sorry = self.virtual_server.sorry_server.map(|sorry| sorry_id(self.virtual_server, &sorry));
+        let entry = self.table.find(&service_id(self.virtual_server));
+        let rows = entry.into_iter().flat_map(|entry| &entry.destinations).map(|row| &row.destination);
+        let serving = rows.filter(|row| row.weight > 0 && Some(row.id) != sorry);
+        serving.map(|row| (row.id, row.weight)).collect()
+    }
+
+    fn kept(&self) -> BTreeMap<DestinationId, u32> {
+        let is_kept = |server: &&RealServer| {
+            matches!((self.standing)(&ServerKey::of(self.virtual_server, server)), Standing::Kept(_))
+        };
+        let kept = self.virtual_server.active_servers().filter(is_kept);
+        kept.map(|server| (destination_id(self.virtual_server, server), server.weight.value())).collect()
+    }
 }
 
 /// The log line about a quorum. Where the file says nothing about it, the health of the servers has said it all.

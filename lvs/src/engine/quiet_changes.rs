@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use lvs_config::Config;
-use lvs_config::model::{Hooks, StartPolicy, VirtualServer};
+use lvs_config::model::{Hooks, SlowStart, StartPolicy, VirtualServer};
 
 use super::overrides::in_words;
 use crate::identity::{ServerKey, service_id};
@@ -48,6 +48,11 @@ fn changes(old: &[Said], new: &[Said], mut say: impl FnMut(String)) {
 
 fn of_virtual(virtual_server: &VirtualServer) -> Vec<Said> {
     let time = |time: Option<Duration>| time.map_or_else(nothing, in_words);
+    let climb = |climb| match climb {
+        SlowStart::Off => "off".to_owned(),
+        SlowStart::Doubling => "doubling".to_owned(),
+        SlowStart::Even(time) => in_words(time),
+    };
     let start = match virtual_server.start {
         StartPolicy::Up => "up",
         StartPolicy::Down => "down",
@@ -57,7 +62,7 @@ fn of_virtual(virtual_server: &VirtualServer) -> Vec<Said> {
         ("quorum", virtual_server.quorum.weight.to_string()),
         ("quorum_hysteresis", virtual_server.quorum.hysteresis.to_string()),
         ("start", start.to_owned()),
-        ("slow_start", time(virtual_server.slow_start)),
+        ("slow_start", climb(virtual_server.slow_start)),
         ("drain", time(virtual_server.drain)),
         ("quiesce_server", u8::from(virtual_server.quiesce).to_string()),
     ];

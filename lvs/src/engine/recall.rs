@@ -27,6 +27,7 @@ impl Engine {
         self.saving.read(now, state.clone());
         let state = state.unwrap_or_default();
         self.known_down.clone_from(&state.down);
+        self.policy.slow_starts.restore(state.climbing.clone());
         self.overrides.restore(state, &self.config);
     }
 
@@ -40,7 +41,8 @@ impl Engine {
             }?;
             Some((*key, reason.strip_prefix(BEFORE_RESTART).unwrap_or(reason).to_owned()))
         });
-        State { down: down.collect(), ..self.overrides.state.clone() }
+        let climbing = self.policy.slow_starts.climbs();
+        State { down: down.collect(), climbing, ..self.overrides.state.clone() }
     }
 
     /// Lets servers be down that an earlier run knew to be, once the table has been read.

@@ -3,22 +3,23 @@
 //! A server that joins a monitor which has spoken already knows at once what that one said.
 //!
 //! A virtual server that moved (another address, port, protocol or mask under the same name) takes the health of
-//! its servers along, so that the new service serves before the old one goes.
+//! its servers along, so that the new service serves before the old one goes; and what climbs goes on climbing.
 
 use std::collections::{BTreeMap, HashMap};
 
 use daemonkit::clock::Mono;
-use ipvsadm::Timeouts;
+use ipvsadm::{DestinationId, Timeouts};
 use lvs_config::Config;
-use lvs_config::model::StartPolicy;
+use lvs_config::model::{RealServer, StartPolicy, VirtualServer};
 
 use super::overrides::services_of;
+use super::slow_start::Row;
 use super::{Engine, Server};
 use crate::action::Action;
 use crate::event::Event;
 use crate::feeds::feeds;
 use crate::health::ServerHealth;
-use crate::identity::ServerKey;
+use crate::identity::{ServerKey, destination_id, service_id};
 use crate::scope::Scope;
 use crate::supervisor::Rearranged;
 use crate::sysctl::needs::Needs;
@@ -65,6 +66,7 @@ impl Engine {
         self.overrides.follow(&self.config, &services_of(&old_config), |virtual_server, server| {
             moved.get(&(virtual_server.name.as_str(), server)).copied()
         });
+        self.policy.slow_starts.follow(&moved_rows(&old_config, &self.config, &moved));
         if let Some(table) = self.reconciler.believed() {
             self.overrides.let_leave(now, &old_config, &self.config, table);
         }
@@ -113,9 +115,7 @@ impl Engine {
 }
 
 /// The active servers of the active virtual servers.
-fn each_server(
-    config: &Config,
-) -> impl Iterator<Item = (&lvs_config::model::VirtualServer, &lvs_config::model::RealServer)> {
+fn each_server(config: &Config) -> impl Iterator<Item = (&VirtualServer, &RealServer)> {
     config.active_virtual_servers().flat_map(|v| v.active_servers().map(move |server| (v, server)))
 }
 
@@ -143,9 +143,29 @@ fn servers_of<'a>(
         .collect()
 }
 
+/// The rows that servers of `old` had, by those which the same ones have in `new`, where these are others; `moved` are
+/// the servers that moved.
+fn moved_rows(
+    old: &Config,
+    new: &Config,
+    moved: &HashMap<(&str, DestinationId), ServerKey>,
+) -> BTreeMap<Row, Row> {
+    let row = |virtual_server: &VirtualServer, server: &RealServer| {
+        (service_id(virtual_server), destination_id(virtual_server, server))
+    };
+    let before: HashMap<ServerKey, Row> =
+        each_server(old).map(|(v, server)| (ServerKey::of(v, server), row(v, server))).collect();
+    let rows = each_server(new).filter_map(|(v, server)| {
+        let key = ServerKey::of(v, server);
+        let known = before.get(&key).or_else(|| before.get(moved.get(&(v.name.as_str(), key.server))?));
+        Some((row(v, server), *known?))
+    });
+    rows.filter(|(new, old)| new != old).collect()
+}
+
 /// Servers of virtual servers that are gone under their old identity, by the name of their virtual server and
 /// what is checked.
-fn moved_servers<'a>(old: &'a Config, new: &Config) -> HashMap<(&'a str, ipvsadm::DestinationId), ServerKey> {
+fn moved_servers<'a>(old: &'a Config, new: &Config) -> HashMap<(&'a str, DestinationId), ServerKey> {
     let staying = services_of(new);
     each_server(old)
         .map(|(virtual_server, server)| (virtual_server, ServerKey::of(virtual_server, server)))

@@ -188,7 +188,7 @@ impl Engine {
         let health = self.servers.get(&key).map(|known| &known.health);
         let monitor = self.supervisor.state(&key);
         let counts = self.counters.servers.get(&key);
-        let climb = self.policy.slow_starts.until(&key.service, &id);
+        let climb = self.policy.slow_starts.progress(&(key.service, id));
         RealServerStatus {
             name: server.name.clone(),
             address: key.server.to_string(),
@@ -214,7 +214,8 @@ impl Engine {
                 given_up: monitor.is_some_and(|(state, ..)| state == Child::Stopped),
             },
             overrides: self.overrides.of_server(clock, &key),
-            slow_start_until_ms: climb.map(|until| clock.epoch_ms(until)),
+            slow_start_until_ms: climb.map(|climb| clock.epoch_ms(climb.until)),
+            slow_start_weight: climb.map(|climb| climb.full),
         }
     }
 

@@ -57,8 +57,8 @@ pub(super) fn render(
     if let Some(last) = &server.last_change {
         line("last change", format!("{} ago: {}", age(last.at_ms, now_ms), last.what));
     }
-    if let Some(until) = server.slow_start_until_ms {
-        line("slow start", format!("full weight in {}", age(now_ms, until)));
+    if let Some(climb) = notes::climb_text(server, now_ms) {
+        line("slow start", climb);
     }
     for asked in &server.overrides {
         line("override", notes::override_text(asked, now_ms));

@@ -23,9 +23,7 @@ pub(super) fn of_server(server: &RealServerStatus, now_ms: u64) -> Vec<Note> {
             if server.monitor_process.given_up { "given up until a reload" } else { "waits to restart" };
         notes.push((Tone::Bad, format!("monitor {what}: {}", monitor.reason)));
     }
-    if let Some(until) = server.slow_start_until_ms {
-        notes.push((Tone::Odd, format!("slow start: full weight in {}", age(now_ms, until))));
-    }
+    notes.extend(climb_text(server, now_ms).map(|text| (Tone::Odd, text)));
     notes.extend(server.overrides.iter().map(|asked| (Tone::Odd, override_text(asked, now_ms))));
     notes
 }
@@ -41,6 +39,15 @@ pub(super) fn of_virtual_server(virtual_server: &VirtualServerStatus, now_ms: u6
     notes.extend(virtual_server.overrides.iter().map(|asked| (Tone::Odd, override_text(asked, now_ms))));
     notes.extend(virtual_server.leaving.iter().map(|leaving| (Tone::Odd, leaving_text(leaving, now_ms))));
     notes
+}
+
+/// How far a growing weight is.
+pub(super) fn climb_text(server: &RealServerStatus, now_ms: u64) -> Option<String> {
+    let left = age(now_ms, server.slow_start_until_ms?);
+    let now = server.weight.unwrap_or_default();
+    // A director of another version may not tell.
+    let full = server.slow_start_weight.map_or(String::new(), |full| format!(" of {full}"));
+    Some(format!("climbing, {now}{full}, full weight in {left}"))
 }
 
 /// Who asked for what, when and why.

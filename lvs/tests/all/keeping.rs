@@ -75,7 +75,8 @@ fn state() -> impl Strategy<Value = State> {
     let sorry = proptest::option::of((".{0,9}", order()));
     let leaving = proptest::collection::btree_map(10u8..19, (moment(), moment()), 0..3);
     let down = proptest::collection::btree_map(0u8..9, ".{0,9}", 0..3);
-    (servers, sorry, leaving, down).prop_map(|(servers, sorry, leaving, down)| {
+    let climbing = proptest::collection::btree_map(0u8..9, moment(), 0..3);
+    (servers, sorry, leaving, down, climbing).prop_map(|(servers, sorry, leaving, down, climbing)| {
         let key = |octet| ServerKey { service: service(), server: server(octet) };
         State {
             servers: servers.into_iter().map(|(octet, orders)| (key(octet), orders)).collect(),
@@ -89,6 +90,7 @@ fn state() -> impl Strategy<Value = State> {
                 })
                 .collect(),
             down: down.into_iter().map(|(octet, reason)| (key(octet), reason)).collect(),
+            climbing: climbing.into_iter().map(|(n, since)| ((service(), server(n)), since)).collect(),
         }
     })
 }
@@ -166,13 +168,15 @@ fn the_file_is_replaced_as_a_whole_and_its_folder_is_made() {
     let below = folder.0.join("lvs-router");
     let file = StateFile::in_folder(&below);
     let key = ServerKey { service: service(), server: server(1) };
-    let state = State { down: [(key, "timed out".to_owned())].into(), ..State::default() };
+    let climbing = [((service(), server(2)), CLOCK.now)].into();
+    let state = State { down: [(key, "timed out".to_owned())].into(), climbing, ..State::default() };
     file.write(&state, CLOCK).unwrap();
     assert_eq!(file.read(CLOCK).unwrap(), state);
     assert_eq!(
         fs::read_to_string(file.path()).unwrap(),
         "{\"version\":1,\"servers\":[],\"sorry\":[],\"leaving\":[],\"down\":[{\"service\":\"-t 10.1.0.100:80\",\
-         \"address\":\"10.2.0.1:80\",\"reason\":\"timed out\"}]}\n"
+         \"address\":\"10.2.0.1:80\",\"reason\":\"timed out\"}],\"climbing\":[{\"service\":\"-t 10.1.0.100:80\",\
+         \"row\":\"10.2.0.2:80\",\"since_ms\":1763776800000}]}\n"
     );
     assert_eq!(fs::read_dir(&below).unwrap().count(), 1);
     // What cannot be written leaves the old one.

@@ -298,6 +298,45 @@ fn a_plan_for_other_servers_says_that_the_old_ones_serve_on() {
 }
 
 #[test]
+fn a_plan_tells_with_which_weight_a_server_joins_and_to_which_it_grows() {
+    let file = |directives: &str, servers: &[&str]| {
+        let directives = format!("scheduler = wlc; {directives}");
+        config(&virtual_server("web", "10.1.0.100", &directives, servers))
+    };
+    let (old, new) =
+        ("10.2.0.11 weight = 64", ["10.2.0.12 weight = 64", "10.2.0.13", "10.2.0.14 weight = 0"]);
+    let mut director = serving(&file("", &[old]));
+    let after = file("", &[old, new[0], new[1], new[2]]);
+    director.until(30_000);
+    assert_lines(
+        &director.plan(&after).words[..3],
+        &[
+            "web: s10.2.0.12 10.2.0.12:80 added with weight 2 (growing to 64) when its first check passes",
+            "web: s10.2.0.13 10.2.0.13:80 added with weight 1 when its first check passes",
+            "web: s10.2.0.14 10.2.0.14:80 added with weight 0 when its first check passes",
+        ],
+    );
+    assert_lines(
+        &director.plan(&file("slow_start = off", &[old, new[0]])).words[..1],
+        &["web: s10.2.0.12 10.2.0.12:80 added with weight 64 when its first check passes"],
+    );
+    // Without waiting for a check it is the request itself.
+    let plan = director.plan(&file("start = up", &[old, new[0]]));
+    assert_lines(&plan.words[..1], &["web: s10.2.0.12 10.2.0.12:80 added with weight 2 (growing to 64)"]);
+    assert_lines(&plan.requests, &["-a -t 10.1.0.100:80 -r 10.2.0.12:80 -m -w 2"]);
+    director.reload(31_000, &after);
+    director.report(31_010, 2, None);
+    assert_lines(
+        &director.table()[1..],
+        &["-a -t 10.1.0.100:80 -r 10.2.0.11:80 -m -w 64", "-a -t 10.1.0.100:80 -r 10.2.0.12:80 -m -w 2"],
+    );
+    assert_lines(
+        &director.plan(&file("slow_start = off", &[old, new[0], new[1], new[2]])).words,
+        &["web: s10.2.0.12 10.2.0.12:80 weight 64 instead of 2", "web: slow_start off instead of doubling"],
+    );
+}
+
+#[test]
 fn a_plan_tells_what_no_request_to_the_kernel_shows() {
     let file = |head: &str, directives: &str, of_server: &str| {
         let block = virtual_server(
@@ -318,7 +357,7 @@ fn a_plan_tells_what_no_request_to_the_kernel_shows() {
             "metrics 127.0.0.1:9100 instead of none",
             "web: quorum 2 instead of 1",
             "web: quorum_hysteresis 1 instead of 0",
-            "web: slow_start 90s instead of none",
+            "web: slow_start 90s instead of doubling",
             "web: on_up \"/bin/new x\" instead of \"/bin/old\"",
             "web/s10.2.0.12: on_down \"/bin/down\" instead of none",
             "setting of the kernel: net.ipv4.vs.conntrack = 1",

@@ -1,6 +1,7 @@
 //! What the health of all servers of a virtual server together makes of the table: quorum, start policies, slow start.
 
 use lvs_config::Config;
+use lvs_ipc::control::Command;
 use lvs_ipc::status::Health;
 
 use crate::world::{Director, assert_lines, config, virtual_server, without_reads};
@@ -141,7 +142,7 @@ const HEAVY: [&str; 2] = ["10.2.0.11 weight = 32", "10.2.0.12 weight = 32"];
 
 #[test]
 fn a_server_that_is_back_climbs_from_a_sixteenth_to_its_weight_in_fifteen_more_requests() {
-    let mut director = serving(&web("slow_start = 15", &HEAVY), 2);
+    let mut director = serving(&web("scheduler = wrr; slow_start = 15", &HEAVY), 2);
     director.report(20, 2, Some("x"));
     assert_lines(&short(director.report(1000, 2, None))[1..], &["-a 12 2"]);
     let status = director.status();
@@ -155,11 +156,11 @@ fn a_server_that_is_back_climbs_from_a_sixteenth_to_its_weight_in_fifteen_more_r
 
 #[test]
 fn a_climb_outlives_a_reload_and_a_repair_and_a_new_server_climbs_too() {
-    let mut director = serving(&web("slow_start = 15", &HEAVY), 2);
+    let mut director = serving(&web("scheduler = wrr; slow_start = 15", &HEAVY), 2);
     director.report(20, 2, Some("x"));
     director.report(1000, 2, None);
     director.until(4000);
-    let more = web("slow_start = 15", &[HEAVY[0], HEAVY[1], "10.2.0.13 weight = 32"]);
+    let more = web("scheduler = wrr; slow_start = 15", &[HEAVY[0], HEAVY[1], "10.2.0.13 weight = 32"]);
     let lines = short(director.reload(4100, &more));
     assert_lines(&lines, &["log reloaded 1/3, monitors 1", "spawn 3 10.2.0.13"]);
     assert_lines(&short(director.report(4200, 3, None))[1..], &["-a 13 2"]);
@@ -173,7 +174,7 @@ fn a_climb_outlives_a_reload_and_a_repair_and_a_new_server_climbs_too() {
 
 #[test]
 fn a_weight_that_follows_the_load_climbs_in_proportion() {
-    let mut director = serving(&web("slow_start = 15; load_monitor = uptime", &HEAVY), 2);
+    let mut director = serving(&web("scheduler = wrr; slow_start = 15; load_monitor = uptime", &HEAVY), 2);
     director.report(20, 2, Some("x"));
     director.report(1000, 2, None);
     director.until(4900);
@@ -183,7 +184,8 @@ fn a_weight_that_follows_the_load_climbs_in_proportion() {
 
 #[test]
 fn a_service_that_starts_or_was_lost_altogether_has_its_weights_at_once() {
-    let mut director = Director::new(&web("slow_start = 15; sorry_server = 10.2.0.99", &HEAVY));
+    let mut director =
+        Director::new(&web("scheduler = wrr; slow_start = 15; sorry_server = 10.2.0.99", &HEAVY));
     director.tick(0);
     assert_lines(&short(director.report(10, 1, None))[1..], &["-a 11 32"]);
     assert_lines(&short(director.report(900, 2, None))[1..], &["-a 12 32"]);
@@ -195,16 +197,133 @@ fn a_service_that_starts_or_was_lost_altogether_has_its_weights_at_once() {
 
 #[test]
 fn the_only_server_left_has_its_full_weight() {
-    let mut director = serving(&web("slow_start = 15", &HEAVY), 2);
+    let mut director = serving(&web("scheduler = wrr; slow_start = 15", &HEAVY), 2);
     director.report(20, 2, Some("x"));
     director.report(1000, 2, None);
     assert_lines(&short(director.report(2000, 1, Some("x")))[1..], &["-e 12 32", "-d 11"]);
     assert_lines(&short(director.until(60_000)), &[]);
 }
 
+const SIXTY_FOUR: [&str; 2] = ["10.2.0.11 weight = 64", "10.2.0.12 weight = 64"];
+
+/// Of two servers of weight 64 the second one came up at 100 s while the first served.
+fn climbing(directives: &str) -> Director {
+    let mut director = serving(&web(directives, &SIXTY_FOUR), 2);
+    director.report(20, 2, Some("x"));
+    director.until(99_000);
+    director.report(100_000, 2, None);
+    director
+}
+
+/// What is done with weights up to `millis`, as `short` says it.
+fn weights(director: &mut Director, millis: u64) -> Vec<String> {
+    short(director.until(millis))
+}
+
+#[test]
+fn without_a_word_in_the_file_weights_grow_as_with_piranha() {
+    let mut director = serving(&web("scheduler = wlc", &SIXTY_FOUR), 2);
+    director.report(20, 2, Some("x"));
+    director.until(99_000);
+    assert_lines(&short(director.report(100_000, 2, None))[1..], &["-a 12 2"]);
+    let told = &director.status().virtual_servers[0].real_servers[1];
+    assert_eq!((told.weight, told.weight_wanted, told.slow_start_weight), (Some(2), Some(2), Some(64)));
+    assert_eq!(told.slow_start_until_ms, Some(200_000));
+    let expected =
+        ["120000 -e 12 4", "140000 -e 12 8", "160000 -e 12 16", "180000 -e 12 32", "200000 -e 12 64"];
+    assert_lines(&weights(&mut director, 400_000), &expected);
+    let told = &director.status().virtual_servers[0].real_servers[1];
+    assert_eq!((told.slow_start_until_ms, told.slow_start_weight), (None, None));
+}
+
+#[test]
+fn weights_that_are_no_shares_of_the_work_and_those_that_are_not_to_grow_are_full_at_once() {
+    for scheduler in ["rr", "lc", "dh", "sh", "mh", "fo", "wlc; slow_start = off", "wrr; slow_start = 0"] {
+        let mut director = climbing(&format!("scheduler = {scheduler}"));
+        assert_eq!(director.status().virtual_servers[0].real_servers[1].weight, Some(64), "{scheduler}");
+        assert_lines(&weights(&mut director, 400_000), &[]);
+    }
+    // Who asks for a time gets it where it means anything.
+    let asked = |scheduler: &str| {
+        let director = climbing(&format!("scheduler = {scheduler}; slow_start = 15"));
+        director.status().virtual_servers[0].real_servers[1].weight
+    };
+    assert_eq!([asked("sh"), asked("fo"), asked("rr")], [Some(4), Some(4), Some(64)]);
+}
+
+#[test]
+fn a_successor_goes_on_climbing_where_it_would_be() {
+    let file = web("scheduler = wlc", &SIXTY_FOUR);
+    let mut first = climbing("scheduler = wlc");
+    first.until(145_000);
+    // Nobody directs for a while.
+    let mut second = first.successor(&file);
+    let start = short(second.tick(165_000));
+    assert!(!start.iter().any(|line| line.starts_with('-')), "{start:#?}");
+    assert_lines(&short(second.report(165_100, 1, None))[1..], &[]);
+    assert_lines(&short(second.report(165_200, 2, None))[1..], &["-e 12 16"]);
+    assert_eq!(second.status().virtual_servers[0].real_servers[1].slow_start_until_ms, Some(200_000));
+    assert_lines(&weights(&mut second, 400_000), &["180000 -e 12 32", "200000 -e 12 64"]);
+    assert!(second.saved.climbing.is_empty(), "{:?}", second.saved);
+}
+
+#[test]
+fn a_successor_forgets_climbs_where_the_kernel_was_cleared() {
+    let file = web("scheduler = wlc; start = up", &SIXTY_FOUR);
+    let first = climbing("scheduler = wlc; start = up");
+    assert_eq!(first.saved.climbing.len(), 1);
+    first.fake.set_table(ipvsadm::Table::default());
+    let mut second = first.successor(&file);
+    let start = short(second.tick(105_000));
+    assert_lines(&start[1..3], &["-a 11 64", "-a 12 64"]);
+}
+
+#[test]
+fn a_server_that_is_known_again_goes_on_climbing_after_a_reload() {
+    let servers = SIXTY_FOUR.map(|server| format!("{server}; port = 8080"));
+    let servers = [servers[0].as_str(), servers[1].as_str()];
+    let file = |name: &str, vip: &str, directives: &str| {
+        config(&virtual_server(name, vip, &format!("scheduler = wlc; {directives}"), &servers))
+    };
+    let mut director = serving(&file("web", "10.1.0.100", ""), 2);
+    director.report(20, 2, Some("x"));
+    director.until(99_000);
+    director.report(100_000, 2, None);
+    director.until(145_000);
+    let of = |director: &Director| {
+        let told = &director.status().virtual_servers[0].real_servers[1];
+        (told.weight, told.slow_start_until_ms)
+    };
+    // Another address: another service.
+    director.reload(146_000, &file("web", "10.1.0.200", ""));
+    assert_eq!(of(&director), (Some(8), Some(200_000)));
+    assert_eq!(director.saved.climbing.len(), 1);
+    // Other rows, as the port of the packet stays.
+    let lines = director.reload(147_000, &file("web", "10.1.0.200", "network = direct"));
+    assert!(lines.contains(&"-a -t 10.1.0.200:80 -r 10.2.0.11:80 -g -w 64".to_owned()), "{lines:#?}");
+    assert_eq!(of(&director), (Some(8), Some(200_000)));
+    // Another name, and a time: half of it is over.
+    director.reload(150_000, &file("shop", "10.1.0.200", "network = direct; slow_start = 100"));
+    assert_eq!(of(&director), (Some(32), Some(200_000)));
+    director.reload(151_000, &file("shop", "10.1.0.200", "network = direct; slow_start = off"));
+    assert_eq!(of(&director), (Some(64), None));
+}
+
+#[test]
+fn a_weight_that_an_operator_gives_is_the_one_to_which_it_grows() {
+    let mut director = climbing("scheduler = wlc");
+    let weight = Command::Weight { target: "web/s10.2.0.12".into(), weight: 128, reason: None };
+    director.ask(121_000, weight);
+    let told = &director.status().virtual_servers[0].real_servers[1];
+    assert_eq!((told.weight, told.slow_start_weight), (Some(8), Some(128)));
+    let mut second = director.successor(&web("scheduler = wlc", &SIXTY_FOUR));
+    second.tick(121_500);
+    assert_eq!(second.status().virtual_servers[0].real_servers[1].weight, Some(8));
+}
+
 #[test]
 fn stopping_forgets_what_climbs() {
-    let mut director = serving(&web("slow_start = 15", &HEAVY), 2);
+    let mut director = serving(&web("scheduler = wrr; slow_start = 15", &HEAVY), 2);
     director.report(20, 2, Some("x"));
     director.report(1000, 2, None);
     director.at(1500, lvs::action::Input::Shutdown);

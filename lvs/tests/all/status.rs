@@ -119,6 +119,7 @@ fn what_is_not_as_usual_stands_below_its_server() {
     let server = &mut web.real_servers[1];
     server.weight = Some(7);
     server.slow_start_until_ms = Some(NOW + 61_000);
+    server.slow_start_weight = Some(30);
     let left = Some(Left { active: 2, inactive: 1, persistent: 0 });
     let by = "root (process 9)".to_owned();
     server.overrides = vec![
@@ -137,7 +138,7 @@ fn what_is_not_as_usual_stands_below_its_server() {
     assert_eq!(
         notes[6..],
         [
-            "      slow start: full weight in 1m01s",
+            "      climbing, 7 of 30, full weight in 1m01s",
             "      draining, 3 connections left, 4m00s at most, by root (process 9) 1m00s ago: new disk",
             "      weight 5, by root (process 9) 1s ago",
         ]
