@@ -97,8 +97,9 @@ impl KernelError {
         removes && matches!(self.errno, Errno::ENOENT | Errno::ESRCH)
     }
 
-    /// What the errno means for this request.
-    fn reason(&self) -> String {
+    /// What the errno means for this request, in words.
+    #[must_use]
+    pub fn reason(&self) -> String {
         match (&*self.request, self.errno) {
             (Request::AddService(_), Errno::EEXIST) => "the service exists already".into(),
             (Request::AddDestination(..), Errno::EEXIST) => "the service has this real server already".into(),

@@ -35,6 +35,7 @@ mod lower;
 mod manual;
 mod migrate;
 mod names;
+mod pulse;
 mod reference;
 mod resolver;
 mod sched_flags;

@@ -125,6 +125,19 @@ impl Reconciler {
         self.refusals.len()
     }
 
+    /// Why the kernel cannot be asked at the moment, or has not been yet; `None` if it can.
+    #[must_use]
+    pub fn cannot_be_asked(&self) -> Option<&str> {
+        let unread = self.believed.is_none().then_some("its table has not been read yet");
+        self.reach.trouble().or(unread)
+    }
+
+    /// What the kernel said to a request that is to be tried again.
+    #[must_use]
+    pub fn refusal_of(&self, request: &Request) -> Option<String> {
+        self.refusals.of(request)
+    }
+
     /// What is wanted.
     #[must_use]
     pub fn wanted(&self) -> &Wanted {

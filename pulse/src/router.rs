@@ -73,14 +73,7 @@ pub fn paths(config: &Config, router: Router) -> Vec<Path> {
 /// other router's identity hang on them; or what gives this machine nothing to do.
 pub fn reloadable(old: &Config, new: &Config) -> Result<(), String> {
     serves_something(new).map_err(|error| error.to_string())?;
-    let directives = [
-        ("primary, primary_private", old.primary == new.primary),
-        ("backup, backup_private", old.backup == new.backup),
-        ("backup_active", old.backup_active == new.backup_active),
-        ("heartbeat_port", old.heartbeat.port == new.heartbeat.port),
-        ("syncdaemon, syncd_iface, syncd_id", old.sync_daemon == new.sync_daemon),
-    ];
-    let changed: Vec<&str> = directives.iter().filter(|(_, same)| !same).map(|(names, _)| *names).collect();
+    let changed = old.restarts_pulse(new);
     match changed[..] {
         [] => Ok(()),
         _ => Err(format!("{} change only with a restart", changed.join(", "))),

@@ -17,6 +17,7 @@ use super::Engine;
 use super::climb::Ramp;
 use super::monitors::Monitors;
 use super::overrides::{in_words, left};
+use super::pulse_changes::pulse_changes;
 use super::quiet_changes::quiet_changes;
 use crate::action::{Action, Input};
 use crate::difference::{self, settings};
@@ -37,14 +38,18 @@ impl Engine {
         let before = after.reconciler.believed().cloned().unwrap_or_default();
         let (requests, events) = follow(&mut after, now, config);
         let mut words = Words { old: self, new: &after, before: &before, now, lines: Vec::new() };
+        words.lines.extend(self.reconciler.cannot_be_asked().map(|reason| {
+            format!("the kernel cannot be asked: {reason}; this is for its table as it was last known")
+        }));
         requests.iter().for_each(|request| words.request(request));
         words.retiring();
         words.first_checks();
         let monitors = Monitors::of(self, &after);
         words.lines.extend(monitors.lines());
         words.overrides(&events);
-        words.lines.extend(quiet_changes(&self.config, &after.config));
+        words.lines.extend(quiet_changes(&self.config, &after.config, &requests));
         words.sysctls();
+        words.lines.extend(pulse_changes(&self.config, &after.config));
         let requests = requests.iter().map(ToString::to_string).collect();
         let Monitors { started: monitors_started, stopped: monitors_stopped, .. } = monitors;
         Plan { words: words.lines, requests, monitors_started, monitors_stopped }
@@ -101,7 +106,17 @@ impl Words<'_> {
         self.lines.push(format!("{name}: {what}"));
     }
 
+    /// One line for a request, with what the kernel said to it before.
     fn request(&mut self, request: &Request) {
+        self.change(request);
+        if let Some(error) = self.old.reconciler.refusal_of(request)
+            && let Some(line) = self.lines.last_mut()
+        {
+            line.push_str(&format!(" (so far the kernel refuses this: {error})"));
+        }
+    }
+
+    fn change(&mut self, request: &Request) {
         match request {
             Request::AddService(service) => {
                 self.say(&service.id, &format!("new service {}, {}", service.id, settings(service)));

@@ -34,6 +34,7 @@ mod monitors;
 mod names;
 mod overrides;
 mod policy;
+mod pulse_changes;
 mod quiet_changes;
 mod quorum;
 mod recall;

@@ -42,6 +42,11 @@ impl Refusals {
         self.held.len()
     }
 
+    /// What the kernel said to this one.
+    pub(super) fn of(&self, request: &Request) -> Option<String> {
+        self.held.get(request).map(|refusal| refusal.error.reason())
+    }
+
     /// When the next one may be tried again.
     pub(super) fn deadline(&self) -> Option<Mono> {
         self.retry_due

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ipvsadm::Errno;
 use lvs_config::Config;
 use lvs_ipc::control::Command;
 use proptest::prelude::*;
@@ -155,6 +156,7 @@ fn a_plan_tells_what_happens_at_once_and_what_later() {
             "monitors restarted: web/s10.2.0.12",
             "monitors stopped: web/s10.2.0.11",
             "web/s10.2.0.11: weight forgotten",
+            "pulse: floating address 10.1.0.101 added on eth0",
         ],
     );
     assert_lines(
@@ -199,6 +201,7 @@ fn a_plan_for_what_goes_says_what_is_cut_off() {
             "web: s10.2.0.12 10.2.0.12:80 removed; 3 connections cut off",
             "mail: service TCP 10.1.0.101:25 withdrawn with 0 real servers",
             "monitors stopped: web/s10.2.0.11, web/s10.2.0.12, mail/s10.2.0.11",
+            "pulse: floating address 10.1.0.101 removed from eth0",
         ],
     );
 }
@@ -411,4 +414,150 @@ fn a_plan_for_many_new_servers_names_also_the_monitors_that_start_in_their_turn(
     let mut done = director.reload(100, &file(&all));
     done.extend(director.until(200));
     assert_eq!(tokens_of(done.iter(), "spawn").len(), 38);
+}
+
+#[test]
+fn a_plan_tells_names_and_what_waits_for_a_server_that_has_no_row_now() {
+    let file = |name: &str, directives: &str, second: &str| {
+        config(&virtual_server(name, "10.1.0.100", directives, &["10.2.0.11", second]))
+    };
+    let mut director = Director::new(&file("web", "", "10.2.0.12"));
+    director.tick(0);
+    director.report(10, 1, None);
+    director.report(20, 2, Some("x"));
+    let second = "10.2.0.12 weight = 5; max_connections = 9; network = direct";
+    let new = file("www", "sorry_server = 10.2.0.99", second);
+    assert_lines(
+        &director.plan(&new).words,
+        &[
+            "www: name www instead of web",
+            "www: sorry_server 10.2.0.99:80 by nat instead of none",
+            "www/s10.2.0.12: weight 5 instead of 1",
+            "www/s10.2.0.12: max_connections 9 instead of none",
+            "www/s10.2.0.12: method direct instead of nat",
+        ],
+    );
+    director.reload(100, &new);
+    director.report(110, 1, Some("x"));
+    // In use it is rows that change, and they are told once.
+    let other = file("www", "sorry_server = 10.2.0.98", second);
+    assert_lines(
+        &director.plan(&other).words,
+        &["www: sorry server 10.2.0.98:80 added with weight 1", "www: sorry server 10.2.0.99:80 removed"],
+    );
+}
+
+#[test]
+fn a_weight_that_an_order_hides_is_told_all_the_same() {
+    let file = |weight: u8| {
+        config(&virtual_server(
+            "web",
+            "10.1.0.100",
+            "",
+            &[&format!("10.2.0.11 weight = {weight}"), "10.2.0.12"],
+        ))
+    };
+    let mut director = serving(&file(1));
+    director.ask(30, Command::Drain { target: "web/10.2.0.11".into(), deadline_ms: None, reason: None });
+    assert_lines(&director.plan(&file(5)).words, &["web/s10.2.0.11: weight 5 instead of 1"]);
+}
+
+#[test]
+fn a_plan_tells_what_pulse_makes_of_a_file() {
+    let file = |head: &str, vip: &str, directives: &str| {
+        config(&format!("{head}\n{}", virtual_server("web", vip, directives, &["10.2.0.11", "10.2.0.12"])))
+    };
+    let pulse = |old: &Config, new: &Config| -> Vec<String> {
+        let words = serving(old).plan(new).words;
+        words.into_iter().filter(|line| line.starts_with("pulse")).collect()
+    };
+    let old = file("", "10.1.0.100", "");
+    let head = "backup = 198.51.100.2\nbackup_active = 1\nheartbeat_port = 1050\nkeepalive = 1\ndeadtime = 9\n\
+                syncdaemon = 1\nactive_cmd = \"/bin/mail up\"\nmonitor_links = 1";
+    assert_lines(
+        &pulse(&old, &file(head, "10.1.0.100", "vip_nmask = 255.255.255.0")),
+        &[
+            "pulse: backup, backup_private, backup_active, heartbeat_port, syncdaemon, syncd_iface, syncd_id changed: a \
+             pulse that runs refuses the whole file, and tells lvs nothing, until it is restarted",
+            "pulse: keepalive 1s instead of 2s",
+            "pulse: deadtime 9s instead of 5s",
+            "pulse: monitor_links 1 instead of 0",
+            "pulse: active_cmd \"/bin/mail up\" instead of none",
+            "pulse: floating address 10.1.0.100 with /24 instead of the mask of its network: removed and added again",
+        ],
+    );
+    assert_lines(
+        &pulse(&old, &file("nat_router = 10.2.0.254 eth1:1", "10.1.0.105", "")),
+        &[
+            "pulse: floating address 10.1.0.100 removed from eth0",
+            "pulse: floating address 10.1.0.105 added on eth0",
+            "pulse: floating address 10.2.0.254 added on eth1:1",
+        ],
+    );
+    let at = |device: &str| file("", "10.1.0.100", &format!("address = 10.1.0.100 {device}"));
+    assert_lines(
+        &pulse(&at("eth0:1"), &at("eth0:2")),
+        &["pulse: floating address 10.1.0.100 on eth0:2 instead of eth0:1, the next time that it is added"],
+    );
+    assert_lines(
+        &pulse(&at("eth0:1"), &at("eth1:1")),
+        &["pulse: floating address 10.1.0.100 on eth1:1 instead of eth0:1"],
+    );
+    assert_lines(
+        &pulse(&old, &config("")),
+        &[
+            "pulse: no active virtual server: pulse refuses the file",
+            "pulse: floating address 10.1.0.100 removed from eth0",
+        ],
+    );
+}
+
+#[test]
+fn a_plan_for_a_kernel_that_cannot_be_asked_says_so_and_what_is_due() {
+    let file = |weight: u8| {
+        config(&virtual_server(
+            "web",
+            "10.1.0.100",
+            "",
+            &[&format!("10.2.0.11 weight = {weight}"), "10.2.0.12"],
+        ))
+    };
+    let mut director = serving(&file(1));
+    director.fake.forbid(true);
+    director.until(4500);
+    let reason = director.status().table.reason;
+    let plan = director.plan(&file(5));
+    assert_lines(
+        &plan.words,
+        &[
+            &format!("the kernel cannot be asked: {reason}; this is for its table as it was last known"),
+            "web: s10.2.0.11 10.2.0.11:80 weight 5 instead of 1",
+        ],
+    );
+    assert_lines(&plan.requests, &["-e -t 10.1.0.100:80 -r 10.2.0.11:80 -m -w 5"]);
+    director.fake.forbid(false);
+    let done = director.reload(4600, &file(5));
+    let requests: Vec<String> = done.into_iter().filter(|line| line.starts_with('-')).collect();
+    assert_eq!(requests, plan.requests, "a reload asks at once");
+}
+
+#[test]
+fn what_the_kernel_refused_is_tried_at_once_by_a_reload_and_told_in_the_plan() {
+    let file = |weight: u8| {
+        config(&virtual_server(
+            "web",
+            "10.1.0.100",
+            "",
+            &[&format!("10.2.0.11 weight = {weight}"), "10.2.0.12"],
+        ))
+    };
+    let mut director = serving(&file(1));
+    director.fake.refuse(0, Errno::ENOMEM, None);
+    director.reload(100, &file(5));
+    let plan = director.plan(&file(5));
+    let line = "web: s10.2.0.11 10.2.0.11:80 weight 5 instead of 1 (so far the kernel refuses this: the kernel is out of memory)";
+    assert_lines(&plan.words, &[line]);
+    let done = director.reload(200, &file(5));
+    assert!(done.contains(&"-e -t 10.1.0.100:80 -r 10.2.0.11:80 -m -w 5".to_owned()), "{done:#?}");
+    assert_lines(&director.plan(&file(5)).words, &[]);
 }
