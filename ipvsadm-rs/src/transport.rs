@@ -186,3 +186,20 @@ fn again<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_a_signal_interrupts_is_made_again_and_no_other() {
+        let mut outcomes = vec![Ok(7), Err(io::ErrorKind::Interrupted), Err(io::ErrorKind::Interrupted)];
+        assert_eq!(again(|| Ok(outcomes.pop().unwrap()?)).unwrap(), 7);
+        let mut calls = 0;
+        let failed = again(|| {
+            calls += 1;
+            Err::<(), _>(io::ErrorKind::WouldBlock.into())
+        });
+        assert_eq!((failed.unwrap_err().kind(), calls), (io::ErrorKind::WouldBlock, 1));
+    }
+}

@@ -322,6 +322,31 @@ fn a_kernel_that_does_not_answer_is_told_once_and_asked_again_and_again() {
 }
 
 #[test]
+fn answers_that_are_lost_are_told_and_the_table_is_read_before_anything_is_sent_again() {
+    let servers: Vec<String> = (1..=50).map(|number| format!("10.2.0.{number}")).collect();
+    let of_weight = |weight: u16| {
+        let servers: Vec<String> =
+            servers.iter().map(|server| format!("{server} weight = {weight}")).collect();
+        let servers: Vec<&str> = servers.iter().map(String::as_str).collect();
+        config(&virtual_server("web", "10.1.0.100", "start = up", &servers))
+    };
+    let mut director = Director::new(&of_weight(1));
+    director.tick(0);
+    director.lose_answers_beyond(8);
+    let lines = director.reload(100, &of_weight(2));
+    let told = "log unreachable for 1 s: answers of the kernel were lost because the socket's receive buffer overflowed (ENOBUFS)";
+    assert!(lines.contains(&told.to_owned()), "{lines:#?}");
+    assert!(!director.status().table.state);
+    director.lose_answers_beyond(1000);
+    // All had been done, so nothing is sent again; monitors go on being started.
+    let mut after = director.until(1999);
+    after.retain(|line| !line.contains(" spawn "));
+    assert_lines(&after, &["1100 read", "1100 log kernel back"]);
+    assert!(director.status().table.state);
+    assert_eq!(director.table().iter().filter(|row| row.ends_with("-w 2")).count(), 50);
+}
+
+#[test]
 fn a_stop_does_not_wait_for_the_patience_with_a_kernel_that_did_not_answer() {
     let mut director = serving();
     director.fake.hang(true);

@@ -138,6 +138,11 @@ impl Director {
         }
     }
 
+    /// From now on the kernel drops what answers there are beyond so many.
+    pub(crate) fn lose_answers_beyond(&mut self, answers: usize) {
+        self.kernel = Ipvs::with_transport(self.fake.connect().with_capacity(answers)).unwrap();
+    }
+
     /// What is done at `millis` when `input` arrives.
     pub(crate) fn at(&mut self, millis: u64, input: Input) -> Vec<String> {
         self.now = Mono::from_millis(millis);
