@@ -1,9 +1,18 @@
-//! The same virtual servers in the words of either side. Pure.
+//! Many virtual servers at once: as our file, as the peer's, and as the kernel shows them. Pure, but for [`kernel`].
 
-use std::{fmt::Write as _, net::SocketAddrV4};
+pub(crate) mod kernel;
+
+use std::{
+    fmt::Write as _,
+    net::{SocketAddr, SocketAddrV4},
+};
+
+use anyhow::{Result, ensure};
+
+use crate::{Match, Service};
 
 /// The network of all real servers.
-pub(crate) const REAL_SERVERS: &str = "10.9.0.0/16";
+pub const REAL_SERVERS: &str = "10.9.0.0/16";
 /// The port of everything.
 pub(crate) const PORT: u16 = 80;
 /// Time between two checks, in seconds; as much is the patience of a check.
@@ -11,7 +20,7 @@ const INTERVAL: u32 = 60;
 
 /// Which real servers the virtual servers have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Layout {
+pub enum Layout {
     /// Mostly different ones.
     Spread,
     /// The same.
@@ -20,22 +29,26 @@ pub(crate) enum Layout {
 
 /// One row: a real server of a virtual server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Server {
+pub struct Row {
     /// The virtual server.
-    pub(crate) service: SocketAddrV4,
+    pub service: SocketAddrV4,
     /// The real server.
-    pub(crate) server: SocketAddrV4,
+    pub server: SocketAddrV4,
     /// Its weight.
-    pub(crate) weight: u32,
+    pub weight: u32,
 }
+
+/// No row, of a file without any.
+const NONE: Row = Row { service: NOWHERE, server: NOWHERE, weight: 0 };
+const NOWHERE: SocketAddrV4 = SocketAddrV4::new(std::net::Ipv4Addr::UNSPECIFIED, 0);
 
 /// What is balanced: TCP services under `wlc` by NAT, whose real servers have different weights.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Balancing(Vec<(SocketAddrV4, Vec<Server>)>);
+pub struct Balancing(Vec<(SocketAddrV4, Vec<Row>)>);
 
 impl Balancing {
     /// So many virtual servers with so many real servers together, as evenly as possible.
-    pub(crate) fn of(services: usize, servers: usize, layout: Layout) -> Self {
+    pub fn of(services: usize, servers: usize, layout: Layout) -> Self {
         let each = servers / services;
         let more = servers % services;
         let virtual_servers = (0..services).map(|n| {
@@ -44,7 +57,7 @@ impl Balancing {
                 Layout::Spread => n % 200 + 1,
                 Layout::Shared => 1,
             };
-            let server = |s: usize| Server {
+            let server = |s: usize| Row {
                 service,
                 server: address(10, 9, s, last),
                 weight: u32::try_from(s + 1).unwrap_or(u32::MAX),
@@ -55,31 +68,77 @@ impl Balancing {
     }
 
     /// All rows, in the order of the file.
-    pub(crate) fn rows(&self) -> impl Iterator<Item = &Server> {
+    pub fn rows(&self) -> impl Iterator<Item = &Row> {
         self.0.iter().flat_map(|(_, servers)| servers)
     }
 
     /// The virtual servers.
-    pub(crate) fn services(&self) -> usize {
+    pub fn services(&self) -> usize {
         self.0.len()
     }
 
+    /// The first row.
+    pub fn first(&self) -> Row {
+        self.rows().next().copied().unwrap_or(NONE)
+    }
+
     /// The last row.
-    pub(crate) fn last(&self) -> Server {
-        let nobody = SocketAddrV4::new(std::net::Ipv4Addr::UNSPECIFIED, 0);
-        self.rows().last().copied().unwrap_or(Server { service: nobody, server: nobody, weight: 0 })
+    pub fn last(&self) -> Row {
+        self.rows().last().copied().unwrap_or(NONE)
     }
 
     /// The same, with this weight in the last row.
-    pub(crate) fn with_last_weight(mut self, weight: u32) -> Self {
+    pub fn with_last_weight(mut self, weight: u32) -> Self {
         if let Some(server) = self.0.last_mut().and_then(|(_, servers)| servers.last_mut()) {
             server.weight = weight;
         }
         self
     }
 
+    /// The same, with these weights: for each virtual server and each of its real servers, both from 0.
+    #[must_use]
+    pub fn with_weights(mut self, weight: impl Fn(usize, usize) -> u32) -> Self {
+        for (n, (_, servers)) in self.0.iter_mut().enumerate() {
+            servers.iter_mut().enumerate().for_each(|(s, server)| server.weight = weight(n, s));
+        }
+        self
+    }
+
+    /// The same without the first virtual servers, so many of them.
+    #[must_use]
+    pub fn without_first(mut self, count: usize) -> Self {
+        self.0.drain(..count.min(self.0.len()));
+        self
+    }
+
+    /// Compares it with a table: nothing is missing, too many or has another weight.
+    ///
+    /// # Errors
+    /// What is different.
+    pub fn equals(&self, table: &[Service]) -> Result<()> {
+        let services = self.services();
+        ensure!(table.len() == services, "the kernel has {} services, not {services}", table.len());
+        let found = table.iter().flat_map(|service| {
+            service.destinations.iter().map(|row| (service.matches, row.address, i64::from(row.weight)))
+        });
+        let wanted = self
+            .rows()
+            .map(|row| (Match::Tcp(row.service.into()), SocketAddr::from(row.server), i64::from(row.weight)));
+        let (mut found, mut wanted): (Vec<_>, Vec<_>) = (found.collect(), wanted.collect());
+        found.sort_unstable();
+        wanted.sort_unstable();
+        let different = found.iter().zip(&wanted).find(|(found, wanted)| found != wanted);
+        ensure!(
+            found.len() == wanted.len() && different.is_none(),
+            "the kernel has {} rows, not {}; the first that differs: {different:?}",
+            found.len(),
+            wanted.len()
+        );
+        Ok(())
+    }
+
     /// As our file. Every real server serves at once, as keepalived has it.
-    pub(crate) fn lvs_cf(&self) -> String {
+    pub fn lvs_cf(&self) -> String {
         let mut text = String::from("serial_no = 1\nprimary = 10.200.0.1\nservice = lvs\nnetwork = nat\n");
         for (n, (service, servers)) in self.0.iter().enumerate() {
             // Writing to a string does not fail.
@@ -89,7 +148,7 @@ impl Balancing {
                  timeout = {INTERVAL}\n    start = up",
                 service.ip()
             );
-            for (s, Server { server, weight, .. }) in servers.iter().enumerate() {
+            for (s, Row { server, weight, .. }) in servers.iter().enumerate() {
                 let _ = writeln!(
                     text,
                     "    server s{s} {{\n        active = 1\n        address = {}\n        weight = {weight}\n    }}",
@@ -102,7 +161,7 @@ impl Balancing {
     }
 
     /// As keepalived's file, with the same check.
-    pub(crate) fn keepalived_conf(&self) -> String {
+    pub fn keepalived_conf(&self) -> String {
         let mut text = String::new();
         for (service, servers) in &self.0 {
             let _ = writeln!(
@@ -111,7 +170,7 @@ impl Balancing {
                  protocol TCP",
                 service.ip()
             );
-            for Server { server, weight, .. } in servers {
+            for Row { server, weight, .. } in servers {
                 let _ = writeln!(
                     text,
                     "    real_server {} {PORT} {{\n        weight {weight}\n        TCP_CHECK {{\n            \

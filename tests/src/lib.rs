@@ -66,6 +66,7 @@
 use std::ffi::OsString;
 
 mod apt;
+mod balancing;
 pub mod bench;
 mod capture;
 mod cargo;
@@ -97,6 +98,7 @@ pub mod suite;
 pub mod topology;
 mod uml;
 
+pub use balancing::{Balancing, Layout, REAL_SERVERS, Row, kernel::wait_for_weight};
 pub use capture::Capture;
 pub use cargo::build_workspace;
 pub use eventually::eventually;

@@ -1,8 +1,13 @@
 //! What goes wrong around a director: files in the making, signals by the hundred, folders and capabilities that are
 //! missing, a full disk, a kernel without its module. It says what is wrong, and goes on with what it has.
 
+mod crowd;
 pub(crate) mod disk;
+pub(crate) mod midway;
 pub(crate) mod module;
+pub(crate) mod overrun;
+pub(crate) mod size;
+pub(crate) mod storm;
 
 use anyhow::{Result, ensure};
 use lab::{Lab, Program, Signal, scenarios};

@@ -6,17 +6,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail};
 use ipvsadm::{Ipvs, ServiceId};
 
-use super::files::Balancing;
-use crate::{Host, Match, eventually};
+use super::Balancing;
+use crate::{Host, eventually};
 
 /// Between two looks at a row.
 const LOOK: Duration = Duration::from_millis(2);
 
 /// Waits until a real server of a service has this weight; when that was seen.
-pub(crate) fn wait_for_weight(
+///
+/// # Errors
+/// When it takes longer than `within`, or the kernel has no IPVS.
+pub fn wait_for_weight(
     host: &Host,
     service: SocketAddrV4,
     server: SocketAddrV4,
@@ -49,36 +52,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Waits until the table is the file's: nothing is missing, too many or has another weight.
 pub(crate) fn wait_until_equal(host: &Host, file: &Balancing) -> Result<()> {
     eventually(PATIENCE, "the table to be the file's", || {
-        equals(host, file).map_err(|error| format!("{error:#}"))
+        let table = host.ipvs_table().map_err(|error| format!("{error:#}"))?;
+        file.equals(&table).map_err(|error| format!("{error:#}"))
     })
-}
-
-fn equals(host: &Host, file: &Balancing) -> Result<()> {
-    let table = host.ipvs_table()?;
-    ensure!(
-        table.len() == file.services(),
-        "the kernel has {} services, not {}",
-        table.len(),
-        file.services()
-    );
-    let mut found: Vec<_> = table
-        .iter()
-        .flat_map(|service| {
-            service.destinations.iter().map(|row| (service.matches, row.address, i64::from(row.weight)))
-        })
-        .collect();
-    let mut wanted: Vec<_> = file
-        .rows()
-        .map(|row| (Match::Tcp(row.service.into()), SocketAddr::from(row.server), i64::from(row.weight)))
-        .collect();
-    found.sort_unstable_by_key(|row| format!("{row:?}"));
-    wanted.sort_unstable_by_key(|row| format!("{row:?}"));
-    let different = found.iter().zip(&wanted).find(|(found, wanted)| found != wanted);
-    ensure!(
-        found.len() == wanted.len() && different.is_none(),
-        "the kernel has {} rows, not {}; the first that differs: {different:?}",
-        found.len(),
-        wanted.len()
-    );
-    Ok(())
 }

@@ -28,14 +28,12 @@ use super::{
     size::Size,
     timed::{Executable, Job},
 };
-use crate::{Host, HostSpec, Lab, Program, RealServer, eventually};
+use crate::{
+    Balancing, Host, HostSpec, Lab, Layout, Program, RealServer, balancing, balancing::kernel, eventually,
+};
 
-mod files;
-mod kernel;
 mod memory;
 mod processor;
-
-use files::{Balancing, Layout};
 
 /// The benchmark.
 pub(crate) const LVS: Benchmark = Benchmark {
@@ -249,6 +247,6 @@ fn fresh_host(lab: &Lab, what: &str, side: Side, round: usize) -> Result<Host> {
 
 /// Lets every real server of the files answer: their network is the host's own.
 fn answering(host: &Host) -> Result<RealServer> {
-    host.ip(&["link set lo up", &format!("route add local {} dev lo", files::REAL_SERVERS)])?;
-    host.real_server(&[files::PORT]).context("answer for the real servers")
+    host.ip(&["link set lo up", &format!("route add local {} dev lo", balancing::REAL_SERVERS)])?;
+    host.real_server(&[balancing::PORT]).context("answer for the real servers")
 }
