@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ipvsadm::DestinationId;
 use lvs_ipc::status::Left;
 
 use crate::orders::{Ended, Order};
@@ -33,6 +34,15 @@ pub enum OperatorEvent {
         target: String,
         /// What, in words.
         what: &'static str,
+    },
+    /// The server that an override is about has another address.
+    Followed {
+        /// What it is about.
+        target: String,
+        /// What, in words.
+        what: &'static str,
+        /// The address and port that it is about from now on.
+        address: DestinationId,
     },
     /// The file does not name a real server any more, and it is drained.
     Leaving {
@@ -70,7 +80,10 @@ impl OperatorEvent {
             }
             Self::Undone { target, what, by } => tracing::info!(%target, what, %by, "override ended"),
             Self::Dropped { target, what } => {
-                tracing::info!(%target, what, "override forgotten: the file does not name this any more");
+                tracing::warn!(%target, what, "override forgotten: the file does not name this any more");
+            }
+            Self::Followed { target, what, address } => {
+                tracing::info!(%target, what, %address, "override in force for another address of the same name");
             }
             Self::Leaving { target, within } => {
                 tracing::info!(%target, ?within, "no longer in the file: draining");

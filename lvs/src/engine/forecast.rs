@@ -250,6 +250,9 @@ impl Words<'_> {
                 OperatorEvent::Dropped { target, what } => {
                     self.lines.push(format!("{target}: {what} forgotten"));
                 }
+                OperatorEvent::Followed { target, what, address } => {
+                    self.lines.push(format!("{target}: {what} goes along to {address}"));
+                }
                 OperatorEvent::Returned(target) => {
                     self.lines.push(format!("{target}: no longer drained"));
                 }

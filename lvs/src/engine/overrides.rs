@@ -18,6 +18,8 @@
 //! is back in the file is as any other. While its virtual server has rows that retire, it may be one of those that serve:
 //! its drain begins when that is over.
 
+mod following;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -316,54 +318,6 @@ impl Overrides {
 
     // Another file.
 
-    /// The file is now `config`, which has other services than `before`; `moved` gives the old identity of a server by
-    /// the name of its virtual server and what is checked. Overrides of what is not named any more are forgotten. Names
-    /// need not be unique: only a service that is new takes over, and only from one that is gone.
-    pub(super) fn follow(
-        &mut self,
-        config: &Config,
-        before: &BTreeSet<ServiceId>,
-        moved: impl Fn(&VirtualServer, DestinationId) -> Option<ServerKey>,
-    ) {
-        let staying = services_of(config);
-        let mut old = std::mem::take(&mut self.state.servers);
-        let mut old_sorry = std::mem::take(&mut self.state.sorry);
-        let gone = old_sorry.iter().filter(|(service, _)| !staying.contains(service));
-        let gone: HashMap<String, ServiceId> =
-            gone.map(|(service, (name, _))| (name.clone(), *service)).collect();
-        for virtual_server in config.active_virtual_servers() {
-            let service = service_id(virtual_server);
-            let is_new = !before.contains(&service);
-            for server in virtual_server.active_servers() {
-                let key = ServerKey::of(virtual_server, server);
-                let from = [Some(key), moved(virtual_server, key.server).filter(|_| is_new)];
-                let Some(mut orders) = from.into_iter().flatten().find_map(|key| old.remove(&key)) else {
-                    continue;
-                };
-                orders.names = names(virtual_server, &server.name);
-                self.state.servers.insert(key, orders);
-            }
-            let from = [Some(service), gone.get(&virtual_server.name).copied().filter(|_| is_new)];
-            if let Some((_, order)) = from.into_iter().flatten().find_map(|from| old_sorry.remove(&from))
-                && virtual_server.sorry_server.is_some()
-            {
-                self.state.sorry.insert(service, (virtual_server.name.clone(), order));
-            }
-        }
-        for orders in old.into_values() {
-            let target = orders.names.to_string();
-            let parts = [orders.admin.map(|(admin, _)| word(admin)), orders.weight.map(|_| "weight")];
-            for what in parts.into_iter().flatten() {
-                self.tell(OperatorEvent::Dropped { target: target.clone(), what });
-            }
-            self.unsaved = true;
-        }
-        for (target, _) in old_sorry.into_values() {
-            self.tell(OperatorEvent::Dropped { target, what: "sorry" });
-            self.unsaved = true;
-        }
-    }
-
     /// The file `new` follows `old`: its servers that `new` does not name leave when their virtual server says so, and
     /// those that it names again stay. `table` is the kernel's.
     pub(super) fn let_leave(&mut self, now: Mono, old: &Config, new: &Config, table: &Table) {
@@ -415,15 +369,9 @@ impl Overrides {
 
     /// Takes what an earlier run left, as far as `config` names it.
     pub(super) fn restore(&mut self, state: State, config: &Config) {
-        let staying = services_of(config);
-        let gone = state.servers.iter().filter(|(key, _)| !staying.contains(&key.service));
-        let gone: HashMap<(String, DestinationId), ServerKey> =
-            gone.map(|(key, orders)| ((orders.names.virtual_server.clone(), key.server), *key)).collect();
         self.state = State { down: Default::default(), climbing: Default::default(), ..state };
-        // One that moved while nobody looked is known by its names; which services there were is not.
-        self.follow(config, &BTreeSet::new(), |virtual_server, server| {
-            gone.get(&(virtual_server.name.clone(), server)).copied()
-        });
+        // Which services there were is not known, so that each may be one that moved.
+        self.follow(config, &BTreeSet::new());
         self.forget_returned(config);
         self.look_for_earliest(|_| false);
     }

@@ -65,9 +65,7 @@ impl Engine {
             let before = old.get(&key).or_else(|| old.get(moved.get(&(name, key.server))?));
             before.map(|server| server.health.clone())
         });
-        self.overrides.follow(&self.config, &services_of(&old_config), |virtual_server, server| {
-            moved.get(&(virtual_server.name.as_str(), server)).copied()
-        });
+        self.overrides.follow(&self.config, &services_of(&old_config));
         self.policy.slow_starts.follow(&moved_rows(&old_config, &self.config, &moved));
         if let Some(table) = self.reconciler.believed() {
             self.overrides.let_leave(now, &old_config, &self.config, table);

@@ -533,3 +533,57 @@ fn servers_that_leave_belong_to_their_own_virtual_server_and_each_has_its_own_ti
         ]
     );
 }
+
+#[test]
+fn an_order_is_about_the_server_that_was_named_whatever_address_it_has() {
+    let named = |servers: &[(&str, &str)]| {
+        let blocks = servers.iter().map(|(name, address)| {
+            virtual_server("web", "10.1.0.100", "", &[address]).replace(&format!("s{address}"), name)
+        });
+        // One block with all servers.
+        let joined: String =
+            blocks.map(|block| block[block.find("server ").unwrap()..block.len() - 2].to_owned()).collect();
+        config(
+            &(virtual_server("web", "10.1.0.100", "", &[]).trim_end().trim_end_matches('}').to_owned()
+                + &joined
+                + "}\n"),
+        )
+    };
+    let old = named(&[("one", "10.2.0.11"), ("two", "10.2.0.12")]);
+    let mut director = serving(&old);
+    director.ask(100, disable("web/one"));
+    director.ask(110, weight("web/two", 9));
+    // Its name has another address by now.
+    let moved = named(&[("one", "10.2.0.21"), ("two", "10.2.0.12")]);
+    let lines = director.at(200, Input::Renamed(Box::new(moved.clone())));
+    assert!(lines.contains(&"log web/one disable goes to 10.2.0.21:80".to_owned()), "{lines:#?}");
+    director.report(210, 3, None);
+    let overridden = |director: &Director| -> Vec<(String, usize)> {
+        let servers = director.status().virtual_servers.remove(0).real_servers.into_iter();
+        servers.map(|server| (server.name, server.overrides.len())).collect()
+    };
+    assert_eq!(overridden(&director), [("one".to_owned(), 1), ("two".to_owned(), 1)]);
+    let rows = [format!("-a {} -m -w 9", ROWS[1])];
+    assert_eq!(director.table()[1..], rows);
+    // Also while nobody looked.
+    director.until(3000);
+    let again = named(&[("one", "10.2.0.31"), ("two", "10.2.0.12")]);
+    let mut next = director.successor(&again);
+    let lines = next.tick(3000);
+    assert!(lines.contains(&"log web/one disable goes to 10.2.0.31:80".to_owned()), "{lines:#?}");
+    next.report(3100, 1, None);
+    assert_eq!(next.table()[1..], rows);
+    // Two that change places keep their orders by name; one with another name, by address.
+    director.reload(3200, &named(&[("one", "10.2.0.12"), ("two", "10.2.0.21")]));
+    let whats = |director: &Director| -> Vec<Override> {
+        let servers = director.status().virtual_servers.remove(0).real_servers.into_iter();
+        servers.map(|server| server.overrides[0].what.clone()).collect()
+    };
+    assert_eq!(whats(&director), [Override::Disabled, Override::Weight { weight: 9 }]);
+    director.reload(3300, &named(&[("uno", "10.2.0.12"), ("two", "10.2.0.21")]));
+    assert_eq!(whats(&director), [Override::Disabled, Override::Weight { weight: 9 }]);
+    // Of two with its name none can be said to be the one; of those that had it, each is itself.
+    let lines =
+        director.reload(3400, &named(&[("uno", "10.2.0.41"), ("uno", "10.2.0.42"), ("two", "10.2.0.21")]));
+    assert!(lines.contains(&"log web/uno disable forgotten".to_owned()), "{lines:#?}");
+}
