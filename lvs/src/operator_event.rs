@@ -6,6 +6,7 @@ use ipvsadm::DestinationId;
 use lvs_ipc::status::Left;
 
 use crate::orders::{Ended, Order};
+use crate::status_view::in_two_units;
 
 /// Something that an operator did or that followed from it. `target` is `VIRTUAL/SERVER` or `VIRTUAL`.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +20,19 @@ pub enum OperatorEvent {
         /// Who and why.
         order: Order,
     },
+    /// An override of an earlier run is in force again, be it of a moment ago or of months.
+    Recalled {
+        /// What it is about.
+        target: String,
+        /// What, in words.
+        what: String,
+        /// Who and why.
+        order: Order,
+        /// How long ago it was asked for.
+        age: Duration,
+    },
+    /// So many more of them.
+    MoreRecalled(usize),
     /// An override is no longer in force.
     Undone {
         /// What it was about.
@@ -77,6 +91,13 @@ impl OperatorEvent {
             Self::Ordered { target, what, order: Order { by, reason, .. } } => {
                 let reason = reason.as_deref().unwrap_or("none given");
                 tracing::info!(%target, %what, %by, %reason, "override in force");
+            }
+            Self::Recalled { target, what, order: Order { by, reason, .. }, age } => {
+                let (reason, ago) = (reason.as_deref().unwrap_or("none given"), in_two_units(*age));
+                tracing::warn!(%target, %what, %by, %reason, %ago, "override of an earlier run in force again");
+            }
+            Self::MoreRecalled(count) => {
+                tracing::warn!(count, "more overrides of an earlier run in force again; see lvs ctl list");
             }
             Self::Undone { target, what, by } => tracing::info!(%target, what, %by, "override ended"),
             Self::Dropped { target, what } => {

@@ -76,7 +76,7 @@ pub fn run(run: Run) -> anyhow::Result<ExitCode> {
     let sysctls = SysctlFiles::new(PROC_SYS.as_ref(), &run.run_dir);
     let mut engine =
         Engine::new(now, settings, usable.config, leftovers).after_sysctls(now, sysctls.left_behind());
-    engine.restore(now, state.map_err(|error| error.to_string()));
+    engine.restore(WallClock::at(now), state.map_err(|error| error.to_string()));
     let control_path = run.run_dir.join(LVS_CONTROL_SOCKET);
     let kernel = kernel.with_settings(sysctls);
     let notifier = Notifier::from_environment();

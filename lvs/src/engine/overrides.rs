@@ -41,6 +41,9 @@ use crate::orders::{Admin, Drain, Ended, Leaving, Names, Order, ServerOrders, St
 /// The least of the destinations, with which those of a service begin.
 const FIRST: DestinationId = DestinationId { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), port: 0 };
 
+/// So many orders of an earlier run are told one by one.
+const TOLD_ONE_BY_ONE: usize = 20;
+
 /// The overrides in force. Of [`State`], `down` and `climbing` are not kept here.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Overrides {
@@ -368,12 +371,36 @@ impl Overrides {
     }
 
     /// Takes what an earlier run left, as far as `config` names it.
-    pub(super) fn restore(&mut self, state: State, config: &Config) {
+    pub(super) fn restore(&mut self, clock: WallClock, state: State, config: &Config) {
         self.state = State { down: Default::default(), climbing: Default::default(), ..state };
         // Which services there were is not known, so that each may be one that moved.
         self.follow(config, &BTreeSet::new());
         self.forget_returned(config);
         self.look_for_earliest(|_| false);
+        self.tell_recalled(clock);
+    }
+
+    /// Whoever asked may not think of it any more, and the other router has heard nothing of it.
+    fn tell_recalled(&mut self, clock: WallClock) {
+        let servers = self.state.servers.values().flat_map(|orders| {
+            let admin = orders.admin.as_ref().map(|(admin, order)| (word(*admin).to_owned(), order));
+            let weight = orders.weight.as_ref().map(|(weight, order)| (format!("weight {weight}"), order));
+            let target = orders.names.to_string();
+            admin.into_iter().chain(weight).map(move |(what, order)| (target.clone(), what, order))
+        });
+        let sorry =
+            self.state.sorry.values().map(|(name, order)| (name.clone(), "sorry on".to_owned(), order));
+        let mut news: Vec<OperatorEvent> = servers
+            .chain(sorry)
+            .map(|(target, what, order)| {
+                let age = clock.since_epoch.saturating_sub(Duration::from_millis(order.at_ms));
+                OperatorEvent::Recalled { target, what, order: order.clone(), age }
+            })
+            .collect();
+        let more = news.len().saturating_sub(TOLD_ONE_BY_ONE);
+        news.truncate(TOLD_ONE_BY_ONE);
+        news.extend((more > 0).then_some(OperatorEvent::MoreRecalled(more)));
+        self.news.extend(news);
     }
 
     // What follows for others.

@@ -13,7 +13,7 @@ use daemonkit::clock::Mono;
 use lvs_config::model::{RealServer, StartPolicy, VirtualServer};
 use lvs_ipc::status::Health;
 
-use super::{Engine, Server};
+use super::{Engine, Server, WallClock};
 use crate::health::Standing;
 use crate::identity::{ServerKey, destination_id, service_id};
 use crate::orders::State;
@@ -22,13 +22,13 @@ use crate::orders::State;
 const BEFORE_RESTART: &str = "before the restart: ";
 
 impl Engine {
-    /// Takes what an earlier run left in the state file, before the first step; or why that could not be read.
-    pub fn restore(&mut self, now: Mono, state: Result<State, String>) {
-        self.saving.read(now, state.clone());
+    /// Takes what an earlier run left in the state file, before the first step at `clock`; or why that could not be read.
+    pub fn restore(&mut self, clock: WallClock, state: Result<State, String>) {
+        self.saving.read(clock.now, state.clone());
         let state = state.unwrap_or_default();
         self.known_down.clone_from(&state.down);
         self.policy.slow_starts.restore(state.climbing.clone());
-        self.overrides.restore(state, &self.config);
+        self.overrides.restore(clock, state, &self.config);
     }
 
     /// What is to survive a restart.

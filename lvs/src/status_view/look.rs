@@ -1,5 +1,7 @@
 //! Words, numbers, ages and colours as people read them. Pure.
 
+use std::time::Duration;
+
 /// Whether words are coloured: for a terminal whose owner does not object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Colours {
@@ -36,7 +38,12 @@ impl Colours {
 
 /// How long ago, in its two greatest units.
 pub(super) fn age(since_ms: u64, now_ms: u64) -> String {
-    let seconds = now_ms.saturating_sub(since_ms) / 1000;
+    in_two_units(Duration::from_millis(now_ms.saturating_sub(since_ms)))
+}
+
+/// A time in its two greatest units.
+pub(crate) fn in_two_units(time: Duration) -> String {
+    let seconds = time.as_secs();
     match (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60) {
         (0, 0, 0, s) => format!("{s}s"),
         (0, 0, m, s) => format!("{m}m{s:02}s"),

@@ -12,6 +12,7 @@ use std::fmt::Write as _;
 use lvs_ipc::status::{Health, LvsStatus, RealServerStatus, Since, VirtualServerStatus};
 
 pub use look::Colours;
+pub(crate) use look::in_two_units;
 
 use look::{Tone, age, counted, short};
 

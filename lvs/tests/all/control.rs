@@ -389,7 +389,15 @@ fn overrides_and_drains_survive_a_death() {
     director.reload(200, &without);
     director.until(2000);
     let mut next = director.successor(&without);
-    assert_lines(&next.tick(2000)[..2], &["read", "log adopted 1 services, 2 servers"]);
+    assert_lines(
+        &next.tick(2000)[..4],
+        &[
+            "read",
+            "log web/s10.2.0.11 drain by root \"disk\" of 1 s ago in force again",
+            "log web/s10.2.0.12 weight 9 by root \"\" of 1 s ago in force again",
+            "log adopted 1 services, 2 servers",
+        ],
+    );
     next.report(2010, 1, None);
     next.report(2020, 2, None);
     assert_lines(

@@ -1,6 +1,11 @@
 //! What a director knows of failures that an earlier one saw, and what it leaves for the next.
 
+use std::collections::BTreeSet;
+
+use daemonkit::clock::Mono;
+use ipvsadm::fake::FakeKernel;
 use lvs_config::Config;
+use lvs_ipc::control::Command;
 
 use crate::world::{Director, assert_lines, config, serving, virtual_server};
 
@@ -147,4 +152,36 @@ fn after_an_orderly_stop_nobody_who_had_failed_is_assumed_to_be_up_beside_others
         &next.table()[1..],
         &ROWS.map(|row| format!("-a {row} -m -w 1")).each_ref().map(String::as_str),
     );
+}
+
+#[test]
+fn after_a_takeover_the_first_checks_decide_and_the_orders_of_this_router_are_told() {
+    let file = web("", &SERVERS);
+    let mut director = serving(&file);
+    let reason = Some("disk".to_owned());
+    director.ask(1000, Command::Disable { target: "web/s10.2.0.11".into(), reason });
+    director.ask(2000, Command::Weight { target: "web/s10.2.0.12".into(), weight: 7, reason: None });
+    director.report(3000, 2, Some("timed out"));
+    director.until(5000);
+    assert_eq!(director.saved.down.len(), 1);
+    // This router has stood by for forty days. Whatever was ordered on the other one is not known here.
+    let now = Mono::from_millis(40 * 86_400_000);
+    let fake = FakeKernel::new();
+    let mut next = Director::after(now, fake, &file, BTreeSet::new(), director.saved.clone());
+    let told = next.tick(40 * 86_400_000);
+    let recalled: Vec<&str> =
+        told.iter().filter(|line| line.ends_with("in force again")).map(String::as_str).collect();
+    assert_eq!(
+        recalled,
+        [
+            "log web/s10.2.0.11 disable by root \"disk\" of 3455999 s ago in force again",
+            "log web/s10.2.0.12 weight 7 by root \"\" of 3455998 s ago in force again",
+        ]
+    );
+    assert_eq!(reasons(&next), ["not checked yet", "not checked yet"]);
+    assert_lines(&next.table()[1..], &[]);
+    for token in [1, 2] {
+        next.report(40 * 86_400_000 + 10, token, None);
+    }
+    assert_lines(&next.table()[1..], &[&format!("-a {} -m -w 7", ROWS[1])]);
 }

@@ -54,6 +54,9 @@ pub(crate) fn monitor_settings() -> MonitorSettings {
     MonitorSettings { nanny: PathBuf::from("/usr/sbin/nanny"), verbose: false, foreground: true }
 }
 
+/// What the clock on the wall says at the origin of the other one.
+const EPOCH: Duration = Duration::from_secs(1000);
+
 /// The director is process 42, the monitor with token 7 process 1007.
 struct Pids;
 
@@ -108,7 +111,8 @@ impl Director {
         Self::after(self.now, self.fake.clone(), config, self.record.clone(), self.saved.clone())
     }
 
-    fn after(
+    /// One that starts at `now` with what earlier ones left.
+    pub(crate) fn after(
         now: Mono,
         fake: FakeKernel,
         config: &Config,
@@ -118,7 +122,8 @@ impl Director {
         let kernel = Ipvs::with_transport(fake.connect()).unwrap();
         let settings = Settings { config_path: "/etc/lvs.cf".into(), monitors: monitor_settings() };
         let mut engine = Engine::new(now, settings, config.clone(), record.clone());
-        engine.restore(now, Ok(saved.clone()));
+        let since_epoch = EPOCH + now.since(Mono::ZERO);
+        engine.restore(WallClock { now, since_epoch }, Ok(saved.clone()));
         let (monitors, hooks, running, replies) = (Vec::new(), Vec::new(), BTreeMap::new(), Vec::new());
         Self {
             engine,
@@ -206,7 +211,8 @@ impl Director {
 
     /// An operator asks for something.
     pub(crate) fn order(&mut self, millis: u64, command: Command) -> Vec<String> {
-        let who = Who { by: "root".into(), at_ms: 1_000_000 + millis };
+        let at_ms = u64::try_from(EPOCH.as_millis()).unwrap() + millis;
+        let who = Who { by: "root".into(), at_ms };
         self.at(millis, Input::Control(7, command, who))
     }
 
@@ -379,6 +385,11 @@ fn operator(event: &OperatorEvent) -> String {
         OperatorEvent::Ordered { target, what, order } => {
             format!("{target} {what} by {} {:?}", order.by, order.reason.as_deref().unwrap_or_default())
         }
+        OperatorEvent::Recalled { target, what, order, age } => {
+            let reason = order.reason.as_deref().unwrap_or_default();
+            format!("{target} {what} by {} {reason:?} of {} ago in force again", order.by, seconds(age))
+        }
+        OperatorEvent::MoreRecalled(count) => format!("{count} more in force again"),
         OperatorEvent::Undone { target, what, by } => format!("{target} {what} ended by {by}"),
         OperatorEvent::Dropped { target, what } => format!("{target} {what} forgotten"),
         OperatorEvent::Followed { target, what, address } => format!("{target} {what} goes to {address}"),
