@@ -22,7 +22,11 @@ const COUNTED: Duration = Duration::from_secs(3);
 fn three() -> [Block; 3] {
     [
         virtual_server("web", 0).checked_often().weights(&[1, 2]),
-        virtual_server("shop", 1).checked_often().set("scheduler", "wlc").weights(&[3, 4]),
+        virtual_server("shop", 1)
+            .checked_often()
+            .set("scheduler", "wlc")
+            .set("slow_start", "off")
+            .weights(&[3, 4]),
         virtual_server("marked", 1)
             .checked_often()
             .set("fwmark", 7)
