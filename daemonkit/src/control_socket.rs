@@ -46,13 +46,17 @@ const HAND_OVER_LIMIT: Duration = Duration::from_secs(2);
 pub struct Caller {
     /// Name of the user, or its number where it has none.
     pub user: String,
+    /// As whom it logged in before it became that user, where the kernel keeps account of that (`CONFIG_AUDIT`,
+    /// `pam_loginuid`) and it is somebody else.
+    pub login: Option<String>,
     /// Process id.
     pub pid: i32,
 }
 
 impl std::fmt::Display for Caller {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} (process {})", self.user, self.pid)
+        let login = self.login.as_ref().map_or_else(String::new, |login| format!("login {login}, "));
+        write!(f, "{} ({login}process {})", self.user, self.pid)
     }
 }
 
@@ -220,8 +224,18 @@ fn caller(client: &UnixStream) -> Result<Caller, Refusal> {
     if !uid.is_root() && uid != Uid::effective() {
         return Err(Refusal::NotAllowed);
     }
-    let name = User::from_uid(uid).ok().flatten().map(|user| user.name);
-    Ok(Caller { user: name.unwrap_or_else(|| uid.to_string()), pid: known.pid() })
+    let login = fs::read_to_string(format!("/proc/{}/loginuid", known.pid())).ok();
+    let login = login.and_then(|text| login_uid(&text)).filter(|login| *login != uid);
+    Ok(Caller { user: name_of(uid), login: login.map(name_of), pid: known.pid() })
+}
+
+fn name_of(uid: Uid) -> String {
+    User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
+}
+
+/// What `/proc/PID/loginuid` says; the greatest number stands for nobody (`include/linux/uidgid.h`: `INVALID_UID`).
+fn login_uid(text: &str) -> Option<Uid> {
+    text.trim_end().parse().ok().filter(|uid| *uid != u32::MAX).map(Uid::from_raw)
 }
 
 /// Reads up to a newline, or the end of what is sent.
@@ -305,6 +319,20 @@ mod tests {
         let mut line = String::new();
         BufReader::new(client).read_line(&mut line).unwrap();
         line
+    }
+
+    #[test]
+    fn a_caller_is_told_with_its_login_where_there_was_one() {
+        assert_eq!(login_uid("1000\n"), Some(Uid::from_raw(1000)));
+        assert_eq!(login_uid("0"), Some(Uid::from_raw(0)));
+        for none in ["4294967295", "4294967296", "-1", "", "root"] {
+            assert_eq!(login_uid(none), None, "{none:?}");
+        }
+        let caller = |login: Option<&str>| {
+            Caller { user: "root".into(), login: login.map(str::to_owned), pid: 4711 }.to_string()
+        };
+        assert_eq!(caller(Some("alice")), "root (login alice, process 4711)");
+        assert_eq!(caller(None), "root (process 4711)");
     }
 
     #[test]
