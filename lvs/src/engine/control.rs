@@ -22,10 +22,11 @@ use crate::orders::{Admin, Drain, Names, Order};
 use crate::sysctl::plan::EXPIRE_TEMPLATES;
 
 /// Shortest and longest time that a drain may be given.
-const DEADLINES: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
+pub(super) const DEADLINES: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
 
 /// What was done, a line each, or why nothing was.
-type Outcome = Result<Vec<String>, String>;
+pub(super) type Outcome = Result<Vec<String>, String>;
 
 impl Engine {
     /// Does what `who` asks for; the answer goes to whoever waits for `id`. If it is to survive a restart, then when
@@ -102,6 +103,9 @@ impl Engine {
     }
 
     fn drain(&mut self, now: Mono, target: &str, within: Option<Duration>, order: Order) -> Outcome {
+        if self.is_leaving(target) {
+            return self.drain_leaving(now, target, within, order);
+        }
         let (virtual_server, key, names) = self.changeable(target)?;
         if within.is_some_and(|within| !DEADLINES.contains(&within)) {
             return Err("a drain takes at least 1s and at most 24h".into());
@@ -173,6 +177,9 @@ impl Engine {
     }
 
     fn disable(&mut self, target: &str, order: Order) -> Outcome {
+        if self.is_leaving(target) {
+            return self.disable_leaving(target, order);
+        }
         let (_, key, names) = self.changeable(target)?;
         let cut = self.row(&key).map(left).filter(|left| !left.is_nothing());
         let cut = cut.map_or_else(String::new, |left| format!("; {left} cut off, as last counted"));
@@ -204,7 +211,7 @@ impl Engine {
 
     fn reset(&mut self, target: Option<&str>, order: &Order) -> Outcome {
         let is_meant: Box<dyn Fn(&ServerKey) -> bool> =
-            match target.map(|target| target::any(&self.config, target)).transpose()? {
+            match target.map(|target| self.any(target)).transpose()? {
                 None => Box::new(|_| true),
                 Some(Target::Virtual(found)) => {
                     let service = service_id(found);
@@ -248,9 +255,14 @@ impl Engine {
         Ok(lines)
     }
 
+    fn any(&self, target: &str) -> Result<Target<'_>, String> {
+        target::any(&self.config, target).map_err(|why| self.no_such_server(target, why))
+    }
+
     /// The server that `target` names, if its row is ours to change.
     fn changeable(&self, target: &str) -> Result<(&VirtualServer, ServerKey, Names), String> {
-        let (virtual_server, server) = target::server(&self.config, target)?;
+        let (virtual_server, server) =
+            target::server(&self.config, target).map_err(|why| self.no_such_server(target, why))?;
         if virtual_server.check.client_monitor.is_some() {
             let name = &virtual_server.name;
             return Err(format!(

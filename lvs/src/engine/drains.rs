@@ -18,6 +18,15 @@ impl Engine {
         self.stale_where_touched();
     }
 
+    /// The table was read for the first time: what was taken out of the file while nobody looked is drained as well.
+    pub(super) fn let_found_leave(&mut self, now: Mono) {
+        let recorded = std::mem::take(&mut self.recorded);
+        self.overrides.set_expires_templates(self.sysctls.expires_templates());
+        if let Some(table) = self.reconciler.believed() {
+            self.overrides.let_found_leave(now, &self.config, table, &recorded);
+        }
+    }
+
     /// Ends the drains whose time is over. Before the table has been read nobody knows which rows retire.
     pub(super) fn end_drains(&mut self, now: Mono) {
         if self.reconciler.believed().is_some() {

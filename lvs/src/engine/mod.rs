@@ -26,6 +26,7 @@
 mod climb;
 mod control;
 mod counters;
+mod departing;
 mod drains;
 mod first_checks;
 mod forecast;
@@ -138,6 +139,8 @@ pub struct Engine {
     saving: Saving,
     /// Servers that an earlier run knew to have failed, with the reason, as long as they count as unchecked.
     known_down: BTreeMap<ServerKey, String>,
+    /// Services that an earlier run recorded as its own, until the table has been read.
+    recorded: BTreeSet<ServiceId>,
     supervisor: Supervisor,
     reconciler: Reconciler,
     sysctls: Keeper,
@@ -171,6 +174,7 @@ impl Engine {
             overrides: Overrides::default(),
             saving: Saving::new(now),
             known_down: BTreeMap::new(),
+            recorded: leftovers.clone(),
             supervisor: Supervisor::default(),
             reconciler: Reconciler::new(now, leftovers),
             reload: good("read at start"),
@@ -226,6 +230,7 @@ impl Engine {
         let mut actions = self.reconciler.table(now, result, &|request| whose(&self.config, request));
         if first {
             actions.extend(self.adopt(now));
+            self.let_found_leave(now);
             actions.extend(self.retire(now));
             actions.extend(self.reconciler.tell_leftovers());
         }

@@ -13,12 +13,9 @@
 //! counts where it sends its client here again in spite of weight 0: what is drained is the client's session. Where the
 //! kernel sends such a client to another server (`net.ipv4.vs.expire_quiescent_template`), it does not.
 //! A UDP client that never pauses keeps its flow until the deadline.
-//!
-//! A server that leaves the file while its virtual server has `drain` keeps its row in the same way, unchecked; one that
-//! is back in the file is as any other. While its virtual server has rows that retire, it may be one of those that serve:
-//! its drain begins when that is over.
 
 mod following;
+mod leaving;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -28,15 +25,13 @@ use daemonkit::clock::Mono;
 use ipvsadm::{Destination, DestinationEntry, DestinationId, ServiceId, Table};
 use lvs_config::Config;
 use lvs_config::model::VirtualServer;
-use lvs_ipc::control::Listed;
-use lvs_ipc::status::{LeavingStatus, Left, Override, OverrideStatus};
+use lvs_ipc::status::{Left, Override, OverrideStatus};
 
 use super::WallClock;
-use crate::desired::WantedService;
 use crate::health::Standing;
 use crate::identity::{ServerKey, destination_id, service_id};
 use crate::operator_event::OperatorEvent;
-use crate::orders::{Admin, Drain, Ended, Leaving, Names, Order, ServerOrders, State};
+use crate::orders::{Admin, Drain, Ended, Names, Order, ServerOrders, State};
 
 /// The least of the destinations, with which those of a service begin.
 const FIRST: DestinationId = DestinationId { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), port: 0 };
@@ -86,28 +81,6 @@ impl Overrides {
             };
         }
         if self.state.sorry.contains_key(&key.service) { without_new_connections(standing) } else { standing }
-    }
-
-    /// Adds the rows of servers that are leaving.
-    pub(super) fn add_leaving(&self, wanted: &mut WantedService) {
-        let id = wanted.service.id;
-        let mut leaving =
-            self.leaving_of(&id).filter_map(|(_, leaving)| leaving.destination.as_ref()).peekable();
-        if leaving.peek().is_some() {
-            let known: HashSet<DestinationId> = wanted.destinations.iter().map(|known| known.id).collect();
-            let free: Vec<Destination> = leaving.filter(|row| !known.contains(&row.id)).cloned().collect();
-            // Before a sorry server, which is the last.
-            wanted.destinations.splice(0..0, free);
-        }
-    }
-
-    /// The servers of a service that are leaving.
-    pub(super) fn leaving_of(
-        &self,
-        service: &ServiceId,
-    ) -> impl Iterator<Item = (&(ServiceId, DestinationId), &Leaving)> {
-        let service = *service;
-        self.state.leaving.range((service, FIRST)..).take_while(move |((of, _), _)| *of == service)
     }
 
     // Orders.
@@ -284,21 +257,6 @@ impl Overrides {
         self.look_for_earliest(retires);
     }
 
-    /// The rows of a service retire no more: those that leave have from now on the time that they were given.
-    pub(super) fn begin_leaving(&mut self, now: Mono, service: ServiceId) {
-        let mut earliest: Option<Mono> = None;
-        let leaving = self.state.leaving.range_mut((service, FIRST)..);
-        for (_, leaving) in leaving.take_while(|((of, _), _)| *of == service) {
-            let within = leaving.deadline.since(leaving.since);
-            (leaving.since, leaving.deadline) = (now, now + within);
-            earliest = Some(earliest.map_or(leaving.deadline, |known| known.min(leaving.deadline)));
-        }
-        if let Some(earliest) = earliest {
-            self.expect(earliest);
-            self.unsaved = true;
-        }
-    }
-
     /// Not before when a drain's time is over. A tick then finds out when the next one's is.
     pub(super) fn deadline(&self) -> Option<Mono> {
         self.earliest
@@ -320,55 +278,6 @@ impl Overrides {
     }
 
     // Another file.
-
-    /// The file `new` follows `old`: its servers that `new` does not name leave when their virtual server says so, and
-    /// those that it names again stay. `table` is the kernel's.
-    pub(super) fn let_leave(&mut self, now: Mono, old: &Config, new: &Config, table: &Table) {
-        self.forget_returned(new);
-        for virtual_server in new.active_virtual_servers() {
-            let service = service_id(virtual_server);
-            let (Some(within), Some(entry)) = (virtual_server.drain, table.find(&service)) else { continue };
-            let named = rows_of(virtual_server);
-            let before = old.active_virtual_servers().filter(|before| service_id(before) == service);
-            for before in before.filter(|before| before.check.client_monitor.is_none()) {
-                for server in before.active_servers() {
-                    let id = destination_id(before, server);
-                    let Some(row) = entry.find(&id).filter(|_| !named.contains(&id)) else { continue };
-                    let names = names(virtual_server, &server.name);
-                    self.tell(OperatorEvent::Leaving { target: names.to_string(), within });
-                    let destination = Some(quiet(row));
-                    let (deadline, left) = (now + within, Some(self.to_wait_for(row)));
-                    let leaving = Leaving { names, destination, since: now, deadline, left };
-                    self.state.leaving.entry((service, id)).or_insert(leaving);
-                    self.expect(deadline);
-                    self.changed(service);
-                }
-            }
-        }
-    }
-
-    /// Servers that `config` names are not leaving, and those of a virtual server that it does not name are gone.
-    fn forget_returned(&mut self, config: &Config) {
-        if self.state.leaving.is_empty() {
-            return;
-        }
-        let mut named: HashMap<ServiceId, BTreeSet<DestinationId>> = HashMap::new();
-        for virtual_server in config.active_virtual_servers() {
-            named.entry(service_id(virtual_server)).or_insert_with(|| rows_of(virtual_server));
-        }
-        let mut returned = Vec::new();
-        let before = self.state.leaving.len();
-        self.state.leaving.retain(|(service, id), leaving| {
-            let Some(rows) = named.get(service) else { return false };
-            let is_named = rows.contains(id);
-            if is_named {
-                returned.push(leaving.names.to_string());
-            }
-            !is_named
-        });
-        self.unsaved |= self.state.leaving.len() != before;
-        returned.into_iter().for_each(|target| self.tell(OperatorEvent::Returned(target)));
-    }
 
     /// Takes what an earlier run left, as far as `config` names it.
     pub(super) fn restore(&mut self, clock: WallClock, state: State, config: &Config) {
@@ -430,31 +339,6 @@ impl Overrides {
     /// The override of a virtual server, for people.
     pub(super) fn of_virtual(&self, service: &ServiceId) -> Option<OverrideStatus> {
         self.state.sorry.get(service).map(|(_, order)| shown(Override::Sorry, order))
-    }
-
-    /// The servers of a service that are leaving, for people.
-    pub(super) fn leaving_status(&self, clock: WallClock, service: &ServiceId) -> Vec<LeavingStatus> {
-        self.leaving_of(service)
-            .map(|((_, row), leaving)| LeavingStatus {
-                name: leaving.names.server.clone(),
-                address: row.to_string(),
-                deadline_ms: clock.epoch_ms(leaving.deadline),
-                left: leaving.left,
-            })
-            .collect()
-    }
-
-    /// The same as overrides: it is the file that asks for them.
-    pub(super) fn list_leaving(&self, clock: WallClock, service: &ServiceId) -> Vec<Listed> {
-        self.leaving_of(service)
-            .map(|(_, leaving)| {
-                let deadline_ms = Some(clock.epoch_ms(leaving.deadline));
-                let what = Override::Drain { deadline_ms, left: leaving.left, ended: None };
-                let order =
-                    Order { by: "the file".into(), at_ms: clock.epoch_ms(leaving.since), reason: None };
-                Listed { target: leaving.names.to_string(), override_status: shown(what, &order) }
-            })
-            .collect()
     }
 
     /// The services of which something else may be wanted than before.

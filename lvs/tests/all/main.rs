@@ -10,6 +10,7 @@ mod desired;
 mod doctor;
 mod hooks;
 mod keeping;
+mod leaving;
 mod leftovers;
 mod life;
 mod migration;
