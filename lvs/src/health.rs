@@ -131,6 +131,19 @@ impl ServerHealth {
         self.state != Health::Unknown && !self.recalled
     }
 
+    /// What a monitor that starts now goes on from: what checks have decided, an earlier run's ones included, or the weight
+    /// that the row was found with. Nothing for one without; then the first check decides.
+    #[must_use]
+    pub fn was_up(&self) -> Option<bool> {
+        match (self.state, self.found) {
+            (Health::Up, _) => Some(true),
+            (Health::Down, _) => Some(false),
+            (Health::Unknown, Found::Weight(weight)) if weight > 0 => Some(true),
+            // A weight of 0 may be a failure, a drain, or the file's.
+            (Health::Unknown, _) => None,
+        }
+    }
+
     /// A check decided. Returns the state before, when it changed; a report of the same state changes nothing but
     /// the weight, which is the file's again until the next weight report.
     pub fn checked(&mut self, now: Mono, up: bool, reason: &str) -> Option<Health> {
@@ -213,6 +226,23 @@ mod tests {
         health.found(Some(0));
         health.checked(NOW, false, "x");
         assert_eq!(health.standing(), Standing::Failed);
+    }
+
+    #[test]
+    fn a_monitor_goes_on_from_the_last_check_or_from_the_weight_that_was_found() {
+        let mut health = ServerHealth::unknown(Mono::ZERO);
+        assert_eq!(health.was_up(), None);
+        health.found(Some(1));
+        assert_eq!(health.was_up(), Some(true));
+        health.checked(NOW, false, "x");
+        assert_eq!(health.was_up(), Some(false));
+        health.checked(NOW, true, "x");
+        assert_eq!(health.was_up(), Some(true));
+        let mut quiesced = ServerHealth::assumed_up(Mono::ZERO);
+        quiesced.found(Some(0));
+        assert_eq!(quiesced.was_up(), None);
+        quiesced.known_down(NOW, "before".into());
+        assert_eq!(quiesced.was_up(), Some(false));
     }
 
     #[test]

@@ -10,6 +10,11 @@
 //! kernel to us; without it a monitor programs IPVS by itself. `--nodaemon` makes ours log to our standard error, when we are in the foreground; others
 //! always get it, because without it the original's closes its standard output, which is our pipe.
 //!
+//! When one of ours is started it is told besides what no two starts share ([`MonitorCommand::handed_over`]): `--was up|down`,
+//! what is known of the server already, so that the death of a monitor is neither the way back for a failed server nor
+//! the end of a good one; and `--phase TIME`, how long after its first probe the second one comes, so that monitors that
+//! start together do not probe together ever after.
+//!
 //! Much of this says for whom is checked, not what: one of ours that only reports can serve all virtual servers that
 //! want the same check of the same server. Which words those are is decided here, as [`CheckIdentity`].
 
@@ -41,6 +46,8 @@ pub struct MonitorCommand {
     pub arguments: Vec<String>,
     /// Whether it is the suite's own, which ends its output only with itself.
     pub ours: bool,
+    /// Time between two checks.
+    interval: Duration,
     /// Where in `arguments` stand words that do not matter to the check.
     incidental: Vec<usize>,
     /// Whether the virtual port makes it ask for a web page, as without any text it does for port 80.
@@ -111,12 +118,24 @@ impl MonitorCommand {
             program: check.client_monitor.as_deref().unwrap_or(&settings.nanny).to_owned(),
             arguments: words.all,
             ours,
+            interval: check.interval,
             incidental: if own { Vec::new() } else { words.incidental },
             asks_for_page: says_nothing
                 && virtual_server.protocol == Protocol::Tcp
                 && virtual_server.port == 80,
             only_for: own.then(|| ServerKey::of(virtual_server, server)),
         }
+    }
+
+    /// The same for the start of the monitor with this number, of whose server is known whether it was up.
+    #[must_use]
+    pub fn handed_over(mut self, number: u64, was_up: Option<bool>) -> Self {
+        if self.ours {
+            let was = was_up.map(|up| if up { "up" } else { "down" });
+            self.arguments.extend(was.into_iter().flat_map(|was| ["--was".into(), was.into()]));
+            self.arguments.extend(["--phase".into(), time(phase(self.interval, number))]);
+        }
+        self
     }
 
     /// What a monitor started with this does.
@@ -180,6 +199,17 @@ impl Words {
             }
         }
     }
+}
+
+/// When in its interval the monitor with this number probes, from 1 ms to the whole of it. Consecutive numbers are a golden
+/// section of the interval apart, which spreads any count of them as evenly as can be without knowing the count: of `n` no
+/// two are closer than a third of an `n`-th.
+fn phase(interval: Duration, number: u64) -> Duration {
+    /// The golden section of 2^64.
+    const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+    let share = u128::from(number.wrapping_mul(STEP) >> 32);
+    let millis = ((interval.as_nanos() * share) >> 32).div_ceil(1_000_000);
+    Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX).max(1))
 }
 
 /// A time as monitors read it: bare seconds, which every monitor understands, or milliseconds with their unit.

@@ -34,7 +34,8 @@ pub const RESTART_LIMIT: Duration = Duration::from_secs(60);
 pub const HEALTHY: Duration = Duration::from_secs(60);
 /// Time between asking a monitor to end and killing it.
 pub const GRACE: Duration = Duration::from_secs(2);
-/// Most monitors started in one go. New ones are due so many each [`PACE`], that the checks do not fall on one instant.
+/// Most monitors started in one go. New ones are due so many each [`PACE`], that the first checks do not fall on one
+/// instant; later ones are spread over the interval by the number of the monitor ([`crate::nanny_args`]).
 pub const BURST: usize = 16;
 /// Time between two bursts.
 pub const PACE: Duration = Duration::from_millis(10);
@@ -220,12 +221,16 @@ impl Supervisor {
 
     /// Does what is due, but starts no more than [`BURST`] monitors: starting programs takes long, and whoever starts
     /// them has reports and signals to hear in between. The rest is still due.
-    pub fn tick(&mut self, now: Mono) -> Vec<Action> {
+    ///
+    /// A monitor that starts is told what is known of its servers by `was_up`, unless that differs.
+    pub fn tick(&mut self, now: Mono, was_up: impl Fn(&ServerKey) -> Option<bool>) -> Vec<Action> {
         let mut actions = Vec::new();
         let mut started = 0;
         while started < BURST && self.timers.first().is_some_and(|(due, _)| *due <= now) {
             match self.timers.pop_first() {
-                Some((due, Timer::Start(number))) => started += self.start(now, due, number, &mut actions),
+                Some((due, Timer::Start(number))) => {
+                    started += self.start(now, due, number, &was_up, &mut actions);
+                }
                 Some((_, Timer::Mute(token))) => self.replace_mute(now, token, &mut actions),
                 Some((_, Timer::Kill(token))) if self.leaving.contains(&token) => {
                     actions.push(Action::Kill(token));
@@ -237,7 +242,14 @@ impl Supervisor {
     }
 
     /// Starts the monitor `number` if its timer still matters; returns how many were started.
-    fn start(&mut self, now: Mono, timer: Mono, number: u64, actions: &mut Vec<Action>) -> usize {
+    fn start(
+        &mut self,
+        now: Mono,
+        timer: Mono,
+        number: u64,
+        was_up: impl Fn(&ServerKey) -> Option<bool>,
+        actions: &mut Vec<Action>,
+    ) -> usize {
         let Some(slot) = self.slots.get_mut(&number) else { return 0 };
         if !matches!(slot.state, State::Waiting { due, .. } if due == timer) {
             return 0;
@@ -247,7 +259,9 @@ impl Supervisor {
         slot.become_state(now, State::Running { token }, "started".into());
         self.running.insert(token, number);
         actions.push(Action::Log(Event::MonitorStarted(slot.feed.name())));
-        actions.push(Action::Spawn(token, slot.feed.command.clone()));
+        let known = slot.feed.users.iter().filter_map(was_up);
+        let command = slot.feed.command.clone().handed_over(number, agreed(known));
+        actions.push(Action::Spawn(token, command));
         1
     }
 
@@ -324,6 +338,12 @@ impl Supervisor {
         };
         Some((state, &slot.reason, slot.since))
     }
+}
+
+/// What all that is known says, if it says anything.
+fn agreed(mut known: impl Iterator<Item = bool>) -> Option<bool> {
+    let first = known.next()?;
+    known.all(|other| other == first).then_some(first)
 }
 
 impl Slot {

@@ -12,6 +12,8 @@ use daemonkit::duration;
 use lexopt::Arg::{Long, Short};
 use lexopt::Parser;
 
+use crate::health::State;
+
 /// What `--help` prints. The manual page lists the same options.
 pub const HELP: &str = "\
 usage: nanny -h ADDRESS [-p PORT] [-r PORT] [options]
@@ -41,6 +43,8 @@ When:
   -a, --reentrytime TIME        time of good probes before a failed server comes back (180s; --fos: the interval)
       --rise NUMBER             good probes in a row that it takes besides, 1 to 100 (1)
       --fall NUMBER             failed probes in a row that take a server down, 1 to 100 (1)
+      --was up|down|unknown         go on from this state: --fall or re-entry applies from the first probe on (unknown)
+      --phase TIME                  time from the first probe to the second, at most the interval (the interval)
 
 Weight:
   -w, --weight NUMBER           weight of the real server, 0 to 65535 (1)
@@ -133,6 +137,10 @@ pub struct Args {
     pub rise: Option<u32>,
     /// `--fall`, 1 to 100.
     pub fall: Option<u32>,
+    /// `--was`.
+    pub was: State,
+    /// `--phase`, at most 1 day.
+    pub phase: Option<Duration>,
     /// `--weight`.
     pub weight: Option<u16>,
     /// `--fwmark`; 0 counts as not given.
@@ -197,6 +205,8 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Invocation, Us
             Short('a') | Long("reentrytime") => args.reentry = Some(reentry(&parser.value()?)?),
             Long("rise") => args.rise = Some(probes("--rise", &parser.value()?)?),
             Long("fall") => args.fall = Some(probes("--fall", &parser.value()?)?),
+            Long("was") => args.was = was(&parser.value()?)?,
+            Long("phase") => args.phase = Some(phase(&parser.value()?)?),
             Short('M') | Long("method") => args.method = method(&parser.value()?)?,
             Short('s') | Long("send_string" | "send_str") => args.send = Some(parser.value()?.into_vec()),
             Short('x') | Long("expect_string" | "expect_str") => {
@@ -294,6 +304,22 @@ fn reentry(word: &OsStr) -> Result<Duration, UsageError> {
         .ok_or_else(|| refuse(option, word, "write a time up to 8760h, or 0 for the default"))
 }
 
+fn phase(word: &OsStr) -> Result<Duration, UsageError> {
+    let time = duration::parse(&word.to_string_lossy())
+        .map_err(|error| refuse("--phase", word, error.to_string()))?;
+    let is_allowed = time <= Duration::from_secs(86_400);
+    is_allowed.then_some(time).ok_or_else(|| refuse("--phase", word, "write a time up to the interval"))
+}
+
+fn was(word: &OsStr) -> Result<State, UsageError> {
+    match word.to_str() {
+        Some("up") => Ok(State::Up),
+        Some("down") => Ok(State::Down),
+        Some("unknown") => Ok(State::Unknown),
+        _ => Err(refuse("--was", word, "write up, down or unknown")),
+    }
+}
+
 fn method(word: &OsStr) -> Result<Method, UsageError> {
     let text = word.to_string_lossy();
     match text.strip_prefix('-').unwrap_or(&text) {
@@ -370,6 +396,13 @@ mod tests {
     }
 
     #[test]
+    fn what_a_monitor_takes_over_is_understood() {
+        let taken_over = args(&["--was", "down", "--phase", "370ms"]);
+        assert_eq!((taken_over.was, taken_over.phase), (State::Down, Some(Duration::from_millis(370))));
+        assert_eq!((args(&[]).was, args(&["--was=up"]).was), (State::Unknown, State::Up));
+    }
+
+    #[test]
     fn values_may_look_like_options_and_hold_any_byte() {
         assert_eq!(args(&["-s", "-x", "-x", "--help"]).expect, Some(b"--help".into()));
         let raw = OsString::from_vec(b"\xff\x01".to_vec());
@@ -417,6 +450,8 @@ mod tests {
                 "-h/--server: \"rs1.example\" is not allowed; write an IPv4 or IPv6 address, such as 10.2.0.11 \
                  (for help use --help)",
             ),
+            (&["--was", "failed"], "--was: \"failed\" is not allowed; write up, down or unknown"),
+            (&["--phase", "25h"], "--phase: \"25h\" is not allowed; write a time up to the interval"),
             (&["-M", "t"], "-M/--method: \"t\" is not allowed; write m or nat, g or direct, i or tunnel"),
         ] {
             assert_eq!(error(line), text, "{line:?}");

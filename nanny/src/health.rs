@@ -9,15 +9,19 @@
 //! | down | **up** when this is the `up`-th good probe in a row (or the first, for a threshold below 2) | counting begins anew |
 //! | up | counting begins anew | **down** when this is the `down`-th bad probe in a row |
 //!
+//! A monitor that takes over from another goes on from the state that it is told: then the first probe decides nothing
+//! alone.
+//!
 //! `recheck` ends the wait for re-entry: the next good probe brings the server up. `force` sets the state; after a
 //! forced "down" re-entry applies.
 
 use std::time::Duration;
 
 /// What is known of a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum State {
     /// Nothing yet.
+    #[default]
     Unknown,
     /// Not to be used.
     Down,
@@ -78,6 +82,15 @@ impl Health {
     #[must_use]
     pub fn new(thresholds: Thresholds) -> Self {
         Self { state: State::Unknown, thresholds, good_in_a_row: thresholds.up, bad_in_a_row: 0 }
+    }
+
+    /// `state` is known already. Nothing is known of the probes that led to it, so the counts begin anew.
+    #[must_use]
+    pub fn going_on(thresholds: Thresholds, state: State) -> Self {
+        match state {
+            State::Unknown => Self::new(thresholds),
+            State::Down | State::Up => Self { state, good_in_a_row: 0, ..Self::new(thresholds) },
+        }
     }
 
     /// What is known now.
@@ -161,6 +174,17 @@ mod tests {
         let thresholds = Thresholds { up: 18, down: 5 };
         assert_eq!(story(&mut Health::new(thresholds), "gg"), "U.");
         assert_eq!(story(&mut Health::new(thresholds), "bb"), "D.");
+    }
+
+    #[test]
+    fn with_a_known_state_the_first_probe_decides_nothing_alone() {
+        let thresholds = Thresholds { up: 3, down: 3 };
+        let going_on = |state| Health::going_on(thresholds, state);
+        assert_eq!(story(&mut going_on(State::Down), "gggg"), "..U.");
+        assert_eq!(story(&mut going_on(State::Down), "bggg"), "...U");
+        assert_eq!(story(&mut going_on(State::Up), "bbgbbb"), ".....D");
+        assert_eq!(story(&mut going_on(State::Unknown), "g"), "U");
+        assert_eq!(story(&mut going_on(State::Unknown), "b"), "D");
     }
 
     #[test]

@@ -7,7 +7,11 @@
 //! | suspended | – | – | probe | report |
 //!
 //! An interval is counted from the end of a probe, so a slow probe delays the next one. `CheckNow` also lets the next
-//! good probe bring the server up without re-entry delay. A monitor of a failover service says what it has to say by
+//! good probe bring the server up without re-entry delay. The first probe comes at once and the second after
+//! [`Rules::phase`], so that monitors that were started together do not probe together ever after.
+//!
+//! A monitor that goes on from a known state ([`Rules::was`]) tells it again as soon as a probe agrees. A server that was
+//! down stays so for [`Rules::settling`], however good its probes: the wait for re-entry begins with this process. A monitor of a failover service says what it has to say by
 //! ending. A server that is up is asked for its load, if that is wanted, every [`LOAD_PERIOD`], after a good probe.
 
 use std::time::Duration;
@@ -30,6 +34,12 @@ pub struct Rules {
     pub thresholds: Thresholds,
     /// Whether this is the monitor of a failover service.
     pub failover: bool,
+    /// Time from the end of the first probe to the second, at most the interval.
+    pub phase: Duration,
+    /// What is known of the server already, from the monitor before this one.
+    pub was: State,
+    /// Time from the start in which good probes do not count for a server that was down.
+    pub settling: Duration,
     /// Configured weight.
     pub weight: u16,
     /// Largest multiple of the weight, if it follows the load.
@@ -115,6 +125,11 @@ pub struct Monitor {
     measure_at: Mono,
     measuring: bool,
     faulty: bool,
+    /// The second probe's time is another than that of all later ones.
+    probed: bool,
+    /// The state that it goes on from has not been told by this process.
+    untold: bool,
+    settled: Mono,
     was_up: bool,
     failures_before_up: u32,
 }
@@ -125,13 +140,16 @@ impl Monitor {
     pub fn new(now: Mono, rules: Rules) -> Self {
         Self {
             rules,
-            health: Health::new(rules.thresholds),
+            health: Health::going_on(rules.thresholds, rules.was),
             phase: Phase::Waiting { next: now },
             weight: rules.weight,
             measure_at: now,
             measuring: false,
             faulty: false,
-            was_up: false,
+            probed: false,
+            untold: rules.was != State::Unknown,
+            settled: if rules.was == State::Down { now + rules.settling } else { now },
+            was_up: rules.was == State::Up,
             failures_before_up: 0,
         }
     }
@@ -156,11 +174,14 @@ impl Monitor {
         match (self.phase, input) {
             (Phase::Waiting { next }, Input::Tick) if now >= next => self.probe(),
             (Phase::Probing, Input::Probed { verdict, took }) => {
-                self.phase = Phase::Waiting { next: now + self.rules.interval };
+                let was_probed = std::mem::replace(&mut self.probed, true);
+                let wait = if was_probed { self.rules.interval } else { self.rules.phase };
+                self.phase = Phase::Waiting { next: now + wait };
                 self.judge(now, verdict, took)
             }
             (phase, Input::CheckNow) => {
                 self.health.recheck();
+                self.settled = now;
                 if phase == Phase::Probing { Vec::new() } else { self.probe() }
             }
             (_, Input::ForceDown) => self.force(now, false),
@@ -187,9 +208,13 @@ impl Monitor {
     }
 
     fn good(&mut self, now: Mono, reason: Success, took: Duration) -> Vec<Action> {
-        if let Some(transition) = self.health.probed(true) {
+        if self.health.state() == State::Down && now < self.settled {
+            return Vec::new();
+        }
+        let transition = self.health.probed(true);
+        if transition.is_some() || (self.untold && self.health.state() == State::Up) {
             self.is_up(now);
-            return vec![Action::Up { transition: Some(transition), reason, took }];
+            return vec![Action::Up { transition, reason, took }];
         }
         let is_due = self.rules.scale.is_some() && now >= self.measure_at && !self.measuring;
         if is_due && self.health.state() == State::Up {
@@ -204,7 +229,8 @@ impl Monitor {
         let transition = self.health.probed(false);
         self.failures_before_up = self.failures_before_up.saturating_add(1);
         let mut actions = Vec::new();
-        if transition.is_some() {
+        if transition.is_some() || (self.untold && self.health.state() == State::Down) {
+            self.untold = false;
             actions.push(Action::Down { transition, reason, took });
         }
         if self.rules.failover && self.was_up && self.health.state() == State::Down {
@@ -220,12 +246,14 @@ impl Monitor {
         self.weight = self.rules.weight;
         self.measure_at = now + LOAD_PERIOD;
         self.was_up = true;
+        self.untold = false;
     }
 
     fn force(&mut self, now: Mono, up: bool) -> Vec<Action> {
         let stop = (self.phase == Phase::Probing).then_some(Action::StopProbe);
         self.phase = Phase::Suspended;
         let transition = self.health.force(up);
+        self.untold = false;
         let took = Duration::ZERO;
         let report = if up {
             self.is_up(now);
@@ -263,6 +291,9 @@ mod tests {
             interval: s(10),
             thresholds: Thresholds { up: 18, down: 1 },
             failover: false,
+            phase: s(10),
+            was: State::Unknown,
+            settling: s(10),
             weight: 100,
             scale: None,
         }
@@ -339,6 +370,64 @@ mod tests {
         assert_eq!(probe(80, bad()), []);
         assert_eq!(probe(90, good()), []);
         assert_eq!(probe(100, good()), up(State::Down));
+    }
+
+    #[test]
+    fn a_server_that_was_down_serves_the_whole_re_entry_again_before_it_is_up() {
+        // 180 s by 10 s, and a second probe after 3 s: the probes of the first interval do not count.
+        let mut monitor = Monitor::new(at(0), Rules { was: State::Down, phase: s(3), ..rules() });
+        for probe in 0..19 {
+            let now = at(if probe == 0 { 0 } else { 3 + 10 * (probe - 1) });
+            assert_eq!(monitor.step(now, Input::Tick), [Action::StartProbe]);
+            assert_eq!(monitor.step(now, good()), [], "{now:?}");
+        }
+        assert_eq!(monitor.step(at(183), Input::Tick), [Action::StartProbe]);
+        assert_eq!(monitor.step(at(183), good()), up(State::Down));
+    }
+
+    #[test]
+    fn a_server_that_was_up_leaves_with_the_third_failure_and_not_with_the_first() {
+        let thresholds = Thresholds { up: 18, down: 3 };
+        let mut monitor = Monitor::new(at(0), Rules { was: State::Up, thresholds, ..rules() });
+        for seconds in [0, 10] {
+            monitor.step(at(seconds), Input::Tick);
+            assert_eq!(monitor.step(at(seconds), bad()), []);
+        }
+        monitor.step(at(20), Input::Tick);
+        assert_eq!(monitor.step(at(20), bad()), down(State::Up));
+    }
+
+    #[test]
+    fn a_known_state_is_told_once_as_soon_as_a_probe_agrees() {
+        let confirmed = Action::Up { transition: None, reason: Success::Connected, took: TOOK };
+        let mut monitor = Monitor::new(at(0), Rules { was: State::Up, ..rules() });
+        for (seconds, told) in [(0, vec![confirmed]), (10, vec![])] {
+            monitor.step(at(seconds), Input::Tick);
+            assert_eq!(monitor.step(at(seconds), good()), told);
+        }
+        let confirmed = Action::Down { transition: None, reason: refused(), took: TOOK };
+        let mut monitor = Monitor::new(at(0), Rules { was: State::Down, ..rules() });
+        for (seconds, told) in [(0, vec![confirmed]), (10, vec![])] {
+            monitor.step(at(seconds), Input::Tick);
+            assert_eq!(monitor.step(at(seconds), bad()), told);
+        }
+    }
+
+    #[test]
+    fn a_check_that_is_asked_for_ends_the_wait_of_a_server_that_was_down() {
+        let mut monitor = Monitor::new(at(0), Rules { was: State::Down, ..rules() });
+        assert_eq!(monitor.step(at(1), Input::CheckNow), [Action::StartProbe]);
+        assert_eq!(monitor.step(at(1), good()), up(State::Down));
+    }
+
+    #[test]
+    fn the_second_probe_comes_after_the_phase_and_all_others_after_the_interval() {
+        let mut monitor = Monitor::new(at(0), Rules { phase: s(3), ..rules() });
+        for (now, next) in [(0, 3), (3, 13), (13, 23)] {
+            assert_eq!(monitor.step(at(now), Input::Tick), [Action::StartProbe]);
+            monitor.step(at(now), good());
+            assert_eq!(monitor.deadline(), Some(at(next)));
+        }
     }
 
     #[test]
@@ -449,7 +538,8 @@ mod tests {
     proptest! {
         #[test]
         fn one_probe_at_a_time_and_one_report_for_each_change(events in prop::collection::vec(happening(), 0..200)) {
-            let rules = Rules { interval: s(2), thresholds: Thresholds { up: 3, down: 2 }, ..rules() };
+            let thresholds = Thresholds { up: 3, down: 2 };
+            let rules = Rules { interval: s(2), phase: s(1), thresholds, ..rules() };
             let (mut monitor, mut now) = (Monitor::new(at(0), rules), at(0));
             let (mut probing, mut told) = (false, State::Unknown);
             for event in events {

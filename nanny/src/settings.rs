@@ -93,8 +93,16 @@ impl Settings {
         let reentry = args.reentry.filter(|time| !time.is_zero()).unwrap_or(default_reentry);
         let load_words = load_words(args, address)?;
         let weight = args.weight.unwrap_or(1);
+        let phase = args.phase.unwrap_or(interval);
+        if phase > interval {
+            let allowed = "write a time up to the interval";
+            return Err(refuse("--phase", OsStr::new(&format!("{phase:?}")), allowed));
+        }
         let rules = Rules {
             interval,
+            phase,
+            was: args.was,
+            settling: reentry.min(interval),
             thresholds: Thresholds::new(reentry, interval, args.rise.unwrap_or(1), args.fall.unwrap_or(1)),
             failover: args.failover,
             weight,
@@ -258,6 +266,7 @@ fn family(virtual_address: Option<&str>, server: IpAddr) -> Family {
 mod tests {
     use super::*;
     use crate::args::{Invocation, parse};
+    use crate::health::State;
 
     fn resolve(line: &[&str]) -> Result<Settings, String> {
         let words = ["-h", "10.2.0.11"].iter().chain(line).map(OsString::from);
@@ -282,13 +291,34 @@ mod tests {
     fn defaults_are_those_of_the_original() {
         let settings = resolve(&[]).unwrap();
         let thresholds = Thresholds { up: 18, down: 1 };
-        let rules = Rules { interval: DEFAULT_INTERVAL, thresholds, failover: false, weight: 1, scale: None };
+        let interval = DEFAULT_INTERVAL;
+        let rules = Rules {
+            interval,
+            thresholds,
+            failover: false,
+            phase: interval,
+            was: State::Unknown,
+            settling: interval,
+            weight: 1,
+            scale: None,
+        };
         assert_eq!((settings.server, settings.rules), ("10.2.0.11:80".parse().unwrap(), rules));
         assert_eq!((settings.place, settings.duty), (Place::Daemon, None));
         assert_eq!(resolve(&["--fos", "-t", "3"]).unwrap().rules.thresholds.up, 1);
         assert_eq!(resolve(&["-a", "0", "-t", "1"]).unwrap().rules.thresholds.up, 180);
         assert_eq!(resolve(&["-p", "81"]).unwrap().server.port(), 81);
         assert_eq!(resolve(&["-p", "81", "-r", "82"]).unwrap().server.port(), 82);
+    }
+
+    #[test]
+    fn the_phase_is_at_most_the_interval_and_settling_too() {
+        let rules = resolve(&["-t", "5", "-a", "2", "--phase", "4999ms", "--was", "down"]).unwrap().rules;
+        let two = Duration::from_secs(2);
+        assert_eq!((rules.phase, rules.was, rules.settling), (Duration::from_millis(4999), State::Down, two));
+        assert_eq!(
+            resolve(&["-t", "5", "--phase", "5001ms"]).unwrap_err(),
+            "--phase: \"5.001s\" is not allowed; write a time up to the interval"
+        );
     }
 
     #[test]

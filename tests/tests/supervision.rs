@@ -12,6 +12,7 @@ use crate::{
 
 scenarios! {
     a_killed_nanny_is_replaced_and_nobody_notices: 30,
+    a_killed_nanny_is_no_way_back_and_no_way_out: 40,
     a_killed_lvs_leaves_its_services_to_the_next: 30,
     a_killed_lvs_and_another_file_leave_no_old_service: 30,
     a_stopped_lvs_withdraws_its_own_services_only: 30,
@@ -67,6 +68,42 @@ fn a_killed_nanny_is_replaced_and_nobody_notices(lab: &Lab) -> Result<()> {
     ensure!(report.failures().is_empty(), "{report}");
     world.server(1).behave(&Behaviour::Refuse)?;
     world.wait_for_weights(web(), &[("rs2", 1)])
+}
+
+/// The next nanny goes on from what was known: a failed server waits for its re-entry again, and one that is up is not
+/// out with one bad check.
+fn a_killed_nanny_is_no_way_back_and_no_way_out(lab: &Lab) -> Result<()> {
+    let reentry = Duration::from_secs(5);
+    let world = OneRouter::nat(lab, 2)?;
+    let web = virtual_server("web", 0)
+        .set("timeout", "1")
+        .set("reentry", reentry.as_secs())
+        .set("fall", 3)
+        .weights(&[1, 1]);
+    let lvs = world.serve(file([web]), &BOTH)?;
+    let kill = |server: &str| -> Result<()> {
+        let victim = world.nannies(&lvs)?[&format!("10.1.0.100:80 {server}")];
+        Ok(nix::sys::signal::kill(nix::unistd::Pid::from_raw(victim), Signal::SIGKILL)?)
+    };
+
+    world.server(1).behave(&Behaviour::Refuse)?;
+    world.wait_for_weights(self::web(), &[("rs2", 1)])?;
+    world.server(1).behave(&Behaviour::Answer)?;
+    let killed = lab.now();
+    kill("10.2.0.101")?;
+    world.wait_for_weights(self::web(), &BOTH)?;
+    let absent = lab.now() - killed;
+    ensure!(absent >= reentry, "back after {absent:?}");
+
+    // The first check of the next one is refused, and none after that.
+    let mark = lab.journal().mark();
+    kill("10.2.0.102")?;
+    world.server(2).behave(&Behaviour::Refuse)?;
+    lvs.wait_for_line_after(mark, "probe failed .*rs=10.2.0.102:80", SOON)?;
+    world.server(2).behave(&Behaviour::Answer)?;
+    lvs.wait_for_line_after(mark, "real server up .*rs=10.2.0.102:80", SOON)?;
+    assert_eq!(requests_since(lab, &lvs, mark)?, Vec::<String>::new());
+    world.wait_for_weights(self::web(), &BOTH)
 }
 
 /// The kernel goes on by itself; a new `lvs` takes over what it finds, without touching it.

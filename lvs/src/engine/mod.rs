@@ -289,7 +289,9 @@ impl Engine {
         let mut actions = self.reconciler.tick(now);
         if actions.is_empty() {
             // Starting programs takes long; the table comes first, and its answer brings the next tick.
-            actions = self.supervisor.tick(now);
+            let servers = &self.servers;
+            let was_up = |key: &ServerKey| servers.get(key)?.health.was_up();
+            actions = self.supervisor.tick(now, was_up);
             actions.extend(self.hooks.tick(now));
         }
         actions.extend(self.sysctls_tick(now));

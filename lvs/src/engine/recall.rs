@@ -6,6 +6,8 @@
 //! | no, and `start = up` | is down until a check of it passes, unless all of its virtual server were: then they serve until their first checks |
 //! | no, and another `start` | waits for its first check as any other |
 //!
+//! Its monitor is told that it was down, so that it is back after `reentry` and not with one good check.
+//!
 //! The file may be older than the table, and serving something is better than nothing. Until a check has decided, what
 //! was known is also what is left for the next run, so that two deaths in a row forget no more than one.
 

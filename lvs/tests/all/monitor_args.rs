@@ -1,11 +1,13 @@
 //! The command line of monitors, word for word, and as our own nanny reads it.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
 use lvs::nanny_args::{MonitorCommand, MonitorSettings};
 use nanny::args::{Args, Invocation, parse};
+use nanny::health::State;
 use proptest::prelude::*;
 
 use crate::world::{config, monitor_settings, virtual_server};
@@ -47,6 +49,38 @@ fn everything_stands_in_the_originals_order() {
         "/usr/sbin/nanny --report -c -h 10.2.0.11 -p 53 -r 80 -f 9 -u -e '/bin/x %h' -s 'a b\\r\\n' -x OK -q --regex \
          -a 15 -I /opt/ipvsadm -t 6 -w 3 -V 10.1.0.100 -M i -U ssh --nodaemon --lvs"
     );
+}
+
+#[test]
+fn one_of_ours_that_starts_is_told_what_was_and_when_to_probe() {
+    let plain = command("", "timeout = 10", "10.2.0.11");
+    let told = read_by_nanny(&plain.clone().handed_over(1, Some(false)));
+    assert_eq!((told.was, told.phase), (State::Down, Some(Duration::from_millis(6181))));
+    assert_eq!(read_by_nanny(&plain.clone().handed_over(2, Some(true))).was, State::Up);
+    let unknown = plain.clone().handed_over(2, None);
+    assert_eq!(unknown.arguments[plain.arguments.len()..], ["--phase", "2361ms"]);
+    let foreign = command("", "client_monitor = /opt/mon", "10.2.0.11");
+    assert_eq!(foreign.clone().handed_over(3, Some(true)), foreign);
+}
+
+#[test]
+fn forty_monitors_probe_in_forty_different_hundredths_of_the_interval_and_their_gaps_are_even() {
+    for first in [1, 7, 1000, u64::MAX - 20] {
+        let plain = command("", "timeout = 10", "10.2.0.11");
+        let phase = |number: u64| {
+            let told = read_by_nanny(&plain.clone().handed_over(number, None));
+            u64::try_from(told.phase.unwrap().as_millis()).unwrap()
+        };
+        let mut phases: Vec<u64> = (0..40).map(|n| phase(first.wrapping_add(n))).collect();
+        phases.sort_unstable();
+        let around = phases.iter().skip(1).copied().chain([phases[0] + 10_000]);
+        let gaps: Vec<u64> = phases.iter().zip(around).map(|(one, next)| next - one).collect();
+        // Evenly it would be 250 ms each.
+        assert!(gaps.iter().all(|gap| (100..=500).contains(gap)), "{gaps:?}");
+        let slots: BTreeSet<u64> = phases.iter().map(|phase| phase / 100).collect();
+        assert_eq!(slots.len(), 40, "{phases:?}");
+        assert!(phases.iter().all(|phase| (1..=10_000).contains(phase)));
+    }
 }
 
 #[test]

@@ -43,6 +43,31 @@ fn a_dead_monitor_is_restarted_with_back_off_and_its_server_stays() {
 }
 
 #[test]
+fn a_monitor_that_starts_again_goes_on_from_what_is_known() {
+    let mut director = Director::new(&two_servers());
+    director.tick(0);
+    let told = |director: &Director, token: u64| {
+        let line = director.running[&token].split(" --was ").nth(1);
+        line.map(|rest| rest.split(' ').next().unwrap().to_owned())
+    };
+    assert_eq!((told(&director, 1), told(&director, 2)), (None, None), "nothing is known yet");
+    director.report(10, 1, Some("refused"));
+    director.report(10, 2, None);
+    director.ended(100, 1, 1);
+    director.ended(100, 2, 1);
+    director.until(1100);
+    assert_eq!((told(&director, 3), told(&director, 4)), (Some("down".into()), Some("up".into())));
+    // A reload that changes the check, and another director that finds what this one left.
+    let other = config(&virtual_server("web", "10.1.0.100", "fall = 3", &["10.2.0.11", "10.2.0.12"]));
+    director.reload(2000, &other);
+    director.until(2000);
+    assert_eq!((told(&director, 5), told(&director, 6)), (Some("down".into()), Some("up".into())));
+    let mut next = director.successor(&other);
+    next.tick(3000);
+    assert_eq!((told(&next, 1), told(&next, 2)), (Some("down".into()), Some("up".into())));
+}
+
+#[test]
 fn restarts_are_never_more_than_a_minute_apart() {
     let mut director = one_server();
     let mut now = 100;
