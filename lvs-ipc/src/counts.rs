@@ -61,6 +61,9 @@ pub struct Repairs {
     pub servers_edited: u64,
     /// Real servers that should not have been in our services.
     pub servers_deleted: u64,
+    /// Changes of the connection timeouts.
+    #[serde(default)]
+    pub timeouts_set: u64,
     /// The last one.
     pub last: Option<Moment>,
 }
@@ -68,7 +71,7 @@ pub struct Repairs {
 impl Repairs {
     /// The counters with the names of their kinds.
     #[must_use]
-    pub fn by_kind(&self) -> [(&'static str, u64); 6] {
+    pub fn by_kind(&self) -> [(&'static str, u64); 7] {
         [
             ("service_added", self.services_added),
             ("service_edited", self.services_edited),
@@ -76,6 +79,7 @@ impl Repairs {
             ("server_added", self.servers_added),
             ("server_edited", self.servers_edited),
             ("server_deleted", self.servers_deleted),
+            ("timeouts_set", self.timeouts_set),
         ]
     }
 

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use daemonkit::children::Exit;
-use ipvsadm::{KernelError, Request, ServiceId, Table};
+use ipvsadm::{KernelError, Request, ServiceId};
 use lvs_config::Config;
 use lvs_ipc::control::{Command, Reply};
 
 use crate::event::Event;
 use crate::hook::HookCommand;
+use crate::kernel::Reading;
 use crate::nanny_args::MonitorCommand;
 use crate::orders::State;
 use crate::sysctl;
@@ -39,7 +40,7 @@ pub enum Input {
     /// The monitor with this token could not be started.
     SpawnFailed(u64, String),
     /// Answer to [`Action::ReadTable`].
-    Table(Result<Table, String>),
+    Table(Result<Reading, String>),
     /// Answer to [`Action::Apply`]: one outcome per request, or why the kernel could not be asked; then any part
     /// of the requests may have been done.
     Applied(Result<Vec<Result<(), KernelError>>, String>),
@@ -70,7 +71,7 @@ pub enum Action {
     Kill(u64),
     /// Start a hook, which nobody waits for; its lines and its end come back under this token like a monitor's.
     RunHook(u64, HookCommand),
-    /// Read the kernel's table; answered by [`Input::Table`].
+    /// Read the kernel's table and timeouts; answered by [`Input::Table`].
     ReadTable,
     /// Write down that these services are ours, for the next run; answered by [`Input::Recorded`].
     Record(BTreeSet<ServiceId>),

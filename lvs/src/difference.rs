@@ -2,16 +2,18 @@
 //! told as what was found instead of what is wanted, a plan as what will be instead of what is: `weight 7 instead of 1`.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use ipvsadm::{
-    Destination, Forward, Persistence, Request, Service, ServiceFlags, Table, Tunnel, TunnelChecksum,
+    Destination, Forward, Persistence, Request, Service, ServiceFlags, Timeouts, Tunnel, TunnelChecksum,
 };
 
+use crate::kernel::Reading;
 use crate::scope::service_of;
 
-/// What `request` puts right in `table`, such as `weight 7 instead of 1`.
-pub(crate) fn repair(request: &Request, table: &Table) -> String {
-    let entry = service_of(request).and_then(|id| table.find(&id));
+/// What `request` puts right in what was read, such as `weight 7 instead of 1`.
+pub(crate) fn repair(request: &Request, read: &Reading) -> String {
+    let entry = service_of(request).and_then(|id| read.table.find(&id));
     match request {
         Request::AddService(_) => "service missing".into(),
         Request::DeleteService(_) => "service that nobody asked for".into(),
@@ -27,8 +29,22 @@ pub(crate) fn repair(request: &Request, table: &Table) -> String {
             let row = entry.and_then(|entry| entry.find(&wanted.id));
             row.map_or_else(String::new, |row| destination(&row.destination, wanted))
         }
+        Request::SetTimeouts(wanted) => timeouts(&read.timeouts, wanted),
         other => other.to_string(),
     }
+}
+
+/// How the timeouts `this` differ from `other`, as far as both are given.
+pub(crate) fn timeouts(this: &Timeouts, other: &Timeouts) -> String {
+    let one = |name: &str, this: Duration, other: Duration| {
+        let differ = this != other && !this.is_zero() && !other.is_zero();
+        differ.then(|| format!("{name} {} s instead of {} s", this.as_secs(), other.as_secs()))
+    };
+    differences([
+        one("tcp_timeout", this.tcp, other.tcp),
+        one("tcpfin_timeout", this.tcp_fin, other.tcp_fin),
+        one("udp_timeout", this.udp, other.udp),
+    ])
 }
 
 /// What a service is set to: `scheduler sh, switches sh-port`.
@@ -119,7 +135,7 @@ pub(crate) fn method(forward: &Forward) -> String {
 
 #[cfg(test)]
 mod tests {
-    use ipvsadm::{DestinationId, Scheduler, ServiceId};
+    use ipvsadm::{DestinationId, Scheduler, ServiceId, Table};
 
     use super::*;
 
@@ -134,23 +150,23 @@ mod tests {
         }
     }
 
-    fn table(service: Service, row: Destination) -> Table {
+    fn read(service: Service, row: Destination) -> Reading {
         let mut table = Table::default();
         let id = service.id;
         table.apply(&[Request::AddService(service), Request::AddDestination(id, row)]);
-        table
+        Reading { table, ..Reading::default() }
     }
 
     #[test]
     fn every_difference_is_told_as_found_instead_of_wanted() {
         let id = http().id;
         let found =
-            table(Service { scheduler: Scheduler::RR, flags: ServiceFlags::ONE_PACKET, ..http() }, row());
+            read(Service { scheduler: Scheduler::RR, flags: ServiceFlags::ONE_PACKET, ..http() }, row());
         assert_eq!(
             repair(&Request::EditService(http()), &found),
             "scheduler rr instead of wlc, switches one_packet instead of no switches"
         );
-        let found = table(http(), Destination { weight: 7, upper_threshold: 9, ..row() });
+        let found = read(http(), Destination { weight: 7, upper_threshold: 9, ..row() });
         let wanted = Destination { forward: Forward::Tunnel(Tunnel::Ipip), lower_threshold: 3, ..row() };
         assert_eq!(
             repair(&Request::EditDestination(id, wanted), &found),
@@ -161,8 +177,21 @@ mod tests {
             repair(&Request::DeleteDestination(id, row().id), &found),
             "real server that should not be there, with weight 7"
         );
-        assert_eq!(repair(&Request::AddService(http()), &Table::default()), "service missing");
+        assert_eq!(repair(&Request::AddService(http()), &Reading::default()), "service missing");
         assert_eq!(repair(&Request::AddDestination(id, row()), &found), "real server missing");
+    }
+
+    #[test]
+    fn timeouts_are_told_where_both_are_given() {
+        let seconds = |tcp, tcp_fin, udp| {
+            let [tcp, tcp_fin, udp] = [tcp, tcp_fin, udp].map(Duration::from_secs);
+            Timeouts { tcp, tcp_fin, udp }
+        };
+        let read = Reading { timeouts: seconds(60, 120, 300), ..Reading::default() };
+        assert_eq!(
+            repair(&Request::SetTimeouts(seconds(900, 0, 30)), &read),
+            "tcp_timeout 60 s instead of 900 s, udp_timeout 300 s instead of 30 s"
+        );
     }
 
     #[test]

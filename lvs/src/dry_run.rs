@@ -11,17 +11,18 @@ use crate::desired::wanted;
 use crate::feeds::feeds;
 use crate::health::Standing;
 use crate::identity::{ServerKey, destination_id, service_id};
+use crate::kernel::Reading;
 use crate::nanny_args::MonitorSettings;
-use crate::plan::plan;
+use crate::plan::{plan, timeouts, timeouts_missing};
 
-/// The lines, given the kernel's table as it is; `None` if it cannot be read.
+/// The lines, given what the kernel has; `None` if that cannot be read.
 #[must_use]
-pub fn render(config: &Config, monitors: &MonitorSettings, table: Option<&Table>) -> String {
+pub fn render(config: &Config, monitors: &MonitorSettings, read: Option<&Reading>) -> String {
     let mut text = String::new();
-    if table.is_none() {
+    if read.is_none() {
         text.push_str("# The kernel's table cannot be read; the lines are for an empty one.\n");
     }
-    let mut table = table.cloned().unwrap_or_default();
+    let Reading { mut table, timeouts: known } = read.cloned().unwrap_or_default();
     let kept: BTreeMap<ServerKey, u32> =
         config.active_virtual_servers().flat_map(|v| rows_kept(v, &table)).collect();
     let existing: BTreeSet<ServiceId> = table.services.iter().map(|entry| entry.service.id).collect();
@@ -35,7 +36,9 @@ pub fn render(config: &Config, monitors: &MonitorSettings, table: Option<&Table>
             _ => Standing::Out,
         },
     });
-    section(&mut text, "At once:", &plan_and_accept(&at_once, &mut table));
+    let mut first: Vec<Request> = timeouts_missing(timeouts(config.timeouts), known).into_iter().collect();
+    first.extend(plan_and_accept(&at_once, &mut table));
+    section(&mut text, "At once:", &first);
     let checked = wanted(config, |_| Standing::Serving(None));
     section(
         &mut text,

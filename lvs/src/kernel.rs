@@ -4,18 +4,48 @@
 //! A module `ip_vs` that is taken out leaves a connection that is refused everything with ENOENT, which is also what a
 //! missing scheduler looks like. So that is looked into, and told for what it is; so is a lost capability.
 
-use ipvsadm::{Errno, Error, Ipvs, KernelError, Request, Table, Transport};
+use ipvsadm::{Errno, Error, Ipvs, KernelError, Request, Table, Timeouts, Transport};
 
 use crate::sysctl::files::SysctlFiles;
 use crate::sysctl::{Answer, Order};
 
+/// What the kernel has.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reading {
+    /// Its table.
+    pub table: Table,
+    /// How long it keeps idle connections.
+    pub timeouts: Timeouts,
+}
+
+impl Reading {
+    /// Does what the kernel does when it accepts these, in order.
+    pub fn apply(&mut self, requests: &[Request]) {
+        self.table.apply(requests);
+        let set = requests.iter().filter_map(|request| match request {
+            Request::SetTimeouts(timeouts) => Some(timeouts),
+            _ => None,
+        });
+        for Timeouts { tcp, tcp_fin, udp } in set {
+            let known = &mut self.timeouts;
+            for (known, wanted) in
+                [(&mut known.tcp, tcp), (&mut known.tcp_fin, tcp_fin), (&mut known.udp, udp)]
+            {
+                if !wanted.is_zero() {
+                    *known = *wanted;
+                }
+            }
+        }
+    }
+}
+
 /// Who keeps the table.
 pub trait Kernel {
-    /// Reads the table.
+    /// Reads what there is.
     ///
     /// # Errors
     /// Why not, in words.
-    fn table(&mut self) -> Result<Table, String>;
+    fn read(&mut self) -> Result<Reading, String>;
 
     /// Sends requests; one outcome each.
     ///
@@ -31,8 +61,10 @@ pub trait Kernel {
 
 /// One connection; a broken one stays broken.
 impl<T: Transport> Kernel for Ipvs<T> {
-    fn table(&mut self) -> Result<Table, String> {
-        Self::table(self).map_err(in_words)
+    fn read(&mut self) -> Result<Reading, String> {
+        let table = self.table().map_err(in_words)?;
+        let timeouts = self.timeouts().map_err(in_words)?;
+        Ok(Reading { table, timeouts })
     }
 
     fn apply(&mut self, requests: &[Request]) -> Result<Vec<Result<(), KernelError>>, String> {
@@ -90,8 +122,8 @@ impl LinuxKernel {
 }
 
 impl Kernel for LinuxKernel {
-    fn table(&mut self) -> Result<Table, String> {
-        self.ask(Kernel::table)
+    fn read(&mut self) -> Result<Reading, String> {
+        self.ask(Kernel::read)
     }
 
     fn apply(&mut self, requests: &[Request]) -> Result<Vec<Result<(), KernelError>>, String> {

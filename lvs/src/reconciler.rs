@@ -24,8 +24,9 @@ use crate::action::Action;
 use crate::backoff;
 use crate::desired::{Wanted, WantedService};
 use crate::event::Event;
+use crate::kernel::Reading;
 use crate::owned::Owned;
-use crate::plan::plan;
+use crate::plan::{plan, timeouts_missing};
 use crate::scope::{Scope, service_of};
 
 use drift::Drift;
@@ -53,8 +54,9 @@ enum Call {
 pub struct Reconciler {
     wanted: Wanted,
     owned: Owned,
-    timeouts: Option<Timeouts>,
-    believed: Option<Table>,
+    /// Zero for those of which nothing is wanted.
+    timeouts: Timeouts,
+    believed: Option<Reading>,
     call: Call,
     read_due: Mono,
     /// What may have changed since the last plan.
@@ -73,7 +75,7 @@ impl Reconciler {
         Self {
             wanted: Wanted::default(),
             owned: Owned::recorded(leftovers),
-            timeouts: None,
+            timeouts: Timeouts::default(),
             believed: None,
             call: Call::None,
             read_due: now,
@@ -106,11 +108,13 @@ impl Reconciler {
         }
     }
 
-    /// Sets the kernel's connection timeouts with the next batch.
-    pub fn set_timeouts(&mut self, timeouts: Timeouts) {
-        self.timeouts = Some(timeouts);
-        self.unplanned = Scope::All;
-        self.settled = false;
+    /// From now on the kernel's connection timeouts are to be these, less those that are zero.
+    pub fn want_timeouts(&mut self, timeouts: Timeouts) {
+        if self.timeouts != timeouts {
+            self.timeouts = timeouts;
+            self.unplanned = Scope::All;
+            self.settled = false;
+        }
     }
 
     /// Whatever is held back for later is tried now: somebody waits for our end.
@@ -147,6 +151,12 @@ impl Reconciler {
     /// The kernel's table as far as known; `None` until it could be read.
     #[must_use]
     pub fn believed(&self) -> Option<&Table> {
+        self.believed.as_ref().map(|read| &read.table)
+    }
+
+    /// The same with what else is read.
+    #[must_use]
+    pub fn believed_reading(&self) -> Option<&Reading> {
         self.believed.as_ref()
     }
 
@@ -159,7 +169,7 @@ impl Reconciler {
     /// Whether anything can be served: the table has one of the wanted services, or none is wanted.
     #[must_use]
     pub fn serves(&self) -> bool {
-        let Some(table) = &self.believed else { return false };
+        let Some(table) = self.believed() else { return false };
         let wanted = &self.wanted.services;
         wanted.is_empty() || wanted.iter().any(|wanted| table.find(&wanted.service.id).is_some())
     }
@@ -191,20 +201,20 @@ impl Reconciler {
     pub fn table(
         &mut self,
         now: Mono,
-        result: Result<Table, String>,
+        result: Result<Reading, String>,
         whose: &dyn Fn(&Request) -> String,
     ) -> Vec<Action> {
         self.call = Call::None;
-        let table = match result {
-            Ok(table) => table,
+        let read = match result {
+            Ok(read) => read,
             Err(reason) => return self.not_answered(now, reason),
         };
         let mut actions = self.answered();
         self.read_due = now + READ_INTERVAL;
-        if let Some(before) = self.believed.replace(table) {
+        if let Some(before) = self.believed.replace(read) {
             let repairs = self.repairs(&before);
-            if let Some(table) = &self.believed {
-                actions.extend(self.drift.read(now, repairs, table, whose).into_iter().map(Action::Log));
+            if let Some(read) = &self.believed {
+                actions.extend(self.drift.read(now, repairs, read, whose).into_iter().map(Action::Log));
             }
         }
         self.unplanned = Scope::All;
@@ -215,16 +225,16 @@ impl Reconciler {
     /// Takes what has been asked of the kernel and not been answered as done; for one who only thinks.
     pub fn take_as_answered(&mut self) {
         if let Call::Applying(requests) = std::mem::replace(&mut self.call, Call::None)
-            && let Some(table) = &mut self.believed
+            && let Some(believed) = &mut self.believed
         {
-            table.apply(&requests);
+            believed.apply(&requests);
         }
     }
 
     /// Says how many services in the table are ours and not wanted, if any.
     #[must_use]
     pub fn tell_leftovers(&self) -> Option<Action> {
-        let table = self.believed.as_ref()?;
+        let table = self.believed()?;
         let named: BTreeSet<ServiceId> = self.wanted.services.iter().map(|s| s.service.id).collect();
         let is_left = |id: &&ServiceId| !named.contains(id) && table.find(id).is_some();
         let count = self.owned.ids().iter().filter(is_left).count();
@@ -236,15 +246,21 @@ impl Reconciler {
         self.owned.written(result).into_iter().collect()
     }
 
-    /// What must be done now and did not have to be done while the table was `before`.
-    fn repairs(&self, before: &Table) -> Vec<Request> {
-        let Some(table) = &self.believed else { return Vec::new() };
-        let repairs = plan(&self.wanted, table, self.owned.ids());
+    /// What must be done now and did not have to be done while there was `before`.
+    fn repairs(&self, before: &Reading) -> Vec<Request> {
+        let Some(read) = &self.believed else { return Vec::new() };
+        let repairs = self.missing(read);
         if repairs.is_empty() {
             return Vec::new();
         }
-        let pending: HashSet<Request> = plan(&self.wanted, before, self.owned.ids()).into_iter().collect();
+        let pending: HashSet<Request> = self.missing(before).into_iter().collect();
         repairs.into_iter().filter(|repair| !pending.contains(repair)).collect()
+    }
+
+    /// All that turns `read` into what is wanted.
+    fn missing(&self, read: &Reading) -> Vec<Request> {
+        let timeouts = timeouts_missing(self.timeouts, read.timeouts);
+        timeouts.into_iter().chain(plan(&self.wanted, &read.table, self.owned.ids())).collect()
     }
 
     /// A batch was answered.
@@ -266,9 +282,9 @@ impl Reconciler {
             }
         };
         let mut actions = self.answered();
-        if let Some(table) = &mut self.believed {
+        if let Some(believed) = &mut self.believed {
             let done = requests.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_ok());
-            table.apply(&done.map(|(request, _)| request.clone()).collect::<Vec<_>>());
+            believed.apply(&done.map(|(request, _)| request.clone()).collect::<Vec<_>>());
         }
         let news = requests.into_iter().zip(outcomes).filter_map(|(request, outcome)| match outcome {
             Ok(()) => self.accepted(&request),
@@ -280,12 +296,10 @@ impl Reconciler {
     }
 
     fn accepted(&mut self, request: &Request) -> Option<Event> {
-        match request {
-            Request::SetTimeouts(_) => self.timeouts = None,
-            Request::DeleteService(id) if !self.wanted.services.iter().any(|s| s.service.id == *id) => {
-                self.owned.remove(id);
-            }
-            _ => {}
+        if let Request::DeleteService(id) = request
+            && !self.wanted.services.iter().any(|s| s.service.id == *id)
+        {
+            self.owned.remove(id);
         }
         self.refusals.accepted(request)
     }
@@ -341,18 +355,20 @@ impl Reconciler {
 
     /// What is missing in the kernel, less what it refuses for the time being and what depends on that.
     fn next_batch(&mut self, now: Mono) -> (Vec<Request>, Vec<Action>) {
-        let Some(table) = &self.believed else { return Default::default() };
+        let Some(read) = &self.believed else { return Default::default() };
+        let table = &read.table;
         let scope = std::mem::take(&mut self.unplanned);
-        let missing = match &scope {
-            Scope::All => plan(&self.wanted, table, self.owned.ids()),
+        let mut missing = match &scope {
+            Scope::All => self.missing(read),
             Scope::Services(ids) => {
                 let concerned = |service: &&WantedService| scope.contains(&service.service.id);
                 let services = self.wanted.services.iter().filter(concerned).cloned().collect();
-                plan(&Wanted { services }, table, &self.owned.ids().intersection(ids).copied().collect())
+                let owned = self.owned.ids().intersection(ids).copied().collect();
+                // One of no service that is refused is over when it is not missing.
+                let timeouts = timeouts_missing(self.timeouts, read.timeouts);
+                timeouts.into_iter().chain(plan(&Wanted { services }, table, &owned)).collect()
             }
         };
-        let mut missing: Vec<Request> =
-            self.timeouts.map(Request::SetTimeouts).into_iter().chain(missing).collect();
         if scope == Scope::All {
             let named: BTreeSet<ServiceId> = self.wanted.services.iter().map(|s| s.service.id).collect();
             let existing: BTreeSet<ServiceId> = table.services.iter().map(|s| s.service.id).collect();

@@ -310,7 +310,7 @@ impl<K: Kernel> Shell<K> {
             }
             Action::Terminate(token) => self.children.signal(token, Signal::SIGTERM),
             Action::Kill(token) => self.children.signal_group(token, Signal::SIGKILL),
-            Action::ReadTable => return Some(Input::Table(self.kernel.table())),
+            Action::ReadTable => return Some(Input::Table(self.kernel.read())),
             Action::Record(services) => return Some(write_down(&self.record, &services)),
             Action::Save(state) => {
                 let clock = WallClock::at(self.now);

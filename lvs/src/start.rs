@@ -94,8 +94,8 @@ pub fn run(run: Run) -> anyhow::Result<ExitCode> {
 pub fn dry_run(run: &Run) -> anyhow::Result<String> {
     let config_path = run.config.clone().unwrap_or_else(lvs_config::default_file);
     let usable = configuration::load(&config_path)?;
-    let table = LinuxKernel::open().ok().and_then(|mut kernel| kernel.table().ok());
-    Ok(dry_run::render(&usable.config, &monitor_settings(run), table.as_ref()))
+    let read = LinuxKernel::open().ok().and_then(|mut kernel| kernel.read().ok());
+    Ok(dry_run::render(&usable.config, &monitor_settings(run), read.as_ref()))
 }
 
 /// Prints what serving `file` would do with the kernel's table as it is.
@@ -104,10 +104,10 @@ pub fn dry_run(run: &Run) -> anyhow::Result<String> {
 /// When the file cannot be used.
 pub fn dry_run_of(file: &Path) -> anyhow::Result<String> {
     let usable = configuration::load(file)?;
-    let table = LinuxKernel::open().ok().and_then(|mut kernel| kernel.table().ok());
+    let read = LinuxKernel::open().ok().and_then(|mut kernel| kernel.read().ok());
     let nanny = program::beside_this_one("nanny");
     let monitors = MonitorSettings { nanny, verbose: false, foreground: false };
-    Ok(dry_run::render(&usable.config, &monitors, table.as_ref()))
+    Ok(dry_run::render(&usable.config, &monitors, read.as_ref()))
 }
 
 /// A daemon works in the root directory, so paths must not depend on where it was started.

@@ -71,7 +71,7 @@ pub fn carry_out<K: Kernel>(mut withdrawal: Withdrawal, kernel: &mut K, record: 
         let ticked = input == Input::Tick;
         for action in withdrawal.step(Mono::now(), input) {
             match action {
-                Action::ReadTable => pending.push_back(Input::Table(kernel.table())),
+                Action::ReadTable => pending.push_back(Input::Table(kernel.read())),
                 Action::Apply(requests) => pending.push_back(apply(kernel, &requests)),
                 Action::Record(services) => pending.push_back(write_down(record, &services)),
                 Action::Log(event) => event.log(),

@@ -201,7 +201,7 @@ fn changes_behind_its_back_are_put_right(lab: &Lab) -> Result<()> {
     let foreign = ["-A -t 10.1.0.100:443 -s sh -p 77", "-a -t 10.1.0.100:443 -r 10.2.0.101:443 -m -w 7"];
     let add_foreign = || foreign.iter().try_for_each(|line| world.ipvsadm(line).map(drop));
     add_foreign()?;
-    let lvs = world.serve(one_service(), &BOTH)?;
+    let lvs = world.serve(one_service().set("tcp_timeout", "60"), &BOTH)?;
     let web_80 = "-t 10.1.0.100:80";
     let rs1 = format!("{web_80} -r 10.2.0.101:80");
     let mut slips = Vec::new();
@@ -215,6 +215,8 @@ fn changes_behind_its_back_are_put_right(lab: &Lab) -> Result<()> {
             format!("-a {web_80} -r 10.2.0.109:80 -m -w 5"),
             vec!["web 10.2.0.109:80: real server that should not be there, with weight 5"],
         ),
+        // The others are nobody's.
+        ("--set 600 90 0".to_owned(), vec!["IPVS: tcp_timeout 600 s instead of 60 s"]),
     ] {
         let mark = lab.journal().mark();
         let slipped = lab.now();
@@ -227,6 +229,10 @@ fn changes_behind_its_back_are_put_right(lab: &Lab) -> Result<()> {
         eventually(SOON, "the scheduler of the file", || {
             let rules = world.ipvsadm("-S -n").map_err(|error| format!("{error:#}"))?;
             if rules.contains("-A -t 10.1.0.100:80 -s rr") { Ok(()) } else { Err(rules) }
+        })?;
+        eventually(SOON, "the timeout of the file", || {
+            let timeouts = world.ipvsadm("-L --timeout").map_err(|error| format!("{error:#}"))?;
+            if timeouts.contains(": 60 ") { Ok(()) } else { Err(timeouts) }
         })?;
         let took = lab.now() - slipped;
         ensure!(took <= REPAIR, "{slip} was put right only after {took:?}");
@@ -242,7 +248,8 @@ fn changes_behind_its_back_are_put_right(lab: &Lab) -> Result<()> {
     let repairs = world.status()?.repairs;
     let counted =
         (repairs.services_added, repairs.services_edited, repairs.servers_added, repairs.servers_edited);
-    assert_eq!((counted, repairs.servers_deleted), ((2, 1, 5, 1), 1));
+    assert_eq!((counted, repairs.servers_deleted, repairs.timeouts_set), ((2, 1, 5, 1), 1, 1));
+    ensure!(world.ipvsadm("-L --timeout")?.contains(": 60 90 300"), "{}", world.ipvsadm("-L --timeout")?);
     ensure!(world.status()?.table.reason.starts_with("as wanted, but somebody else keeps changing"));
     world.ask(http())?;
     Ok(())

@@ -142,7 +142,8 @@ impl Counters {
             Request::AddDestination(..) => &mut self.repairs.servers_added,
             Request::EditDestination(..) => &mut self.repairs.servers_edited,
             Request::DeleteDestination(..) => &mut self.repairs.servers_deleted,
-            // Nothing else is ever missing in a table.
+            Request::SetTimeouts(_) => &mut self.repairs.timeouts_set,
+            // Nothing else is ever missing.
             _ => return,
         };
         *counter += 1;

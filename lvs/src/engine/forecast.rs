@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use daemonkit::clock::Mono;
-use ipvsadm::{Destination, DestinationEntry, DestinationId, Request, ServiceId, Table, Timeouts};
+use ipvsadm::{Destination, DestinationEntry, DestinationId, Request, ServiceId};
 use lvs_config::Config;
 use lvs_config::model::VirtualServer;
 use lvs_config::sysctl::SysctlName;
@@ -23,6 +23,7 @@ use crate::action::{Action, Input};
 use crate::difference::{self, settings};
 use crate::event::Event;
 use crate::identity::{ServerKey, destination_id, service_id, sorry_id};
+use crate::kernel::Reading;
 use crate::operator_event::OperatorEvent;
 use crate::sysctl::needs::Needs;
 
@@ -35,7 +36,7 @@ impl Engine {
     pub fn plan(&self, now: Mono, config: Config) -> Plan {
         let mut after = self.clone();
         after.reconciler.take_as_answered();
-        let before = after.reconciler.believed().cloned().unwrap_or_default();
+        let before = after.reconciler.believed_reading().cloned().unwrap_or_default();
         let (requests, events) = follow(&mut after, now, config);
         let mut words = Words { old: self, new: &after, before: &before, now, lines: Vec::new() };
         words.lines.extend(self.reconciler.cannot_be_asked().map(|reason| {
@@ -74,8 +75,8 @@ fn follow(engine: &mut Engine, now: Mono, config: Config) -> (Vec<Request>, Vec<
                 }
                 Action::ReadTable => {
                     idle = false;
-                    let table = engine.reconciler.believed().cloned().unwrap_or_default();
-                    inputs.push_back(Input::Table(Ok(table)));
+                    let read = engine.reconciler.believed_reading().cloned().unwrap_or_default();
+                    inputs.push_back(Input::Table(Ok(read)));
                 }
                 Action::Log(Event::Operator(event)) => events.push(event),
                 _ => {}
@@ -92,8 +93,8 @@ fn follow(engine: &mut Engine, now: Mono, config: Config) -> (Vec<Request>, Vec<
 struct Words<'p> {
     old: &'p Engine,
     new: &'p Engine,
-    /// The kernel's table before.
-    before: &'p Table,
+    /// What the kernel has before.
+    before: &'p Reading,
     now: Mono,
     lines: Vec<String>,
 }
@@ -122,12 +123,12 @@ impl Words<'_> {
                 self.say(&service.id, &format!("new service {}, {}", service.id, settings(service)));
             }
             Request::EditService(service) => {
-                let known = self.before.find(&service.id);
+                let known = self.before.table.find(&service.id);
                 let what = known.map(|entry| difference::service(service, &entry.service));
                 self.say(&service.id, &what.unwrap_or_else(|| settings(service)));
             }
             Request::DeleteService(id) => {
-                let rows = self.before.find(id).map_or(&[][..], |entry| &entry.destinations);
+                let rows = self.before.table.find(id).map_or(&[][..], |entry| &entry.destinations);
                 let servers = counted(rows.len(), "real server");
                 self.say(id, &format!("service {id} withdrawn with {servers}{}", cut_off(rows)));
             }
@@ -143,10 +144,13 @@ impl Words<'_> {
             }
             Request::DeleteDestination(id, row) => {
                 let who = self.who(id, row);
-                let found = self.before.find(id).and_then(|entry| entry.find(row));
+                let found = self.before.table.find(id).and_then(|entry| entry.find(row));
                 self.say(id, &format!("{who} removed{}", cut_off(found)));
             }
-            Request::SetTimeouts(timeouts) => self.lines.push(timeouts_in_words(timeouts)),
+            Request::SetTimeouts(wanted) => {
+                let what = difference::timeouts(wanted, &self.before.timeouts);
+                self.lines.push(format!("IPVS: {what}"));
+            }
             other => self.lines.push(other.to_string()),
         }
     }
@@ -160,7 +164,7 @@ impl Words<'_> {
                 "{who} drained: weight 0 now, removed when no connection is left ({left}), in {within} at most"
             );
         }
-        let Some(known) = self.before.find(service).and_then(|entry| entry.find(&row.id)) else {
+        let Some(known) = self.before.table.find(service).and_then(|entry| entry.find(&row.id)) else {
             return format!("{who} changed");
         };
         format!("{who} {}", difference::destination(row, &known.destination))
@@ -279,13 +283,6 @@ fn cut_off<'r>(rows: impl IntoIterator<Item = &'r DestinationEntry>) -> String {
 /// The weight with which a server joins.
 fn climbing(weight: u32, full: u32) -> String {
     if weight == full { format!("weight {weight}") } else { format!("weight {weight} (growing to {full})") }
-}
-
-fn timeouts_in_words(timeouts: &Timeouts) -> String {
-    let all = [("tcp", timeouts.tcp), ("tcp_fin", timeouts.tcp_fin), ("udp", timeouts.udp)];
-    let set = all.into_iter().filter(|(_, time)| !time.is_zero());
-    let set: Vec<String> = set.map(|(name, time)| format!("{name} {}", in_words(time))).collect();
-    format!("connection timeouts: {}", set.join(", "))
 }
 
 fn counted(count: usize, what: &str) -> String {

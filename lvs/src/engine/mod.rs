@@ -53,7 +53,7 @@ use std::time::Duration;
 
 use daemonkit::clock::Mono;
 use daemonkit::exit;
-use ipvsadm::{ServiceId, Table};
+use ipvsadm::{ServiceId, Timeouts};
 use lvs_config::Config;
 use lvs_config::model::{self, StartPolicy};
 use lvs_ipc::report::Report;
@@ -64,6 +64,7 @@ use crate::event::Event;
 use crate::health::{ServerHealth, Standing};
 use crate::hook::HookCommand;
 use crate::identity::{ServerKey, destination_id, service_id, sorry_id};
+use crate::kernel::Reading;
 use crate::nanny_args::MonitorSettings;
 use crate::reconciler::Reconciler;
 use crate::scope::Scope;
@@ -225,7 +226,7 @@ impl Engine {
         }
     }
 
-    fn table(&mut self, now: Mono, result: Result<Table, String>) -> Vec<Action> {
+    fn table(&mut self, now: Mono, result: Result<Reading, String>) -> Vec<Action> {
         let first = self.reconciler.believed().is_none();
         let mut actions = self.reconciler.table(now, result, &|request| whose(&self.config, request));
         if first {
@@ -353,6 +354,8 @@ impl Engine {
         self.stop_by = Some(now + STOP_LIMIT);
         self.hooks.stop();
         self.reconciler.hurry(now);
+        // Withdrawing does not wait for what nobody needs any more; they stay as they are.
+        self.reconciler.want_timeouts(Timeouts::default());
         self.stale = Scope::All;
         let services = self.reconciler.wanted().services.len();
         let mut actions = vec![Action::Log(Event::Stopping { services })];

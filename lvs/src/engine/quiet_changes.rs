@@ -55,6 +55,7 @@ pub(super) fn quiet_changes(old: &Config, new: &Config, requests: &[Request]) ->
     let told = Told::by(requests);
     let mut lines = Vec::new();
     changes(&metrics(old), &metrics(new), |change| lines.push(change));
+    lines.extend(timeouts(old, new, requests));
     let before: HashMap<_, _> =
         old.active_virtual_servers().map(|found| (service_id(found), found)).collect();
     for virtual_server in new.active_virtual_servers() {
@@ -75,6 +76,24 @@ pub(super) fn quiet_changes(old: &Config, new: &Config, requests: &[Request]) ->
         }
     }
     lines
+}
+
+/// Timeouts that the kernel keeps, or has already.
+fn timeouts(old: &Config, new: &Config, requests: &[Request]) -> Vec<String> {
+    let all = |of: &Config| [of.timeouts.tcp, of.timeouts.tcp_fin, of.timeouts.udp];
+    let names = ["tcp_timeout", "tcpfin_timeout", "udp_timeout"];
+    let is_told = requests.iter().any(|request| matches!(request, Request::SetTimeouts(_)));
+    let seconds = |time: Duration| format!("{} s", time.as_secs());
+    let all = names.into_iter().zip(all(old).into_iter().zip(all(new)));
+    let changed = all.filter(|(_, (old, new))| old != new);
+    let lines = changed.filter_map(|(name, (old, new))| match (old, new) {
+        (Some(kept), None) => Some(format!("{name} no longer set: the kernel keeps {}", seconds(kept))),
+        (old, Some(new)) if !is_told => {
+            Some(format!("{name} {} instead of {}", seconds(new), old.map_or_else(nothing, seconds)))
+        }
+        _ => None,
+    });
+    lines.collect()
 }
 
 fn is_sorry_told(told: &Told<'_>, virtual_server: &VirtualServer) -> bool {

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use daemonkit::clock::Mono;
-use ipvsadm::{DestinationId, Timeouts};
+use ipvsadm::DestinationId;
 use lvs_config::Config;
 use lvs_config::model::{RealServer, StartPolicy, VirtualServer};
 
@@ -20,6 +20,7 @@ use crate::event::Event;
 use crate::feeds::feeds;
 use crate::health::ServerHealth;
 use crate::identity::{ServerKey, destination_id, service_id};
+use crate::plan::timeouts;
 use crate::scope::Scope;
 use crate::supervisor::Rearranged;
 use crate::sysctl::needs::Needs;
@@ -31,7 +32,7 @@ impl Engine {
         let feeds = feeds(&self.settings.monitors, &self.config);
         // There is nothing to stop yet.
         let _ = self.supervisor.want(now, feeds);
-        self.ask_for_timeouts(None);
+        self.reconciler.want_timeouts(timeouts(self.config.timeouts));
     }
 
     /// Takes the configuration of a file that was read again.
@@ -78,7 +79,7 @@ impl Engine {
         let _ = self.adopt(now);
         self.sysctls.want(now, Needs::of(&self.config));
         self.stale = Scope::All;
-        self.ask_for_timeouts(Some(&old_config));
+        self.reconciler.want_timeouts(timeouts(self.config.timeouts));
         let feeds = feeds(&self.settings.monitors, &self.config);
         let Rearranged { mut actions, changed: monitors_changed, known } = self.supervisor.want(now, feeds);
         for (key, report) in known {
@@ -99,17 +100,6 @@ impl Engine {
             {
                 known.health.forget_reported_weight();
             }
-        }
-    }
-
-    fn ask_for_timeouts(&mut self, old: Option<&Config>) {
-        let wanted = self.config.timeouts;
-        if wanted != old.map_or_else(Default::default, |old| old.timeouts) {
-            self.reconciler.set_timeouts(Timeouts {
-                tcp: wanted.tcp.unwrap_or_default(),
-                tcp_fin: wanted.tcp_fin.unwrap_or_default(),
-                udp: wanted.udp.unwrap_or_default(),
-            });
         }
     }
 }

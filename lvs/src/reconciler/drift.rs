@@ -6,11 +6,12 @@
 use std::time::Duration;
 
 use daemonkit::clock::Mono;
-use ipvsadm::{Request, Table};
+use ipvsadm::Request;
 
 use crate::backoff::Backoff;
 use crate::difference::repair;
 use crate::event::Event;
+use crate::kernel::Reading;
 
 /// Repairs that are told one by one, until there is calm.
 pub const LOGGED_REPAIRS: usize = 20;
@@ -40,18 +41,18 @@ struct Unrest {
 }
 
 impl Drift {
-    /// The table was read: these repairs are due. `whose` names the servers that a request is about.
+    /// What there is was read: these repairs are due. `whose` names the servers that a request is about.
     pub(super) fn read(
         &mut self,
         now: Mono,
         repairs: Vec<Request>,
-        table: &Table,
+        read: &Reading,
         whose: &dyn Fn(&Request) -> String,
     ) -> Vec<Event> {
         if self.0.as_ref().is_some_and(|unrest| unrest.untold == 0 && now.since(unrest.last) >= CALM) {
             self.0 = None;
         }
-        let words = |request: &Request| format!("{}: {}", whose(request), repair(request, table));
+        let words = |request: &Request| format!("{}: {}", whose(request), repair(request, read));
         if let Some(last) = repairs.last() {
             let unrest = self.0.get_or_insert_with(|| Unrest::new(now));
             unrest.last = now;

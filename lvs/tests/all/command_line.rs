@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use lvs::args::{Command, Form, HELP, Mode, Query, Run, Withdraw, parse};
 use lvs::dry_run::render;
+use lvs::kernel::Reading;
 
 use crate::world::{Director, config, monitor_settings, virtual_server};
 
@@ -174,7 +175,11 @@ fn a_dry_run_prints_requests_and_monitors() {
     director.report(1, 1, None);
     director.weight(2, 1, 9);
     assert_eq!(
-        render(&config, &monitor_settings(), Some(&director.fake.table())),
+        render(
+            &config,
+            &monitor_settings(),
+            Some(&Reading { table: director.fake.table(), timeouts: director.fake.timeouts() })
+        ),
         format!(
             "# At once:\n# nothing\n# When every real server has passed its check:\n\
              ipvsadm -e -t 10.1.0.100:80 -r 10.2.0.11:80 -m -w 1\n# Monitors:\n{monitor}\n"

@@ -1,6 +1,8 @@
 //! A kernel that is changed by others, refuses, or does not answer.
 
-use ipvsadm::{Errno, Scheduler, Table};
+use std::time::Duration;
+
+use ipvsadm::{Errno, Ipvs, Request, Scheduler, Table, Timeouts};
 use lvs::action::Input;
 
 use crate::world::{Director, assert_lines, config, two_servers, virtual_server, without_reads};
@@ -401,12 +403,63 @@ fn a_request_that_always_comes_too_late_does_not_turn_into_a_busy_loop() {
 }
 
 #[test]
-fn timeouts_of_the_file_are_set_once_and_left_alone_otherwise() {
-    let body = format!("tcp_timeout = 900\n{}", virtual_server("web", "10.1.0.100", "", &[]));
-    let mut director = Director::new(&config(&body));
-    assert_lines(&director.tick(0), &["read", "--set 900 0 0", "-A -t 10.1.0.100:80 -s rr", "ready"]);
-    assert_eq!(director.fake.timeouts().tcp.as_secs(), 900);
-    assert_lines(&director.reload(10, &config(&body)), &["log reloaded 1/0, monitors 0"]);
-    let changed = config(&body.replace("tcp_timeout = 900", "udp_timeout = 30"));
-    assert_lines(&director.reload(20, &changed), &["log reloaded 1/0, monitors 0", "--set 0 0 30"]);
+fn timeouts_of_the_file_are_kept_and_the_others_left_alone() {
+    let body =
+        |timeouts: &str| config(&format!("{timeouts}\n{}", virtual_server("web", "10.1.0.100", "", &[])));
+    let mut director = Director::new(&body("tcp_timeout = 60"));
+    assert_lines(&director.tick(0), &["read", "--set 60 0 0", "-A -t 10.1.0.100:80 -s rr", "ready"]);
+    assert_eq!(director.fake.timeouts().tcp.as_secs(), 60);
+    assert_lines(&director.reload(10, &body("tcp_timeout = 60")), &["log reloaded 1/0, monitors 0"]);
+    // What somebody else sets is put right, where the file has a wish.
+    set_timeouts(&director, [600, 90, 90]);
+    assert_lines(
+        &director.until(1500),
+        &["1000 read", "1000 log drift IPVS: tcp_timeout 600 s instead of 60 s", "1000 --set 60 0 0"],
+    );
+    assert_eq!(seconds(&director), [60, 90, 90]);
+    let repairs = director.status().repairs;
+    assert_eq!(
+        (repairs.timeouts_set, repairs.last.unwrap().what.as_str()),
+        (1, "IPVS: tcp_timeout 600 s instead of 60 s")
+    );
+    assert_lines(&without_reads(director.until(2500)), &[]);
+
+    let other = body("udp_timeout = 30");
+    let plan = director.plan(&other);
+    let kept = "tcp_timeout no longer set: the kernel keeps 60 s";
+    assert_lines(&plan.words, &["IPVS: udp_timeout 30 s instead of 90 s", kept]);
+    assert_lines(&director.reload(2600, &other), &["log reloaded 1/0, monitors 0", "--set 0 0 30"]);
+    // The kernel has this already.
+    let plan = director.plan(&body("tcp_timeout = 60; udp_timeout = 30".replace("; ", "\n").as_str()));
+    assert_eq!(
+        (plan.words, plan.requests),
+        (vec!["tcp_timeout 60 s instead of none".to_owned()], Vec::new())
+    );
+    assert_lines(&director.plan(&body("")).words, &["udp_timeout no longer set: the kernel keeps 30 s"]);
+    assert_lines(&director.reload(2700, &body("")), &["log reloaded 1/0, monitors 0"]);
+    assert_eq!(seconds(&director), [60, 90, 30]);
+}
+
+#[test]
+fn timeouts_that_the_kernel_refuses_hold_up_nothing_and_no_end() {
+    let file = format!("tcp_timeout = 60\n{}", virtual_server("web", "10.1.0.100", "", &[]));
+    let mut director = Director::new(&config(&file));
+    director.fake.refuse(0, Errno::EINVAL, None);
+    let lines = director.tick(0);
+    assert_eq!(lines.last().unwrap(), "ready", "{lines:#?}");
+    let end = director.at(100, Input::Shutdown);
+    assert_eq!(end.last().unwrap(), "exit 0", "{end:#?}");
+    assert!(!end.iter().any(|line| line.starts_with("--set")), "{end:#?}");
+}
+
+fn set_timeouts(director: &Director, seconds: [u64; 3]) {
+    let [tcp, tcp_fin, udp] = seconds.map(Duration::from_secs);
+    let mut other = Ipvs::with_transport(director.fake.connect()).unwrap();
+    let outcomes = other.apply(&[Request::SetTimeouts(Timeouts { tcp, tcp_fin, udp })]).unwrap();
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+}
+
+fn seconds(director: &Director) -> [u64; 3] {
+    let Timeouts { tcp, tcp_fin, udp } = director.fake.timeouts();
+    [tcp, tcp_fin, udp].map(|time| time.as_secs())
 }

@@ -288,7 +288,7 @@ impl Director {
             Action::Kill(token) => done.push(format!("kill {token}")),
             Action::ReadTable => {
                 done.push("read".into());
-                return Some(Input::Table(Kernel::table(&mut self.kernel)));
+                return Some(Input::Table(Kernel::read(&mut self.kernel)));
             }
             Action::Record(services) => {
                 if let Some(reason) = &self.read_only {
