@@ -88,13 +88,10 @@ impl<'a> Lowering<'a> {
         check: Option<&Check>,
         servers: &[RealServer],
     ) {
-        let computes = |check: &Check| {
-            check.client_monitor.is_some() || check.load_monitor.as_deref().is_some_and(|load| load != "none")
-        };
         let mut active = servers.iter().filter(|server| server.active).peekable();
         if active.peek().is_some()
             && active.all(|server| server.weight.value() == 0)
-            && !check.is_some_and(computes)
+            && !check.is_some_and(computes_weights)
         {
             let message = "every active real server has weight 0: no new connection is served";
             self.if_valid.push(Problem::warning(Code::NoEffect, block.keyword, message));
@@ -111,18 +108,36 @@ impl<'a> Lowering<'a> {
         })
     }
 
-    /// Warns of a growing weight that was asked for where weights are no shares of the work.
+    /// Warns of weights that cannot grow although the file asks for it.
+    fn nothing_grows(&mut self, found: &Found<'_>, check: Option<&Check>, servers: &[RealServer]) {
+        let Some(span) = found.span(Directive::SlowStart) else { return };
+        let mut active = servers.iter().filter(|server| server.active).peekable();
+        if active.peek().is_some()
+            && active.all(|server| server.weight.value() <= 1)
+            && !check.is_some_and(computes_weights)
+        {
+            let message = "`slow_start` has no effect: no active real server has a weight above 1";
+            let help = "give weights such as 100, which can begin lower";
+            self.if_valid.push(Problem::warning(Code::NoEffect, span, message).help(help));
+        }
+    }
+
+    /// Warns of a growing weight that was asked for where weights are no shares of the work, or too small.
     pub(super) fn useless_slow_start(
         &mut self,
         found: &Found<'_>,
         scheduler: Option<Scheduler>,
         slow_start: Option<SlowStart>,
+        check: Option<&Check>,
+        servers: &[RealServer],
     ) {
         let (Some(scheduler), Some(slow_start)) = (scheduler, slow_start) else { return };
         let why = match (scheduler.use_of_weights(), slow_start) {
-            (_, SlowStart::Off) | (WeightUse::Share, _) => return,
+            (_, SlowStart::Off) => return,
             (WeightUse::None, _) => "which knows no weights",
-            (_, SlowStart::Even(_)) => return,
+            (WeightUse::Share, _) | (_, SlowStart::Even(_)) => {
+                return self.nothing_grows(found, check, servers);
+            }
             (WeightUse::Rank, SlowStart::Doubling) => "where the greatest weight takes all",
             (WeightUse::Deal, SlowStart::Doubling) => "where each step would send clients to other servers",
         };
@@ -156,4 +171,9 @@ impl<'a> Lowering<'a> {
             self.if_valid.push(problem.note(program, "the program is given"));
         }
     }
+}
+
+/// Whether something else than the file says what weights are.
+fn computes_weights(check: &Check) -> bool {
+    check.client_monitor.is_some() || check.load_monitor.as_deref().is_some_and(|load| load != "none")
 }

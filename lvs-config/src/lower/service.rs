@@ -106,7 +106,7 @@ impl<'a> Lowering<'a> {
         let is_foreign = common.check.as_ref().is_some_and(|check| check.client_monitor.is_some());
         self.useless_limits(&found, is_foreign, &servers);
         self.useless_with_a_foreign_monitor(&found, is_foreign);
-        self.useless_slow_start(&found, scheduler, slow_start);
+        self.useless_slow_start(&found, scheduler, slow_start, common.check.as_ref(), &servers);
         let quorum = quorum.inspect(|quorum| self.quorum_can_be_reached(&found, *quorum, &servers));
         if is_served && sorry.is_none() {
             self.somebody_has_a_weight(block, common.check.as_ref(), &servers);
