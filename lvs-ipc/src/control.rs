@@ -202,6 +202,9 @@ pub struct Listed {
 /// What a reload would do.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Plan {
+    /// Whether no director runs, so that it is about starting one.
+    #[serde(default)]
+    pub of_start: bool,
     /// In words, a line each; none when nothing would be done.
     pub words: Vec<String>,
     /// The requests to the kernel, in order, as arguments of `ipvsadm`.
@@ -317,6 +320,7 @@ mod tests {
                 Reply::Refused { lines: lines.clone() },
                 Reply::Unusable { lines: lines.clone() },
                 Reply::Plan(Plan {
+                    of_start: lines.is_empty(),
                     words: lines.clone(),
                     requests: lines.clone(),
                     monitors_started: lines.clone(),

@@ -144,6 +144,8 @@ pub enum Command {
         json: bool,
         /// Folder of the director's socket.
         run_dir: PathBuf,
+        /// Folder of what it remembers, for when none runs.
+        state_dir: PathBuf,
     },
     /// Withdraw what an earlier run left in the kernel.
     Withdraw(Withdraw),
@@ -397,7 +399,8 @@ impl Words {
                 not_with(self.dry_run, "-t", "diff")?;
                 not_with(self.config.is_some(), "-c", "diff FILE")?;
                 let file = self.file.ok_or_else(|| UsageError::Ctl("usage: lvs diff FILE".to_owned()))?;
-                Ok(Command::Diff { file, json: self.json, run_dir })
+                let state_dir = self.state_dir.unwrap_or_else(|| STATE_DIR.into());
+                Ok(Command::Diff { file, json: self.json, run_dir, state_dir })
             }
             None if self.withdraw => {
                 not_with(self.json, "--json", "--withdraw")?;

@@ -77,17 +77,22 @@ pub fn run(run_dir: &Path, command: &Command, json: bool) -> anyhow::Result<Show
     Ok(if json { Shown { out: reply.to_line(), ..show(&reply) } } else { show(&reply) })
 }
 
-/// Carries out `lvs diff`: by the director that runs, or against the kernel's table alone if none does.
+/// Carries out `lvs diff`: by the director that runs, or, if none does, by one that is imagined to start.
 ///
 /// # Errors
 /// As [`ask`], or when the file cannot be used.
-pub fn diff(run_dir: &Path, file: &Path, json: bool) -> anyhow::Result<Shown> {
+pub fn diff(run_dir: &Path, state_dir: &Path, file: &Path, json: bool) -> anyhow::Result<Shown> {
     let path = std::path::absolute(file).with_context(|| format!("{}: not a path", file.display()))?;
     let path = path.to_str().with_context(|| format!("{}: not UTF-8", path.display()))?.to_owned();
     match run(run_dir, &Command::Diff { path }, json) {
-        Err(error) if error.is::<NobodyThere>() && !json => {
-            let plan = start::dry_run_of(file)?;
-            let out = format!("# {error}.\n# This is what starting one with this file would do.\n{plan}");
+        Err(error) if error.is::<NobodyThere>() => {
+            let reply = Reply::Plan(start::plan_of(file, run_dir, state_dir)?);
+            let out = if json {
+                reply.to_line()
+            } else {
+                let plan = show(&reply).out;
+                format!("# {error}.\n# This is what starting one with this file would do.\n{plan}")
+            };
             Ok(Shown { out, ..Shown::default() })
         }
         answer => answer,

@@ -39,7 +39,9 @@ fn main() -> ExitCode {
             return convert_keepalived::run(&file, config_id).into();
         }
         Command::Ctl(asked) => ctl::run(&asked.run_dir, &asked.command, asked.json).map(|shown| show(&shown)),
-        Command::Diff { file, json, run_dir } => ctl::diff(&run_dir, &file, json).map(|shown| show(&shown)),
+        Command::Diff { file, json, run_dir, state_dir } => {
+            ctl::diff(&run_dir, &state_dir, &file, json).map(|shown| show(&shown))
+        }
         Command::Status(query) => ask::status(&query).map(|()| exit::OK.into()),
         Command::DryRun(run) => start::dry_run(&run).map(|text| print(&text)),
         Command::Withdraw(asked) => withdraw::withdraw(&asked),

@@ -11,16 +11,16 @@ use daemonkit::notify::Notifier;
 use daemonkit::pidfile::{PidFile, PidFileError};
 use daemonkit::privilege::{Capability, PrivilegeError, keep_only};
 use daemonkit::{children, exit, program};
-use lvs_ipc::control::LVS_CONTROL_SOCKET;
+use lvs_ipc::control::{LVS_CONTROL_SOCKET, Plan};
 
 use crate::args::{Mode, Run};
 use crate::check::exit_code;
 use crate::configuration::{self, Reader, Unusable};
 use crate::dry_run;
-use crate::engine::{Engine, Settings, WallClock};
+use crate::engine::{Engine, Past, Settings, WallClock};
 use crate::kernel::{Kernel as _, LinuxKernel};
 use crate::nanny_args::MonitorSettings;
-use crate::record::Record;
+use crate::record::{self, Record};
 use crate::shell::{Outside, Shell, warn_about};
 use crate::state::StateFile;
 use crate::sysctl::files::{PROC_SYS, SysctlFiles};
@@ -98,16 +98,22 @@ pub fn dry_run(run: &Run) -> anyhow::Result<String> {
     Ok(dry_run::render(&usable.config, &monitor_settings(run), read.as_ref()))
 }
 
-/// Prints what serving `file` would do with the kernel's table as it is.
+/// What serving `file` would do at first, with what the kernel has and what an earlier run left in these folders. Changes
+/// nothing.
 ///
 /// # Errors
 /// When the file cannot be used.
-pub fn dry_run_of(file: &Path) -> anyhow::Result<String> {
-    let usable = configuration::load(file)?;
-    let read = LinuxKernel::open().ok().and_then(|mut kernel| kernel.read().ok());
+pub fn plan_of(file: &Path, run_dir: &Path, state_dir: &Path) -> anyhow::Result<Plan> {
+    let usable = Reader::new(state_dir).consult(file)?;
+    let read = LinuxKernel::open().map_err(|error| error.to_string()).and_then(|mut kernel| kernel.read());
+    let leftovers = Record::in_folder(run_dir).read();
+    let left = leftovers.map_err(|error| format!("{}: {error}", run_dir.join(record::FILE).display()));
     let nanny = program::beside_this_one("nanny");
     let monitors = MonitorSettings { nanny, verbose: false, foreground: false };
-    Ok(dry_run::render(&usable.config, &monitors, read.as_ref()))
+    let settings = Settings { config_path: file.to_owned(), monitors };
+    let clock = WallClock::now();
+    let past = Past { left, state: StateFile::in_folder(state_dir).look(clock) };
+    Ok(Engine::plan_of_start(clock, settings, usable.config, past, read))
 }
 
 /// A daemon works in the root directory, so paths must not depend on where it was started.

@@ -98,20 +98,39 @@ impl StateFile {
     /// # Errors
     /// [`StateError`]; serving can begin without.
     pub fn read(&self, clock: WallClock) -> Result<State, StateError> {
-        let mut text = Vec::new();
-        let read = match File::open(&self.path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(State::default()),
-            Err(error) => Err(error),
-            Ok(file) => file.take(MAX_BYTES + 1).read_to_end(&mut text),
-        };
         let path = || self.path.clone();
         // Moving it takes the folder only, so it works for one that cannot be read as well.
-        read.map_err(|source| StateError::Read { path: path(), source, aside: self.move_aside() })?;
+        let read = self.text();
+        let text =
+            read.map_err(|source| StateError::Read { path: path(), source, aside: self.move_aside() })?;
+        let Some(text) = text else { return Ok(State::default()) };
         parse(&text, clock).map_err(|reason| StateError::Broken {
             path: path(),
             reason,
             aside: self.move_aside(),
         })
+    }
+
+    /// The same for one who only looks: nothing is moved.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub fn look(&self, clock: WallClock) -> Result<State, String> {
+        let what = |reason: String| format!("{}: {reason}", self.path.display());
+        match self.text().map_err(|error| what(error.to_string()))? {
+            Some(text) => parse(&text, clock).map_err(what),
+            None => Ok(State::default()),
+        }
+    }
+
+    /// What is in it; `None` if it does not exist.
+    fn text(&self) -> io::Result<Option<Vec<u8>>> {
+        let mut text = Vec::new();
+        match File::open(&self.path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+            Ok(file) => file.take(MAX_BYTES + 1).read_to_end(&mut text).map(|_| Some(text)),
+        }
     }
 
     fn move_aside(&self) -> Result<PathBuf, String> {

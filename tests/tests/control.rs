@@ -3,8 +3,9 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use lab::{Finished, Lab, Match, Program, at, eventually, scenarios, standard, suite_binary};
+use lvs_ipc::control::Reply;
 
 use crate::{
     cf::{Block, file, server, virtual_server},
@@ -365,6 +366,9 @@ fn a_plan_is_what_a_reload_then_does(lab: &Lab) -> Result<()> {
         "{alone}"
     );
     ensure!(alone.contains("\nipvsadm -A -t 10.1.0.100:80 -s wrr\n"), "{alone}");
+    let alone = lvs(&world, &format!("diff --json {path}"))?.success()?.stdout;
+    let Reply::Plan(plan) = serde_json::from_str(&alone)? else { bail!("{alone}") };
+    ensure!(plan.of_start && plan.requests.contains(&"-A -t 10.1.0.100:80 -s wrr".to_owned()), "{alone}");
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 //!
 //! In words, a line for each request and each thing that follows later; the requests themselves beside them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use daemonkit::clock::Mono;
 use ipvsadm::{Destination, DestinationEntry, DestinationId, Request, ServiceId};
@@ -13,22 +13,32 @@ use lvs_config::sysctl::SysctlName;
 use lvs_ipc::control::Plan;
 use lvs_ipc::status::{Health, Left};
 
-use super::Engine;
 use super::climb::Ramp;
 use super::monitors::Monitors;
 use super::overrides::{in_words, left};
 use super::pulse_changes::pulse_changes;
 use super::quiet_changes::quiet_changes;
+use super::{Engine, Settings, WallClock};
 use crate::action::{Action, Input};
 use crate::difference::{self, settings};
 use crate::event::Event;
 use crate::identity::{ServerKey, destination_id, service_id, sorry_id};
 use crate::kernel::Reading;
 use crate::operator_event::OperatorEvent;
+use crate::orders::State;
 use crate::sysctl::needs::Needs;
 
 /// Most steps until the clone must have come to rest.
 const STEPS: usize = 256;
+
+/// What an earlier run left, or why that cannot be told.
+#[derive(Debug, Clone)]
+pub struct Past {
+    /// The services that it recorded as its own.
+    pub left: Result<BTreeSet<ServiceId>, String>,
+    /// What was to survive it.
+    pub state: Result<State, String>,
+}
 
 impl Engine {
     /// What a reload of `config` would do now.
@@ -37,30 +47,80 @@ impl Engine {
         let mut after = self.clone();
         after.reconciler.take_as_answered();
         let before = after.reconciler.believed_reading().cloned().unwrap_or_default();
-        let (requests, events) = follow(&mut after, now, config);
-        let mut words = Words { old: self, new: &after, before: &before, now, lines: Vec::new() };
-        words.lines.extend(self.reconciler.cannot_be_asked().map(|reason| {
+        let reload = Input::Reload(Ok(Box::new(config)));
+        let followed = follow(&mut after, now, Some(reload), &Reading::default());
+        let unasked = self.reconciler.cannot_be_asked().map(|reason| {
             format!("the kernel cannot be asked: {reason}; this is for its table as it was last known")
-        }));
+        });
+        let said = unasked.into_iter().collect();
+        let mut plan = self.planned(&after, &before, now, followed, said);
+        plan.words.extend(pulse_changes(&self.config, &after.config));
+        plan
+    }
+
+    /// What a director of `config` does at first that begins at `clock`, after what an earlier one left, with a kernel that has
+    /// `read`.
+    #[must_use]
+    pub fn plan_of_start(
+        clock: WallClock,
+        settings: Settings,
+        config: Config,
+        past: Past,
+        read: Result<Reading, String>,
+    ) -> Plan {
+        let Past { left, state } = past;
+        let now = clock.now;
+        let failures = [
+            read.as_ref()
+                .err()
+                .map(|why| format!("the kernel's table cannot be read: {why}; this is for an empty one")),
+            left.as_ref().err().map(|why| format!("what an earlier run left cannot be read: {why}")),
+            state.as_ref().err().map(|why| format!("what an earlier run remembered cannot be read: {why}")),
+        ];
+        let nothing = Config { virtual_servers: Vec::new(), ..config.clone() };
+        let before = Self::new(now, settings.clone(), nothing, BTreeSet::new());
+        let mut after = Self::new(now, settings, config, left.unwrap_or_default());
+        after.restore(clock, state);
+        let read = read.unwrap_or_default();
+        let followed = follow(&mut after, now, None, &read);
+        let said = failures.into_iter().flatten().collect();
+        Plan { of_start: true, ..before.planned(&after, &read, now, followed, said) }
+    }
+
+    /// What follows from the way of this engine to `after`, beside what was `said` already.
+    fn planned(
+        &self,
+        after: &Self,
+        before: &Reading,
+        now: Mono,
+        (requests, events): (Vec<Request>, Vec<OperatorEvent>),
+        said: Vec<String>,
+    ) -> Plan {
+        let mut words = Words { old: self, new: after, before, now, lines: said };
         requests.iter().for_each(|request| words.request(request));
         words.retiring();
         words.first_checks();
-        let monitors = Monitors::of(self, &after);
+        let monitors = Monitors::of(self, after);
         words.lines.extend(monitors.lines());
         words.overrides(&events);
         words.lines.extend(quiet_changes(&self.config, &after.config, &requests));
         words.sysctls();
-        words.lines.extend(pulse_changes(&self.config, &after.config));
         let requests = requests.iter().map(ToString::to_string).collect();
         let Monitors { started: monitors_started, stopped: monitors_stopped, .. } = monitors;
-        Plan { words: words.lines, requests, monitors_started, monitors_stopped }
+        Plan { words: words.lines, requests, monitors_started, monitors_stopped, ..Plan::default() }
     }
 }
 
-/// Lets `engine` take `config` and come to rest; what it asked the kernel for, and what it would have logged.
-fn follow(engine: &mut Engine, now: Mono, config: Config) -> (Vec<Request>, Vec<OperatorEvent>) {
+/// Lets `engine` take `input`, if any, and come to rest; what it asked the kernel for, and what it would have logged. The
+/// kernel has what the engine knows it to have, or `read`.
+fn follow(
+    engine: &mut Engine,
+    now: Mono,
+    input: Option<Input>,
+    read: &Reading,
+) -> (Vec<Request>, Vec<OperatorEvent>) {
     let (mut requests, mut events) = (Vec::new(), Vec::new());
-    let mut inputs = VecDeque::from([Input::Reload(Ok(Box::new(config)))]);
+    let mut inputs: VecDeque<Input> = input.into_iter().collect();
     for _ in 0..STEPS {
         let input = inputs.pop_front().unwrap_or(Input::Tick);
         let ticked = input == Input::Tick;
@@ -75,7 +135,7 @@ fn follow(engine: &mut Engine, now: Mono, config: Config) -> (Vec<Request>, Vec<
                 }
                 Action::ReadTable => {
                     idle = false;
-                    let read = engine.reconciler.believed_reading().cloned().unwrap_or_default();
+                    let read = engine.reconciler.believed_reading().unwrap_or(read).clone();
                     inputs.push_back(Input::Table(Ok(read)));
                 }
                 Action::Log(Event::Operator(event)) => events.push(event),

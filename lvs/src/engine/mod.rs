@@ -81,6 +81,7 @@ use policy::Policy;
 use retiring::Retiring;
 use saving::Saving;
 
+pub use forecast::Past;
 pub use status::{Processes, WallClock};
 
 /// Longest time between being asked to stop and ending, whatever is left then.

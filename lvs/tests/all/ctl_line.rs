@@ -46,7 +46,12 @@ fn each_verb_is_understood() {
     let elsewhere = Ctl { command: Asked::List, run_dir: "/r".into(), json: true };
     assert_eq!(words("--run-dir /r ctl list --json"), Ok(Command::Ctl(elsewhere.clone())));
     assert_eq!(words("ctl --json list --run-dir /r"), Ok(Command::Ctl(elsewhere)));
-    let diff = Command::Diff { file: "new.cf".into(), json: false, run_dir: "/run/lvs-router".into() };
+    let diff = Command::Diff {
+        file: "new.cf".into(),
+        json: false,
+        run_dir: "/run/lvs-router".into(),
+        state_dir: "/var/lib/lvs-router".into(),
+    };
     assert_eq!(words("diff new.cf"), Ok(diff));
 }
 

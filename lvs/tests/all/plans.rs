@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use daemonkit::clock::Mono;
 use ipvsadm::Errno;
+use lvs::engine::{Engine, Past, Settings, WallClock};
 use lvs_config::Config;
 use lvs_ipc::control::Command;
 use proptest::prelude::*;
 
-use crate::world::{Director, assert_lines, config, serving, virtual_server};
+use crate::world::{Director, assert_lines, config, monitor_settings, serving, virtual_server};
 
 /// One virtual server of a random file.
 #[derive(Debug, Clone)]
@@ -117,11 +119,11 @@ proptest! {
         }
         let plan = director.plan(&after);
         prop_assert_eq!(&plan, &director.plan(&after), "planning changes nothing");
-        let before = monitors_of(&director);
+        let ran = monitors_of(&director);
         let done = director.reload(300, &after);
         let later = director.until(400);
         let tokens = |what| tokens_of(done.iter().chain(&later), what);
-        let stopped: BTreeSet<String> = tokens("terminate").iter().map(|token| before[token].clone()).collect();
+        let stopped: BTreeSet<String> = tokens("terminate").iter().map(|token| ran[token].clone()).collect();
         let after_it = monitors_of(&director);
         let started: BTreeSet<String> = tokens("spawn").iter().map(|token| after_it[token].clone()).collect();
         prop_assert_eq!(plan.monitors_started.iter().cloned().collect::<BTreeSet<_>>(), started);
@@ -131,6 +133,18 @@ proptest! {
         let requests: Vec<String> = done.into_iter().filter(|line| line.starts_with('-')).collect();
         prop_assert_eq!(&plan.requests, &requests, "{:#?}", plan.words);
         prop_assert_eq!(director.plan(&after).words, Vec::<String>::new(), "afterwards there is nothing to do");
+
+        // After a crash, a start with the first file does what is foretold for it.
+        director.until(2000);
+        let plan = director.plan_of_start(&before);
+        prop_assert!(plan.of_start);
+        let started = director.successor(&before).until(2000);
+        let started: Vec<&str> =
+            started.iter().filter_map(|line| line.split_once(' ')).map(|(_, what)| what).collect();
+        let requests: Vec<&str> = started.iter().copied().filter(|line| line.starts_with('-')).collect();
+        prop_assert_eq!(&plan.requests, &requests, "{:#?}", plan.words);
+        let monitors = started.iter().filter(|line| line.starts_with("spawn")).count();
+        prop_assert_eq!(plan.monitors_started.len(), monitors);
     }
 }
 
@@ -560,4 +574,45 @@ fn what_the_kernel_refused_is_tried_at_once_by_a_reload_and_told_in_the_plan() {
     let done = director.reload(200, &file(5));
     assert!(done.contains(&"-e -t 10.1.0.100:80 -r 10.2.0.11:80 -m -w 5".to_owned()), "{done:#?}");
     assert_lines(&director.plan(&file(5)).words, &[]);
+}
+
+#[test]
+fn a_plan_for_a_start_knows_what_an_earlier_run_left() {
+    let file = |directives: &str| {
+        config(&virtual_server("web", "10.1.0.100", directives, &["10.2.0.11", "10.2.0.12"]))
+    };
+    let mut director = serving(&file("start = up"));
+    director.ask(30, Command::Disable { target: "web/10.2.0.11".into(), reason: None });
+    director.until(2000);
+    let other = virtual_server("mail", "10.1.0.101", "port = 25; start = up", &["10.2.0.12"]);
+    assert_lines(
+        &director.plan_of_start(&config(&other)).words,
+        &[
+            "mail: new service TCP 10.1.0.101:25, scheduler rr",
+            "mail: s10.2.0.12 10.2.0.12:25 added with weight 1",
+            "TCP 10.1.0.100:80: service TCP 10.1.0.100:80 withdrawn with 1 real server",
+            "monitors started: mail/s10.2.0.12",
+            "web/s10.2.0.11: disable forgotten",
+            "setting of the kernel: net.ipv4.ip_forward = 1",
+        ],
+    );
+    director.fake.set_table(ipvsadm::Table::default());
+    let plan = director.plan_of_start(&file("start = up"));
+    assert_lines(
+        &plan.requests,
+        &["-A -t 10.1.0.100:80 -s rr", "-a -t 10.1.0.100:80 -r 10.2.0.12:80 -m -w 1"],
+    );
+    let settings = Settings { config_path: "/etc/lvs.cf".into(), monitors: monitor_settings() };
+    let clock = WallClock { now: Mono::ZERO, since_epoch: std::time::Duration::ZERO };
+    let past = Past { left: Err("list: no".into()), state: Err("state: no".into()) };
+    let blind = Engine::plan_of_start(clock, settings, file("start = up"), past, Err("no kernel".into()));
+    assert_lines(
+        &blind.words[..3],
+        &[
+            "the kernel's table cannot be read: no kernel; this is for an empty one",
+            "what an earlier run left cannot be read: list: no",
+            "what an earlier run remembered cannot be read: state: no",
+        ],
+    );
+    assert_eq!(blind.requests.len(), 3);
 }

@@ -9,10 +9,10 @@ use daemonkit::clock::Mono;
 use ipvsadm::fake::{FakeKernel, FakeTransport};
 use ipvsadm::{Ipvs, Request, ServiceId};
 use lvs::action::{Action, Input, Who};
-use lvs::engine::{Engine, Processes, Settings, WallClock};
+use lvs::engine::{Engine, Past, Processes, Settings, WallClock};
 use lvs::event::Event;
 use lvs::hook::HookCommand;
-use lvs::kernel::Kernel;
+use lvs::kernel::{Kernel, Reading};
 use lvs::nanny_args::MonitorSettings;
 use lvs::operator_event::OperatorEvent;
 use lvs::orders::State;
@@ -228,6 +228,15 @@ impl Director {
     /// What a reload would do.
     pub(crate) fn plan(&self, config: &Config) -> Plan {
         self.engine.plan(self.now, config.clone())
+    }
+
+    /// What starting another one would do, were this one killed.
+    pub(crate) fn plan_of_start(&self, config: &Config) -> Plan {
+        let settings = Settings { config_path: "/etc/lvs.cf".into(), monitors: monitor_settings() };
+        let past = Past { left: Ok(self.record.clone()), state: Ok(self.saved.clone()) };
+        let read = Reading { table: self.fake.table(), timeouts: self.fake.timeouts() };
+        let clock = WallClock { now: self.now, since_epoch: EPOCH + self.now.since(Mono::ZERO) };
+        Engine::plan_of_start(clock, settings, config.clone(), past, Ok(read))
     }
 
     pub(crate) fn status(&self) -> LvsStatus {
