@@ -19,6 +19,7 @@ scenarios! {
     a_drained_server_keeps_its_persistent_clients: 40,
     a_drain_sends_persistent_clients_elsewhere_by_default: 60,
     a_server_taken_out_of_the_file_is_drained: 40,
+    a_server_taken_out_while_lvs_is_dead_is_drained_until_somebody_ends_it: 40,
     overrides_survive_a_killed_lvs: 40,
     a_reload_is_answered_when_it_is_in_force: 30,
     a_plan_is_what_a_reload_then_does: 30,
@@ -247,6 +248,38 @@ fn a_server_taken_out_of_the_file_is_drained(lab: &Lab) -> Result<()> {
     world.wait_for_weights(web(), &[(&left, 1)])
 }
 
+/// Also where nobody looked when it happened. What it has left can be cut off, and nothing else be asked of it.
+fn a_server_taken_out_while_lvs_is_dead_is_drained_until_somebody_ends_it(lab: &Lab) -> Result<()> {
+    let world = OneRouter::nat(lab, 2)?;
+    let draining = |servers: &[u8]| {
+        let block = virtual_server("web", 0).set("drain", "10m");
+        file([servers.iter().fold(block, |block, n| block.with(server(*n)))])
+    };
+    let lvs_runs = world.serve(draining(&[1, 2]), &BOTH)?;
+    let mut held = world.hold(http())?;
+    let (drained, left) = (held.server.clone(), other(&held.server)?);
+    let address = format!("10.2.0.10{}:80", number(&drained)?);
+    lvs_runs.kill9()?;
+    let next = world.start_lvs(draining(&[number(&left)?]))?;
+    next.wait_for_line(&format!("no longer in the file: draining target=web/{address}"), SOON)?;
+    world.wait_for_weights(web(), &[(&drained, 0), (&left, 1)])?;
+    assert_eq!(held.ask()?, drained);
+    only(&world, &left)?;
+    let refused = lvs(&world, &format!("ctl undrain web/{address}"))?;
+    assert_eq!(refused.status.code(), Some(1));
+    ensure!(
+        refused.stderr.contains(&format!("web/{address} is leaving because the file no longer names it")),
+        "{}",
+        refused.stderr
+    );
+    let told = lvs(&world, &format!("ctl disable web/{address}"))?.success()?.stdout;
+    ensure!(
+        told.starts_with(&format!("web/{address}: out of the table; the file no longer names it; ")),
+        "{told}"
+    );
+    world.wait_for_weights(web(), &[(&left, 1)])
+}
+
 /// Who asked for what, when and why, and that it holds; also that nobody notices the death.
 fn overrides_survive_a_killed_lvs(lab: &Lab) -> Result<()> {
     let world = OneRouter::nat(lab, 3)?;
@@ -269,6 +302,14 @@ fn overrides_survive_a_killed_lvs(lab: &Lab) -> Result<()> {
         next.wait_for_line(&format!("real server up vs=web rs=10.2.0.{server}:80"), SOON)?;
     }
     assert_eq!(requests_since(lab, &next, 0)?, Vec::<String>::new());
+    next.wait_for_line(
+        "in force again target=web/rs1 what=\"weight 7\" by=\"root .*reason=bigger ago=",
+        SOON,
+    )?;
+    next.wait_for_line(
+        "in force again target=web/rs2 what=disable by=\"root .*reason=\"none given\" ago=",
+        SOON,
+    )?;
     world.wait_for_weights(web(), &overridden)?;
     let listed = lvs(&world, "ctl list")?.success()?.stdout;
     let lines: Vec<&str> = listed.lines().collect();

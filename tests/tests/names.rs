@@ -53,7 +53,20 @@ fn a_name_is_followed_to_another_address_and_kept_when_it_is_gone(lab: &Lab) -> 
         world.router.program("lvs").args(["check", crate::one_router::CONFIG]).run(SOON)?.success()?;
     let told = "warning: `moving.test` cannot be resolved; its last address is used, 10.2.0.102";
     ensure!(checked.stderr.contains(told), "{}", checked.stderr);
-    let _lvs = world.serve(named(), &[("rs2", 1)])?;
+    let lvs = world.serve(named(), &[("rs2", 1)])?;
     assert_eq!(world.ask(http())?, "rs2");
-    Ok(())
+
+    // A machine under maintenance does not come back because its name moves.
+    world.router.program("lvs").args(["ctl", "disable", "web/rs1"]).run(SOON)?.success()?;
+    world.wait_for_weights(web(), &[])?;
+    world.router.write_file(HOSTS, "127.0.0.1 localhost\n10.2.0.101 moving.test\n")?;
+    lvs.signal(Signal::SIGHUP)?;
+    lvs.wait_for_line(
+        "another address of the same name target=web/rs1 what=disable address=10.2.0.101:80",
+        SOON,
+    )?;
+    lvs.wait_for_line("real server up vs=web rs=10.2.0.101:80", SOON)?;
+    world.wait_for_weights(web(), &[])?;
+    world.router.program("lvs").args(["ctl", "enable", "web/rs1"]).run(SOON)?.success()?;
+    world.wait_for_weights(web(), &[("rs1", 1)])
 }
