@@ -18,6 +18,7 @@ scenarios! {
     a_monitored_link_that_is_cut_hands_the_service_over: 60,
     a_router_told_to_end_is_relieved_within_a_keepalive: 60,
     a_killed_pulse_leaves_nothing_behind: 60,
+    orders_stay_with_their_router: 60,
     a_killed_lvs_is_restarted_without_the_client_noticing: 60,
     a_router_whose_lvs_refuses_its_file_hands_over: 60,
     a_router_whose_kernel_refuses_every_service_hands_over: 60,
@@ -237,6 +238,32 @@ fn a_killed_lvs_is_restarted_without_the_client_noticing(lab: &Lab) -> Result<()
     pair.ensure_no_outage(lab, probe, killed)?;
     ensure!(pair.status(2)?.role.state == Role::Backup, "no failover for a dead lvs");
     Ok(())
+}
+
+/// What was ordered on one router holds there alone, and is told when it is in force again.
+fn orders_stay_with_their_router(lab: &Lab) -> Result<()> {
+    let (pair, pulses) = Pair::serving(lab, CALM, "")?;
+    let weights = |n: usize, expected: usize| -> Result<()> {
+        eventually(SOON, &format!("router {n} to have {expected} real servers"), || {
+            let table = pair.router(n).ipvs_table().map_err(|error| format!("{error:#}"))?;
+            let rows: Vec<usize> = table.iter().map(|service| service.destinations.len()).collect();
+            if rows == [expected] { Ok(()) } else { Err(format!("{rows:?}")) }
+        })
+    };
+    let words = ["ctl", "disable", "web/one", "--reason", "disk"];
+    pair.router(1).program("lvs").args(words).run(SOON)?.success()?;
+    weights(1, 1)?;
+    pulses[0].signal(Signal::SIGTERM)?;
+    ensure!(pulses[0].wait_exit(SOON)?.success(), "pulse ends with status 0");
+    // The other router has heard nothing of it.
+    pair.wait_until_serving(2)?;
+    let returned = pair.start(1)?;
+    pair.wait_for_role(1, Role::Backup)?;
+    pulses[1].signal(Signal::SIGTERM)?;
+    returned
+        .wait_for_line("in force again target=web/one what=disable by=\"root .*reason=disk ago=", SOON)?;
+    pair.wait_for_role(1, Role::Active)?;
+    weights(1, 1)
 }
 
 fn alive(pid: i32) -> bool {
