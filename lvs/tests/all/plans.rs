@@ -11,56 +11,91 @@ use proptest::prelude::*;
 
 use crate::world::{Director, assert_lines, config, monitor_settings, serving, virtual_server};
 
-/// One virtual server of a random file.
+/// One virtual server of a random file. All have the same real servers, so that they share checks.
 #[derive(Debug, Clone)]
 struct Block {
     moved: bool,
+    marked: bool,
+    /// Scheduler, method and protocol, each with what goes with it.
+    kind: [&'static str; 3],
     directives: Vec<&'static str>,
-    /// Weights of the servers that there are.
-    servers: Vec<Option<u16>>,
+    /// Weights of the servers that there are, and what else is said of them.
+    servers: Vec<Option<(u16, &'static str)>>,
+}
+
+/// A random file.
+#[derive(Debug, Clone)]
+struct File {
+    timeouts: &'static str,
+    blocks: Vec<Option<Block>>,
+}
+
+fn one_of(choices: &'static [&'static str]) -> impl Strategy<Value = &'static str> {
+    proptest::sample::select(choices)
 }
 
 fn block() -> impl Strategy<Value = Block> {
-    let directive = prop_oneof![
-        Just("scheduler = wlc"),
-        Just("quiesce_server = 1"),
-        Just("drain = 1m"),
-        Just("sorry_server = 10.2.0.99"),
-        Just("persistent = 300"),
-        Just("timeout = 3"),
-        Just("max_connections = 9"),
-        Just("network = direct"),
+    let schedulers = &["", "scheduler = wlc", "scheduler = sh; sched_flags = sh-port", "scheduler = mh"];
+    let methods = &[
+        "",
+        "network = direct",
+        "network = tunnel",
+        "network = tunnel; tunnel_type = gue; tunnel_port = 6080",
+        "network = tunnel; tunnel_type = gre; tunnel_checksum = csum",
     ];
-    let servers = proptest::collection::vec(proptest::option::weighted(0.7, 0u16..4), 4);
+    let kind = [one_of(schedulers).boxed(), one_of(methods).boxed(), one_of(&["", "protocol = udp"]).boxed()];
+    let directive = one_of(&[
+        "quiesce_server = 1",
+        "drain = 1m",
+        "sorry_server = 10.2.0.99",
+        "persistent = 300",
+        "timeout = 3",
+        "max_connections = 9",
+        "slow_start = 2s",
+        "slow_start = off",
+        "quorum = 3; quorum_hysteresis = 1",
+        "start = up",
+        "start = down",
+    ]);
+    let server = (0u16..4, one_of(&["", "", "network = nat", "max_connections = 5", "port = 8080"]));
+    let servers = proptest::collection::vec(proptest::option::weighted(0.7, server), 4);
     let directives = proptest::collection::vec(directive, 0..4);
-    (proptest::bool::weighted(0.2), directives, servers).prop_map(|(moved, mut directives, servers)| {
-        directives.sort_unstable();
-        directives.dedup();
-        Block { moved, directives, servers }
-    })
+    let rarely = || proptest::bool::weighted(0.2);
+    (rarely(), rarely(), kind, directives, servers).prop_map(
+        |(moved, marked, kind, mut directives, servers)| {
+            directives.sort_unstable();
+            directives.dedup();
+            Block { moved, marked, kind, directives, servers }
+        },
+    )
 }
 
-fn file() -> impl Strategy<Value = Vec<Option<Block>>> {
-    proptest::collection::vec(proptest::option::weighted(0.8, block()), 3)
+fn file() -> impl Strategy<Value = File> {
+    let timeouts =
+        one_of(&["", "tcp_timeout = 60", "tcp_timeout = 60\nudp_timeout = 30", "udp_timeout = 20"]);
+    let blocks = proptest::collection::vec(proptest::option::weighted(0.8, block()), 3);
+    (timeouts, blocks).prop_map(|(timeouts, blocks)| File { timeouts, blocks })
 }
 
-fn written(blocks: &[Option<Block>]) -> Config {
-    let text: String = (0..)
-        .zip(blocks)
-        .filter_map(|(n, block): (u8, _)| Some((n, block.as_ref()?)))
-        .map(|(n, Block { moved, directives, servers })| {
+fn written(File { timeouts, blocks }: &File) -> Config {
+    let blocks = (0..).zip(blocks).filter_map(|(n, block): (u8, _)| Some((n, block.as_ref()?)));
+    let text: String = blocks
+        .map(|(n, Block { moved, marked, kind, directives, servers })| {
             let vip = format!("10.1.0.{}", 100 + n + if *moved { 50 } else { 0 });
             let servers: Vec<String> = (11..)
                 .zip(servers)
-                .filter_map(|(octet, weight): (u8, _)| {
-                    Some(format!("10.2.0.{octet} weight = {}", (*weight)?))
+                .filter_map(|(octet, server): (u8, _)| {
+                    let (weight, more) = (*server)?;
+                    Some(format!("10.2.0.{octet} weight = {weight}; {more}"))
                 })
                 .collect();
             let servers: Vec<&str> = servers.iter().map(String::as_str).collect();
-            virtual_server(&format!("v{n}"), &vip, &directives.join("; "), &servers)
+            let mark = if *marked { format!("fwmark = {}", 7 + n) } else { String::new() };
+            let directives = [kind.join("; "), directives.join("; "), mark].join("; ");
+            virtual_server(&format!("v{n}"), &vip, &directives, &servers)
         })
         .collect();
-    config(&text)
+    config(&format!("{timeouts}\n{text}"))
 }
 
 /// The monitors that run, by token: the first server that each is for.
@@ -97,6 +132,7 @@ proptest! {
         after in file(),
         health in proptest::collection::vec(proptest::option::weighted(0.9, any::<bool>()), 12),
         orders in proptest::collection::vec((0u8..3, 11u8..15, 0u8..4), 0..4),
+        wait in prop_oneof![Just(0u64), 0u64..3000],
     ) {
         let (before, after) = (written(&before), written(&after));
         let mut director = Director::new(&before);
@@ -117,11 +153,14 @@ proptest! {
             };
             director.ask(300, command);
         }
+        let now = 300 + wait;
+        director.until(now);
+        director.tick(now);
         let plan = director.plan(&after);
         prop_assert_eq!(&plan, &director.plan(&after), "planning changes nothing");
         let ran = monitors_of(&director);
-        let done = director.reload(300, &after);
-        let later = director.until(400);
+        let done = director.reload(now, &after);
+        let later = director.until(now + 100);
         let tokens = |what| tokens_of(done.iter().chain(&later), what);
         let stopped: BTreeSet<String> = tokens("terminate").iter().map(|token| ran[token].clone()).collect();
         let after_it = monitors_of(&director);
@@ -135,10 +174,11 @@ proptest! {
         prop_assert_eq!(director.plan(&after).words, Vec::<String>::new(), "afterwards there is nothing to do");
 
         // After a crash, a start with the first file does what is foretold for it.
-        director.until(2000);
+        director.until(5000);
+        director.tick(5000);
         let plan = director.plan_of_start(&before);
         prop_assert!(plan.of_start);
-        let started = director.successor(&before).until(2000);
+        let started = director.successor(&before).until(5000);
         let started: Vec<&str> =
             started.iter().filter_map(|line| line.split_once(' ')).map(|(_, what)| what).collect();
         let requests: Vec<&str> = started.iter().copied().filter(|line| line.starts_with('-')).collect();
