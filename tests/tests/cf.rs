@@ -78,6 +78,11 @@ pub(crate) fn file(virtual_servers: impl IntoIterator<Item = Block>) -> Block {
     virtual_servers.into_iter().fold(file, Block::with)
 }
 
+/// A file that another one includes.
+pub(crate) fn included(virtual_servers: impl IntoIterator<Item = Block>) -> Block {
+    virtual_servers.into_iter().fold(Block::new(None), Block::with)
+}
+
 /// A virtual server on the standard VIP `vip`, from 0: TCP port 80, in turns. A check asks for a page; it is so patient
 /// that a busy machine never fails it.
 pub(crate) fn virtual_server(name: &str, vip: u8) -> Block {

@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use lab::{Behaviour, Lab, Match, Program, Signal, at, eventually, scenarios, standard};
+use lvs_ipc::control::{Plan, Reply};
 
 use crate::{
-    cf::{Block, file, server, virtual_server},
+    cf::{Block, file, included, server, virtual_server},
     one_router::{CONFIG, OneRouter, SOON, counts, http, requests_since, web},
 };
 
@@ -15,10 +16,18 @@ scenarios! {
     another_limit_of_connections_is_one_edit_and_holds_at_once: 30,
     a_server_more_or_less_touches_no_other: 30,
     another_order_changes_nothing: 30,
+    an_edit_of_an_included_file_changes_only_what_is_in_it: 30,
     all_servers_replaced_under_load_and_no_request_fails: 40,
     new_servers_that_all_fail_leave_the_old_ones_no_longer_than_their_checks: 30,
     a_bad_file_changes_nothing_and_is_told_with_its_place: 30,
 }
+
+/// The folder of included files, beside the file.
+const FOLDER: &str = "/etc/sysconfig/ha/lvs.d";
+/// What includes them.
+pub(crate) const INCLUDES: &str = "lvs.d/*.cf";
+/// A file that is looked at before it is put in force.
+const NEXT: &str = "/etc/sysconfig/ha/next.cf";
 
 /// A world that serves, and what has been asked of the kernel since.
 pub(crate) struct Reloading<'lab> {
@@ -37,7 +46,28 @@ impl<'lab> Reloading<'lab> {
         file: impl fmt::Display,
         weights: &[(&str, i32)],
     ) -> Result<Self> {
+        Self::in_world(lab, OneRouter::nat(lab, real_servers)?, file, weights)
+    }
+
+    /// Starts with this file, which includes the other one, and waits until the first two real servers serve.
+    pub(crate) fn with_included(
+        lab: &'lab Lab,
+        real_servers: u8,
+        file: impl fmt::Display,
+        included: impl fmt::Display,
+    ) -> Result<Self> {
         let world = OneRouter::nat(lab, real_servers)?;
+        world.router.tool("mkdir").args(["-p", FOLDER]).run(SOON)?.success()?;
+        write_included(&world, included)?;
+        Self::in_world(lab, world, file, &[("rs1", 1), ("rs2", 1)])
+    }
+
+    fn in_world(
+        lab: &'lab Lab,
+        world: OneRouter,
+        file: impl fmt::Display,
+        weights: &[(&str, i32)],
+    ) -> Result<Self> {
         let lvs = world.serve(file, weights)?;
         let mut reloading = Self { lab, world, lvs, mark: 0, requests: Vec::new() };
         reloading.begin()?;
@@ -50,6 +80,21 @@ impl<'lab> Reloading<'lab> {
         self.hang_up("configuration in force .*monitors_changed=0")?;
         self.mark = self.lab.journal().mark();
         Ok(())
+    }
+
+    /// Replaces the included file without telling anybody.
+    pub(crate) fn include(&self, included: impl fmt::Display) -> Result<()> {
+        write_included(&self.world, included)
+    }
+
+    /// What the director says that a reload of this file would do.
+    pub(crate) fn plan(&self, file: impl fmt::Display) -> Result<Plan> {
+        self.world.router.write_file(NEXT, file.to_string())?;
+        let shown = self.world.router.program("lvs").args(["diff", "--json", NEXT]).run(SOON)?.success()?;
+        match serde_json::from_str(&shown.stdout)? {
+            Reply::Plan(plan) => Ok(plan),
+            other => bail!("{other:?}"),
+        }
     }
 
     /// Replaces the file, sends SIGHUP and waits until it is in force, with exactly these further requests to the
@@ -80,6 +125,11 @@ impl<'lab> Reloading<'lab> {
     fn nannies(&self) -> Result<BTreeMap<String, i32>> {
         self.world.nannies(&self.lvs)
     }
+}
+
+fn write_included(world: &OneRouter, included: impl fmt::Display) -> Result<()> {
+    world.router.write_file(format!("{FOLDER}/six.cf"), included.to_string())?;
+    Ok(())
 }
 
 /// Connections and counters survive.
@@ -234,6 +284,26 @@ fn another_order_changes_nothing(lab: &Lab) -> Result<()> {
     assert_eq!(story.world.rows()?, rows);
     assert_eq!(story.world.status()?.serial_no, 2);
     Ok(())
+}
+
+/// The file itself stays as it was.
+fn an_edit_of_an_included_file_changes_only_what_is_in_it(lab: &Lab) -> Result<()> {
+    let main = || file([virtual_server("web", 0).weights(&[1, 1])]).set("include", INCLUDES);
+    let shop = |weights: &[u16]| included([virtual_server("shop", 1).weights(weights)]);
+    let mut story = Reloading::with_included(lab, 2, main(), shop(&[1, 1]))?;
+    let vip = Match::Tcp(at(standard::vip(1), 80));
+    story.world.wait_for_weights(vip, &[("rs1", 1), ("rs2", 1)])?;
+    story.begin()?;
+    let nannies = story.nannies()?;
+    story.include(shop(&[1, 7]))?;
+    let edit = ["-e -t 10.1.0.101:80 -r 10.2.0.102:80 -m -w 7"];
+    assert_eq!(story.plan(main())?.words, ["shop: rs2 10.2.0.102:80 weight 7 instead of 1"]);
+    story.reload(main(), &edit)?;
+    assert_eq!(story.nannies()?, nannies);
+    // A mistake in it is told with its own name, and changes nothing.
+    story.include("colour = blue\n")?;
+    story.hang_up(&format!("{FOLDER}/six.cf:1:1: error: unknown directive `colour`"))?;
+    story.world.wait_for_weights(vip, &[("rs1", 1), ("rs2", 7)])
 }
 
 /// The last good file stays in force until there is another.
