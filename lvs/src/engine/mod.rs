@@ -34,6 +34,7 @@ mod hooks;
 mod monitors;
 mod names;
 mod overrides;
+mod plan_words;
 mod policy;
 mod pulse_changes;
 mod quiet_changes;

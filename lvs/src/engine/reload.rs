@@ -35,8 +35,8 @@ impl Engine {
         self.reconciler.want_timeouts(timeouts(self.config.timeouts));
     }
 
-    /// Takes the configuration of a file that was read again.
-    /// Whoever asks for that may have put right what kept the kernel from accepting something: it is asked again at once.
+    /// Takes the configuration of a file that was read again. Whoever asks for that may have put right what kept the kernel
+    /// from accepting something: it is asked again at once.
     pub(super) fn reload(&mut self, now: Mono, config: Config) -> Vec<Action> {
         self.reconciler.hurry(now);
         let (mut actions, monitors_changed) = self.take(now, config);
