@@ -232,8 +232,8 @@ impl Lexer<'_> {
                 rest[..blank].iter().position(|b| matches!(b, b'=' | b'{' | b'}')).unwrap_or(blank)
             }
             // `virtual name{`: the brace is not part of the name.
-            Expect::AfterKeyword if blank > 1 && rest[blank - 1] == b'{' => blank - 1,
-            Expect::AfterKeyword | Expect::FirstValue | Expect::Values => blank,
+            Expect::AfterKeyword => rest[..blank].iter().rposition(|b| *b != b'{').map_or(blank, |n| n + 1),
+            Expect::FirstValue | Expect::Values => blank,
         }
     }
 

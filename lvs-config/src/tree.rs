@@ -62,6 +62,10 @@ fn mark_after(text: &str, span: Span, mark: u8) -> Option<Span> {
     (rest.get(blanks) == Some(&mark)).then_some(Span { start, end: start + 1, line: span.line })
 }
 
+fn is_value(kind: Kind) -> bool {
+    matches!(kind, Kind::Word | Kind::Quoted)
+}
+
 /// `keyword name { … }`.
 #[derive(Debug)]
 pub(crate) struct Block {
@@ -219,8 +223,7 @@ impl Builder<'_> {
     fn entry(&mut self, at: usize, is_broken: bool) -> usize {
         let has_equals = self.tokens.get(at + 1).is_some_and(|t| t.kind == Kind::Equals);
         let first = if has_equals { at + 2 } else { at + 1 };
-        let is_value = |t: &&Token| matches!(t.kind, Kind::Word | Kind::Quoted);
-        let count = self.tokens[first..].iter().take_while(is_value).count();
+        let count = self.tokens[first..].iter().take_while(|token| is_value(token.kind)).count();
         let mut end = first + count;
         // Without `=` the rest of the line has no meaning, except that it may close the block.
         if !has_equals && self.tokens.get(end).is_some_and(|t| t.kind != Kind::Close) {
@@ -240,7 +243,7 @@ impl Builder<'_> {
     fn header(&mut self, kind: BlockKind, at: usize, is_broken: bool) -> usize {
         let keyword = self.tokens[at].span;
         self.make_room_for(kind, keyword, is_broken);
-        let name = self.tokens.get(at + 1).copied().filter(|t| matches!(t.kind, Kind::Word | Kind::Quoted));
+        let name = self.tokens.get(at + 1).copied().filter(|token| is_value(token.kind));
         let mut next = if name.is_some() { at + 2 } else { at + 1 };
         let is_open = self.tokens.get(next).is_some_and(|t| t.kind == Kind::Open);
         if is_broken {
@@ -389,6 +392,8 @@ impl Builder<'_> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::source::Sources;
 
@@ -469,6 +474,33 @@ mod tests {
         let (tree, problems) = outline("virtual v\n{\n a = 1\n}\n");
         assert_eq!(tree, "virtual v[ a:1 ] ");
         assert_eq!(problems, ["1:1 `{` is missing after `virtual v`"]);
+    }
+
+    fn entries<'n>(nodes: &'n [Node], found: &mut Vec<&'n Entry>) {
+        for node in nodes {
+            match node {
+                Node::Entry(entry) => found.push(entry),
+                Node::Block(block) => entries(&block.nodes, found),
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #[test]
+        fn values_are_cut_again_as_they_were_on_their_line(text in "[av={}'\"# \t\n]{0,40}|(virtual|port) [a={} ]{0,9}") {
+            let tokens = token::all(&text, Oddities::default());
+            let tree = read(&text, Oddities::default(), &mut Report::default());
+            let mut found = Vec::new();
+            entries(&tree.nodes, &mut found);
+            for entry in found {
+                let at = tokens.iter().position(|token| *token == entry.name).unwrap();
+                let on_line = tokens[at + 1..].iter().take_while(|token| token.span.line == entry.name.span.line);
+                let behind: Vec<Token> =
+                    on_line.skip(usize::from(entry.has_equals)).take_while(|t| is_value(t.kind)).copied().collect();
+                prop_assert_eq!(entry.values(&text).collect::<Vec<_>>(), behind);
+            }
+        }
     }
 
     #[test]
