@@ -42,7 +42,7 @@ pub enum OperatorEvent {
         /// Who.
         by: String,
     },
-    /// An override is forgotten because the file does not name its real or virtual server any more.
+    /// An override is forgotten because the file does not name its real, virtual or sorry server any more.
     Dropped {
         /// What it was about.
         target: String,

@@ -252,6 +252,21 @@ fn the_sorry_server_alone_takes_new_connections_while_asked_to() {
 }
 
 #[test]
+fn a_sorry_server_that_was_asked_for_and_leaves_the_file_is_told_to_be_forgotten() {
+    let file = web("sorry_server = 10.2.0.99", &SERVERS);
+    let mut director = serving(&file);
+    director.ask(100, sorry(true));
+    director.until(2000);
+    assert_eq!(director.saved.sorry.len(), 1);
+    let lines = director.reload(2100, &web("", &SERVERS));
+    assert!(lines.contains(&"log web sorry forgotten".to_owned()), "{lines:#?}");
+    director.until(4000);
+    assert!(director.saved.sorry.is_empty());
+    director.reload(4100, &file);
+    assert!(!director.status().virtual_servers[0].sorry, "it is not in force again with the next file");
+}
+
+#[test]
 fn what_cannot_be_done_is_refused_with_what_could() {
     let both = virtual_server("web", "10.1.0.100", "", &SERVERS)
         + &virtual_server("web/old", "10.1.0.101", "client_monitor = /opt/m", &["10.2.0.11"])

@@ -128,13 +128,11 @@ impl Overrides {
         let gone = old.iter().filter(|(service, _)| !staying.contains(service));
         let gone: HashMap<String, ServiceId> =
             gone.map(|(service, (name, _))| (name.clone(), *service)).collect();
-        for virtual_server in config.active_virtual_servers() {
+        for virtual_server in config.active_virtual_servers().filter(|v| v.sorry_server.is_some()) {
             let service = service_id(virtual_server);
             let is_new = !before.contains(&service);
             let from = [Some(service), gone.get(&virtual_server.name).copied().filter(|_| is_new)];
-            if let Some((_, order)) = from.into_iter().flatten().find_map(|from| old.remove(&from))
-                && virtual_server.sorry_server.is_some()
-            {
+            if let Some((_, order)) = from.into_iter().flatten().find_map(|from| old.remove(&from)) {
                 self.state.sorry.insert(service, (virtual_server.name.clone(), order));
             }
         }
