@@ -68,8 +68,9 @@ impl Overrides {
                 standing = Standing::Serving(None);
             }
             standing = match (&orders.weight, standing) {
-                // What was found counts no more: this is the full weight, from which a climb is counted.
-                (Some((weight, _)), Standing::Serving(_) | Standing::Kept(_)) => {
+                // What was found counts no more: this is the full weight, from which a climb is counted. A row that
+                // was found with none may be a failure's, so that its first check is waited for.
+                (Some((weight, _)), Standing::Serving(_) | Standing::Kept(1..)) => {
                     Standing::Serving(Some(*weight))
                 }
                 (_, standing) => standing,

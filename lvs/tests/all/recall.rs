@@ -185,3 +185,23 @@ fn after_a_takeover_the_first_checks_decide_and_the_orders_of_this_router_are_to
     }
     assert_lines(&next.table()[1..], &[&format!("-a {} -m -w 7", ROWS[1])]);
 }
+
+#[test]
+fn a_weight_that_was_asked_for_has_no_unchecked_server_serve_that_was_found_with_none() {
+    let file = web("slow_start = off", &SERVERS);
+    let mut director = serving(&file);
+    director.ask(1000, Command::Weight { target: "web/s10.2.0.11".into(), weight: 7, reason: None });
+    director.until(3000);
+    // It was taken out of service by hand while nobody looked.
+    let mut table = director.fake.table();
+    table.services[0].destinations[0].destination.weight = 0;
+    director.fake.set_table(table);
+    let mut next = director.successor(&file);
+    next.tick(3000);
+    assert_lines(
+        &next.table()[1..],
+        &[&format!("-a {} -m -w 0", ROWS[0]), &format!("-a {} -m -w 1", ROWS[1])],
+    );
+    next.report(3100, 1, None);
+    assert_eq!(next.table()[1], format!("-a {} -m -w 7", ROWS[0]));
+}
