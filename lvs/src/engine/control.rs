@@ -103,8 +103,8 @@ impl Engine {
     }
 
     fn drain(&mut self, now: Mono, target: &str, within: Option<Duration>, order: Order) -> Outcome {
-        if self.is_leaving(target) {
-            return self.drain_leaving(now, target, within, order);
+        if let Some(leaving) = self.departing(target)? {
+            return self.drain_leaving(now, leaving, within, order);
         }
         let (virtual_server, key, names) = self.changeable(target)?;
         if within.is_some_and(|within| !DEADLINES.contains(&within)) {
@@ -177,8 +177,8 @@ impl Engine {
     }
 
     fn disable(&mut self, target: &str, order: Order) -> Outcome {
-        if self.is_leaving(target) {
-            return self.disable_leaving(target, order);
+        if let Some(leaving) = self.departing(target)? {
+            return self.disable_leaving(leaving, order);
         }
         let (_, key, names) = self.changeable(target)?;
         let cut = self.row(&key).map(left).filter(|left| !left.is_nothing());
@@ -256,13 +256,13 @@ impl Engine {
     }
 
     fn any(&self, target: &str) -> Result<Target<'_>, String> {
-        target::any(&self.config, target).map_err(|why| self.no_such_server(target, why))
+        target::any(&self.config, target).map_err(|miss| self.no_such_server(target, miss))
     }
 
     /// The server that `target` names, if its row is ours to change.
     fn changeable(&self, target: &str) -> Result<(&VirtualServer, ServerKey, Names), String> {
         let (virtual_server, server) =
-            target::server(&self.config, target).map_err(|why| self.no_such_server(target, why))?;
+            target::server(&self.config, target).map_err(|miss| self.no_such_server(target, miss))?;
         if virtual_server.check.client_monitor.is_some() {
             let name = &virtual_server.name;
             return Err(format!(

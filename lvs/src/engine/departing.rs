@@ -7,38 +7,55 @@ use daemonkit::clock::Mono;
 
 use super::Engine;
 use super::control::{DEADLINES, Outcome};
-use super::overrides::in_words;
-use super::target;
+use super::overrides::{Place, in_words};
+use super::target::{self, Miss};
 use crate::operator_event::OperatorEvent;
-use crate::orders::Order;
+use crate::orders::{Leaving, Order};
 
 impl Engine {
-    /// Why nothing that needs a server of the file can be done with `target`: it is leaving, or `otherwise`.
-    pub(super) fn no_such_server(&self, target: &str, otherwise: String) -> String {
-        match self.overrides.leaving_named(target) {
+    /// Why nothing that needs a server of the file can be done with `target`: it is leaving, or as `miss` says.
+    pub(super) fn no_such_server(&self, target: &str, miss: Miss) -> String {
+        let Miss::Unknown(why) = miss else { return miss.into() };
+        match self.overrides.leaving_named(target).next() {
             Some((_, leaving)) => format!(
                 "{} is leaving because the file no longer names it; put it back there and reload, or end it with \
                  \"disable\"",
                 leaving.names
             ),
-            None => otherwise,
+            None => why,
         }
     }
 
-    /// Whether `target` names a server that is leaving and none of the file.
-    pub(super) fn is_leaving(&self, target: &str) -> bool {
-        target::any(&self.config, target).is_err() && self.overrides.leaving_named(target).is_some()
+    /// The server that is leaving that `target` names, if nothing of the file fits it.
+    ///
+    /// # Errors
+    /// More than one does, for the operator.
+    pub(super) fn departing(&self, target: &str) -> Result<Option<(Place, Leaving)>, String> {
+        if !matches!(target::any(&self.config, target), Err(Miss::Unknown(_))) {
+            return Ok(None);
+        }
+        let found: Vec<(Place, &Leaving)> = self.overrides.leaving_named(target).collect();
+        match found[..] {
+            [] => Ok(None),
+            [(place, leaving)] => Ok(Some((place, leaving.clone()))),
+            _ => {
+                let places: Vec<String> = found
+                    .iter()
+                    .map(|((service, row), leaving)| format!("{} {row} of {service}", leaving.names))
+                    .collect();
+                Err(format!("{target} fits {} servers that are leaving: {}", found.len(), places.join(", ")))
+            }
+        }
     }
 
     /// Gives a server that is leaving another time.
     pub(super) fn drain_leaving(
         &mut self,
         now: Mono,
-        target: &str,
+        (place, leaving): (Place, Leaving),
         within: Option<Duration>,
         order: Order,
     ) -> Outcome {
-        let Some((place, leaving)) = self.overrides.leaving_named(target) else { return Ok(Vec::new()) };
         let (names, left) = (leaving.names.to_string(), leaving.left.unwrap_or_default());
         let Some(within) = within else {
             let rest = in_words(Duration::from_secs(leaving.deadline.since(now).as_secs()));
@@ -58,8 +75,7 @@ impl Engine {
     }
 
     /// Takes a server that is leaving out of the table at once.
-    pub(super) fn disable_leaving(&mut self, target: &str, order: Order) -> Outcome {
-        let Some((place, leaving)) = self.overrides.leaving_named(target) else { return Ok(Vec::new()) };
+    pub(super) fn disable_leaving(&mut self, (place, leaving): (Place, Leaving), order: Order) -> Outcome {
         let (names, left) = (leaving.names.to_string(), leaving.left.unwrap_or_default());
         if self.retiring.covers(&place.0) {
             return Err(format!("{names} serves until a real server of the file can"));

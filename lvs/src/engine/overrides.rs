@@ -17,6 +17,8 @@
 mod following;
 mod leaving;
 
+pub(super) use leaving::Place;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;

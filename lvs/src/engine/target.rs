@@ -13,6 +13,22 @@ use lvs_config::nearest;
 /// A real server with its virtual server.
 pub(super) type Server<'c> = (&'c VirtualServer, &'c RealServer);
 
+/// Why a target does not name what is meant, for the operator.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Miss {
+    /// Nothing of the file fits it.
+    Unknown(String),
+    /// Something of the file does: more than one thing, or another kind of thing.
+    Unfit(String),
+}
+
+impl From<Miss> for String {
+    fn from(miss: Miss) -> Self {
+        let (Miss::Unknown(why) | Miss::Unfit(why)) = miss;
+        why
+    }
+}
+
 /// What a target names.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Target<'c> {
@@ -26,15 +42,15 @@ pub(super) enum Target<'c> {
 ///
 /// # Errors
 /// What is wrong, for the operator.
-pub(super) fn server<'c>(config: &'c Config, target: &str) -> Result<Server<'c>, String> {
+pub(super) fn server<'c>(config: &'c Config, target: &str) -> Result<Server<'c>, Miss> {
     match any(config, target)? {
         Target::Server(found) => Ok(found),
         Target::Virtual(found) => {
             let names: Vec<&str> = found.active_servers().map(|server| server.name.as_str()).collect();
             let which = if names.is_empty() { "it has none".to_owned() } else { list(&names) };
-            Err(format!(
+            Err(Miss::Unfit(format!(
                 "{target} is a virtual server; name one of its real servers, {target}/SERVER: {which}"
-            ))
+            )))
         }
     }
 }
@@ -43,12 +59,13 @@ pub(super) fn server<'c>(config: &'c Config, target: &str) -> Result<Server<'c>,
 ///
 /// # Errors
 /// What is wrong, for the operator.
-pub(super) fn virtual_server<'c>(config: &'c Config, target: &str) -> Result<&'c VirtualServer, String> {
+pub(super) fn virtual_server<'c>(config: &'c Config, target: &str) -> Result<&'c VirtualServer, Miss> {
     match any(config, target)? {
         Target::Virtual(found) => Ok(found),
-        Target::Server((virtual_server, _)) => {
-            Err(format!("{target} is a real server; name its virtual server, {}", virtual_server.name))
-        }
+        Target::Server((virtual_server, _)) => Err(Miss::Unfit(format!(
+            "{target} is a real server; name its virtual server, {}",
+            virtual_server.name
+        ))),
     }
 }
 
@@ -56,19 +73,21 @@ pub(super) fn virtual_server<'c>(config: &'c Config, target: &str) -> Result<&'c
 ///
 /// # Errors
 /// What is wrong, for the operator.
-pub(super) fn any<'c>(config: &'c Config, target: &str) -> Result<Target<'c>, String> {
+pub(super) fn any<'c>(config: &'c Config, target: &str) -> Result<Target<'c>, Miss> {
     let mut found: Vec<Target<'c>> = with_name(config, target).map(Target::Virtual).collect();
     for (at, _) in target.match_indices('/') {
         let (virtual_name, server_name) = (&target[..at], &target[at + 1..]);
         for virtual_server in with_name(config, virtual_name) {
-            let servers = virtual_server.active_servers().filter(|server| is_named(server, server_name));
+            let servers = virtual_server.active_servers().filter(|server| {
+                fits(&server.name, SocketAddr::new(server.address, server.port), server_name)
+            });
             found.extend(servers.map(|server| Target::Server((virtual_server, server))));
         }
     }
     match found[..] {
         [only] => Ok(only),
-        [] => Err(unknown(config, target)),
-        _ => Err(format!("{target} fits {} of the file: {}", found.len(), places(&found))),
+        [] => Err(Miss::Unknown(unknown(config, target))),
+        _ => Err(Miss::Unfit(format!("{target} fits {} of the file: {}", found.len(), places(&found)))),
     }
 }
 
@@ -76,15 +95,16 @@ fn with_name<'c>(config: &'c Config, name: &str) -> impl Iterator<Item = &'c Vir
     config.active_virtual_servers().filter(move |virtual_server| virtual_server.name == name)
 }
 
-fn is_named(server: &RealServer, word: &str) -> bool {
-    if server.name == word {
+/// Whether `word` is the name of a server or its address, with or without port, however that is written.
+pub(super) fn fits(name: &str, place: SocketAddr, word: &str) -> bool {
+    if name == word {
         return true;
     }
     if let Ok(address) = word.parse::<SocketAddr>() {
-        return (server.address, server.port) == (address.ip(), address.port());
+        return place == address;
     }
     let bare = word.strip_prefix('[').and_then(|word| word.strip_suffix(']')).unwrap_or(word);
-    bare.parse::<IpAddr>().is_ok_and(|address| server.address == address)
+    bare.parse::<IpAddr>().is_ok_and(|address| place.ip() == address)
 }
 
 fn places(found: &[Target<'_>]) -> String {

@@ -142,3 +142,83 @@ fn a_server_that_is_leaving_goes_when_an_operator_says_so() {
     director.until(6000);
     assert!(director.saved.leaving.is_empty() && director.saved.servers.is_empty());
 }
+
+/// Two virtual servers of one name; each server with its protocol.
+fn dns(servers: &[&str]) -> Config {
+    let block = |more: &str| virtual_server("dns", "10.1.0.100", &format!("drain = 1m; {more}"), servers);
+    config(&(block("protocol = tcp") + &block("protocol = udp")))
+}
+
+/// A director of [`dns`] with connections to the first server, which has left both.
+fn both_leaving(next: &Config) -> Director {
+    let mut director = Director::new(&dns(&SERVERS));
+    director.tick(0);
+    (1..5).for_each(|token| drop(director.report(token, token, None)));
+    carry(&director, 11, 1, 0);
+    director.until(1000);
+    director.reload(1500, next);
+    director.until(3000);
+    director
+}
+
+#[test]
+fn of_two_servers_that_are_leaving_and_fit_none_is_ended() {
+    let mut director = both_leaving(&dns(&SERVERS[1..]));
+    let (table, saved) = (director.table(), director.saved.clone());
+    assert_eq!(saved.leaving.len(), 2);
+    for command in [disable("dns/s10.2.0.11"), drain("dns/10.2.0.11:80", Some(5000))] {
+        let target =
+            if matches!(command, Command::Disable { .. }) { "dns/s10.2.0.11" } else { "dns/10.2.0.11:80" };
+        let refused = format!(
+            "reply refused: {target} fits 2 servers that are leaving: dns/s10.2.0.11 10.2.0.11:80 of TCP 10.1.0.100:80, \
+             dns/s10.2.0.11 10.2.0.11:80 of UDP 10.1.0.100:80"
+        );
+        assert_lines(&director.ask(3100, command), &[&refused]);
+    }
+    director.until(6000);
+    assert_eq!((director.table(), director.saved.clone()), (table, saved));
+}
+
+#[test]
+fn what_fits_several_servers_of_the_file_does_not_mean_one_that_is_leaving() {
+    let text = |address: &str| {
+        let start = "server s10.2.0.11 {\nactive = 1\naddress = ";
+        let block = |protocol: &str| {
+            virtual_server("dns", "10.1.0.100", &format!("drain = 1m; protocol = {protocol}"), &SERVERS)
+                .replace(&format!("{start}10.2.0.11"), &format!("{start}{address}"))
+        };
+        config(&(block("tcp") + &block("udp")))
+    };
+    let mut director = both_leaving(&text("10.2.0.21"));
+    let saved = director.saved.clone();
+    assert_eq!(saved.leaving.len(), 2);
+    for command in [disable("dns/s10.2.0.11"), drain("dns/s10.2.0.11", Some(5000)), undrain("dns/s10.2.0.11")]
+    {
+        let answer = director.ask(3100, command).pop().unwrap();
+        assert!(
+            answer.starts_with(
+                "reply refused: dns/s10.2.0.11 fits 2 of the file: dns/s10.2.0.11 10.2.0.21:80 (line "
+            ),
+            "{answer}"
+        );
+    }
+    director.until(6000);
+    assert_eq!(director.saved, saved);
+}
+
+#[test]
+fn the_address_of_a_server_that_is_leaving_is_known_however_it_is_written() {
+    let file = |servers: &[&str]| {
+        let servers: Vec<String> = servers.iter().map(|server| format!("{server} port = 80")).collect();
+        let servers: Vec<&str> = servers.iter().map(String::as_str).collect();
+        let block = virtual_server("web", "2001:db8:1::100", "drain = 1m; protocol = tcp", &servers);
+        config(&block.replace("server s2001:db8:2::", "server s"))
+    };
+    let mut director = serving(&file(&["2001:db8:2::11", "2001:db8:2::12"]));
+    director.reload(1500, &file(&["2001:db8:2::12"]));
+    let left = |director: &Director| director.status().virtual_servers[0].leaving.len();
+    assert_eq!(left(&director), 1);
+    let done = director.ask(1600, disable("web/[2001:DB8:2:0::11]:80"));
+    assert_eq!(done.last().unwrap(), "reply done: web/s11: out of the table; the file no longer names it");
+    assert_eq!(left(&director), 0);
+}

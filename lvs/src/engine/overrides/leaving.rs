@@ -6,6 +6,7 @@
 //! rows that retire, it may be one of those that serve: its drain begins when that is over.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use daemonkit::clock::Mono;
@@ -16,6 +17,7 @@ use lvs_ipc::status::{LeavingStatus, Override};
 
 use super::{FIRST, Overrides, WallClock, names, quiet, rows_of, shown};
 use crate::desired::WantedService;
+use crate::engine::target::fits;
 use crate::identity::{destination_id, service_id, sorry_id};
 use crate::operator_event::OperatorEvent;
 use crate::orders::{Leaving, Names, Order};
@@ -127,17 +129,16 @@ impl Overrides {
         }
     }
 
-    /// The server that `target` names among those that are leaving: `VIRTUAL/SERVER` by its name in the file that had
+    /// The servers that `target` names among those that are leaving: `VIRTUAL/SERVER` by the name in the file that had
     /// it, or by its address with or without port.
-    pub(in crate::engine) fn leaving_named(&self, target: &str) -> Option<(Place, &Leaving)> {
+    pub(in crate::engine) fn leaving_named(&self, target: &str) -> impl Iterator<Item = (Place, &Leaving)> {
         let is_meant = |place: &Place, leaving: &Leaving| {
             let Names { virtual_server, server } = &leaving.names;
             let word = target.strip_prefix(virtual_server.as_str()).and_then(|rest| rest.strip_prefix('/'));
-            let (row, address) = (place.1.to_string(), place.1.address.to_string());
-            word.is_some_and(|word| [server, &row, &address].into_iter().any(|name| name == word))
+            word.is_some_and(|word| fits(server, SocketAddr::new(place.1.address, place.1.port), word))
         };
-        let mut found = self.state.leaving.iter().filter(|(place, leaving)| is_meant(place, leaving));
-        found.next().map(|(place, leaving)| (*place, leaving))
+        let found = self.state.leaving.iter().filter(move |(place, leaving)| is_meant(place, leaving));
+        found.map(|(place, leaving)| (*place, leaving))
     }
 
     /// From `now` on, one that is leaving has so much time.
