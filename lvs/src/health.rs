@@ -33,6 +33,15 @@ enum Found {
     Weight(u32),
 }
 
+/// How good a failure is that an earlier run knew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recalled {
+    /// The kernel has its service yet: that run has not ended long ago.
+    Lately,
+    /// Its service is gone: that run may have ended at any time.
+    SomeTime,
+}
+
 /// Health of one real server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerHealth {
@@ -44,7 +53,7 @@ pub struct ServerHealth {
     /// Whether it serves until its first check.
     assumed_up: bool,
     /// Its state is what an earlier run knew.
-    recalled: bool,
+    recalled: Option<Recalled>,
     found: Found,
 }
 
@@ -58,7 +67,7 @@ impl ServerHealth {
             since: now,
             reported_weight: None,
             served: false,
-            recalled: false,
+            recalled: None,
             assumed_up: false,
             found: Found::NotLooked,
         }
@@ -116,27 +125,28 @@ impl ServerHealth {
     }
 
     /// It is known from an earlier run that its last check failed; `reason` says so.
-    pub fn known_down(&mut self, now: Mono, reason: String) {
+    pub fn known_down(&mut self, now: Mono, reason: String, recalled: Recalled) {
         if self.state == Health::Unknown {
             self.state = Health::Down;
             self.reason = reason;
             self.since = now;
-            self.recalled = true;
+            self.recalled = Some(recalled);
         }
     }
 
     /// Whether a check has decided anything, and not only one of an earlier run.
     #[must_use]
     pub fn is_checked(&self) -> bool {
-        self.state != Health::Unknown && !self.recalled
+        self.state != Health::Unknown && self.recalled.is_none()
     }
 
-    /// What a monitor that starts now goes on from: what checks have decided, an earlier run's ones included, or the weight
-    /// that the row was found with. Nothing for one without; then the first check decides.
+    /// What a monitor that starts now goes on from: what checks have decided, those of a run of lately included, or the
+    /// weight that the row was found with. Nothing for one without; then the first check decides.
     #[must_use]
     pub fn was_up(&self) -> Option<bool> {
         match (self.state, self.found) {
             (Health::Up, _) => Some(true),
+            (Health::Down, _) if self.recalled == Some(Recalled::SomeTime) => None,
             (Health::Down, _) => Some(false),
             (Health::Unknown, Found::Weight(weight)) if weight > 0 => Some(true),
             // A weight of 0 may be a failure, a drain, or the file's.
@@ -150,7 +160,7 @@ impl ServerHealth {
         let state = if up { Health::Up } else { Health::Down };
         self.reported_weight = None;
         self.served |= up;
-        if std::mem::take(&mut self.recalled) {
+        if self.recalled.take().is_some() {
             reason.clone_into(&mut self.reason);
         }
         if self.state == state {
@@ -241,8 +251,13 @@ mod tests {
         let mut quiesced = ServerHealth::assumed_up(Mono::ZERO);
         quiesced.found(Some(0));
         assert_eq!(quiesced.was_up(), None);
-        quiesced.known_down(NOW, "before".into());
+        quiesced.known_down(NOW, "before".into(), Recalled::Lately);
         assert_eq!(quiesced.was_up(), Some(false));
+        let mut gone = ServerHealth::assumed_up(Mono::ZERO);
+        gone.known_down(NOW, "before".into(), Recalled::SomeTime);
+        assert_eq!((gone.was_up(), gone.standing()), (None, Standing::Failed));
+        gone.checked(NOW, false, "x");
+        assert_eq!(gone.was_up(), Some(false));
     }
 
     #[test]

@@ -6,7 +6,8 @@
 //! | no, and `start = up` | is down until a check of it passes, unless all of its virtual server were: then they serve until their first checks |
 //! | no, and another `start` | waits for its first check as any other |
 //!
-//! Its monitor is told that it was down, so that it is back after `reentry` and not with one good check.
+//! Where the table has its service, its monitor is told that it was down, so that it is back after `reentry` and not with one
+//! good check. Where it has not, the failure may be of any age, such as of before a long standby: the first check decides.
 //!
 //! The file may be older than the table, and serving something is better than nothing. Until a check has decided, what
 //! was known is also what is left for the next run, so that two deaths in a row forget no more than one.
@@ -16,7 +17,7 @@ use lvs_config::model::{RealServer, StartPolicy, VirtualServer};
 use lvs_ipc::status::Health;
 
 use super::{Engine, Server, WallClock};
-use crate::health::Standing;
+use crate::health::{Recalled, Standing};
 use crate::identity::{ServerKey, destination_id, service_id};
 use crate::orders::State;
 
@@ -52,11 +53,11 @@ impl Engine {
         if self.reconciler.believed().is_none() || self.known_down.is_empty() {
             return;
         }
-        let down: Vec<(ServerKey, String)> =
+        let down: Vec<(ServerKey, String, Recalled)> =
             self.config.active_virtual_servers().flat_map(|found| self.recalled(found)).collect();
-        for (key, reason) in down {
+        for (key, reason, recalled) in down {
             if let Some(server) = self.servers.get_mut(&key) {
-                server.health.known_down(now, format!("{BEFORE_RESTART}{reason}"));
+                server.health.known_down(now, format!("{BEFORE_RESTART}{reason}"), recalled);
             }
         }
         let is_unknown = |server: &Server| server.health.state() == Health::Unknown;
@@ -65,13 +66,14 @@ impl Engine {
     }
 
     /// The servers of `virtual_server` that are down until a check of them passes, with the reason.
-    fn recalled(&self, virtual_server: &VirtualServer) -> Vec<(ServerKey, String)> {
-        let known = |server: &RealServer| {
-            let key = ServerKey::of(virtual_server, server);
-            Some((key, self.known_down.get(&key)?.clone()))
-        };
+    fn recalled(&self, virtual_server: &VirtualServer) -> Vec<(ServerKey, String, Recalled)> {
         let table = self.reconciler.believed();
         let entry = table.and_then(|table| table.find(&service_id(virtual_server)));
+        let recalled = if entry.is_some() { Recalled::Lately } else { Recalled::SomeTime };
+        let known = |server: &RealServer| {
+            let key = ServerKey::of(virtual_server, server);
+            Some((key, self.known_down.get(&key)?.clone(), recalled))
+        };
         if entry.is_none() && virtual_server.start != StartPolicy::Up {
             return Vec::new();
         }

@@ -205,3 +205,35 @@ fn a_weight_that_was_asked_for_has_no_unchecked_server_serve_that_was_found_with
     next.report(3100, 1, None);
     assert_eq!(next.table()[1], format!("-a {} -m -w 7", ROWS[0]));
 }
+
+#[test]
+fn after_a_takeover_a_failure_of_any_age_costs_no_reentry() {
+    const LATER: u64 = 40 * 86_400_000;
+    let file = web("start = up; slow_start = off", &SERVERS);
+    let mut director = serving(&file);
+    director.report(3000, 2, Some("timed out"));
+    director.until(5000);
+    assert_eq!(director.saved.down.len(), 1);
+    // What is still served is of a moment ago.
+    let mut at_once = director.successor(&file);
+    at_once.tick(5000);
+    let was = |director: &Director| -> Vec<Option<String>> {
+        let word = |line: &String| {
+            line.split_once("--was ").map(|(_, was)| was.split(' ').next().unwrap().to_owned())
+        };
+        director.running.values().map(word).collect()
+    };
+    assert_eq!(was(&at_once), [Some("up".to_owned()), Some("down".to_owned())]);
+    // This router has stood by for forty days.
+    let (now, fake) = (Mono::from_millis(LATER), FakeKernel::new());
+    let mut next = Director::after(now, fake, &file, BTreeSet::new(), director.saved.clone());
+    next.tick(LATER);
+    assert_eq!(reasons(&next), ["not checked yet, assumed to be up", "before the restart: timed out"]);
+    assert_eq!(was(&next), [None, None]);
+    assert_lines(&next.table()[1..], &[&format!("-a {} -m -w 1", ROWS[0])]);
+    next.report(LATER + 10, 2, None);
+    assert_lines(
+        &next.table()[1..],
+        &ROWS.map(|row| format!("-a {row} -m -w 1")).each_ref().map(String::as_str),
+    );
+}
