@@ -361,7 +361,7 @@ impl Engine {
         self.stale = Scope::All;
         let services = self.reconciler.wanted().services.len();
         let mut actions = vec![Action::Log(Event::Stopping { services })];
-        actions.extend(self.saving.end(now));
+        self.saving.end(now);
         actions.extend(self.supervisor.want(now, Vec::new()).actions);
         actions
     }
@@ -374,8 +374,8 @@ impl Engine {
         if withdrawn && leaving == 0 {
             // What is still in the kernel needs its settings; now nothing is.
             self.sysctls.stop(now);
-            if self.sysctls.is_settled() {
-                return vec![Action::Exit(exit::OK)];
+            if self.sysctls.is_settled() && !self.saving.delays_end() {
+                return self.exit(None, exit::OK);
             }
         }
         if now < stop_by {
@@ -385,7 +385,12 @@ impl Engine {
         if leaving > 0 {
             left = format!("{leaving} monitors still run {left}");
         }
-        vec![Action::Log(Event::StopTimedOut { left }), Action::Exit(exit::FAILED)]
+        self.exit(Some(Event::StopTimedOut { left }), exit::FAILED)
+    }
+
+    fn exit(&mut self, news: Option<Event>, code: u8) -> Vec<Action> {
+        let answers = self.saving.give_up();
+        news.map(Action::Log).into_iter().chain(answers).chain([Action::Exit(code)]).collect()
     }
 }
 

@@ -2,7 +2,8 @@
 //! failure, which stops nothing and is told once.
 //!
 //! Whoever changed something is answered when that has been saved, or told that it has not: what is asked for is saved at
-//! once, and a disk that takes longer than [`PATIENCE`] is not waited for.
+//! once, and a disk that takes longer than [`PATIENCE`] is not waited for. A program that ends waits for it a moment, so
+//! that what was asked for while an older state was being written is saved too.
 
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const RETRY: Duration = Duration::from_secs(10);
 /// Longest time that a disk may take before it is told.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Longest time that the end of the program waits for the disk.
+const LAST: Duration = Duration::from_secs(1);
 /// What is told then.
 const SLOW: &str = "the disk has not taken it yet";
 
@@ -63,6 +66,10 @@ pub(super) struct Saving {
     /// Something may be different.
     changed: bool,
     due: Mono,
+    /// Until when the end of the program waits; `None` when it does not end, or waits no longer.
+    ending: Option<Mono>,
+    /// It ends, and what has changed is to be saved as soon as what is under way has been.
+    owed: bool,
     /// Whether the last one went well.
     pub(super) verdict: Verdict,
 }
@@ -72,7 +79,8 @@ impl Saving {
     pub(super) fn new(now: Mono) -> Self {
         let verdict = Verdict { good: true, reason: "nothing to save yet".into(), since: now };
         let saved = Some(State::default());
-        Self { saved, under_way: None, waiting: Vec::new(), changed: false, due: now, verdict }
+        let (under_way, waiting) = (None, Vec::new());
+        Self { saved, under_way, waiting, changed: false, due: now, ending: None, owed: false, verdict }
     }
 
     /// The file was read and says this; or why it could not be.
@@ -97,7 +105,7 @@ impl Saving {
     }
 
     /// Somebody waits, or this program is about to end.
-    pub(super) fn hurry(&mut self, now: Mono) {
+    fn hurry(&mut self, now: Mono) {
         self.due = self.due.min(now);
     }
 
@@ -142,6 +150,7 @@ impl Saving {
 
     /// Whoever waits is not to wait any longer when the disk takes too long, and it is told.
     pub(super) fn tick(&mut self, now: Mono) -> Vec<Action> {
+        self.ending = self.ending.filter(|until| now < *until);
         let Some(writing) = &mut self.under_way else { return Vec::new() };
         let is_late = writing.late.is_none_or(|late| late <= now);
         if !is_late {
@@ -153,9 +162,20 @@ impl Saving {
         news.map(|event| Action::Log(Event::Operator(event))).into_iter().chain(told).collect()
     }
 
-    /// This program ends: nobody is kept waiting.
-    pub(super) fn end(&mut self, now: Mono) -> Vec<Action> {
+    /// This program is to end.
+    pub(super) fn end(&mut self, now: Mono) {
+        self.ending = Some(now + LAST);
+        self.owed = self.under_way.is_some();
         self.hurry(now);
+    }
+
+    /// Whether the end of the program waits for the disk.
+    pub(super) fn delays_end(&self) -> bool {
+        self.under_way.is_some() && self.ending.is_some()
+    }
+
+    /// This program ends now: whoever still waits is told.
+    pub(super) fn give_up(&mut self) -> Vec<Action> {
         let under_way = self.under_way.iter_mut().flat_map(|writing| std::mem::take(&mut writing.answers));
         let waiting = std::mem::take(&mut self.waiting);
         under_way.chain(waiting).map(|answer| answer.not_saved("lvs is ending")).collect()
@@ -163,16 +183,20 @@ impl Saving {
 
     /// When there is something to do.
     pub(super) fn deadline(&self) -> Option<Mono> {
-        self.under_way.as_ref().map_or(self.save_due(), |writing| writing.late)
+        match &self.under_way {
+            Some(writing) => writing.late.into_iter().chain(self.ending).min(),
+            None => self.save_due(),
+        }
     }
 
     fn save_due(&self) -> Option<Mono> {
         (self.changed && self.under_way.is_none()).then_some(self.due)
     }
 
-    /// Leaves the disk alone for a while, unless somebody waits.
+    /// Leaves the disk alone for a while, unless somebody waits or there will be no other time.
     fn pause(&mut self, now: Mono, pause: Duration) {
-        self.due = if self.waiting.is_empty() { now + pause } else { now };
+        let at_once = std::mem::take(&mut self.owed) || !self.waiting.is_empty();
+        self.due = if at_once { now } else { now + pause };
     }
 
     fn failed(&mut self, now: Mono, reason: String) -> Option<OperatorEvent> {

@@ -514,14 +514,48 @@ fn a_disk_that_hangs_keeps_nobody_waiting_for_long() {
 }
 
 #[test]
-fn a_director_that_ends_keeps_nobody_waiting() {
+fn a_director_that_ends_waits_a_moment_for_the_disk_and_tells_who_waits() {
     let mut director = serving(&web("", &SERVERS));
     director.until(2000);
     director.hangs = true;
     director.order(2000, disable("web/s10.2.0.11"));
-    let done = director.at(2100, Input::Shutdown);
+    director.at(2100, Input::Shutdown);
+    for token in [1, 2] {
+        director.ended(2100 + token, token, 0);
+    }
     let told = "in force, but not saved, so a restart of lvs would not know it: lvs is ending";
-    assert!(done.iter().any(|line| line.starts_with("reply done: ") && line.ends_with(told)), "{done:#?}");
+    assert_lines(
+        &without_reads(director.until(9000)),
+        &[
+            &format!(
+                "3100 reply done: web/s10.2.0.11: out of the table until it is enabled; warning: {told}"
+            ),
+            "3100 exit 0",
+        ],
+    );
+}
+
+#[test]
+fn what_is_asked_for_while_the_disk_is_busy_is_saved_before_the_end() {
+    let mut director = serving(&web("", &SERVERS));
+    director.until(2000);
+    director.hangs = true;
+    director.order(2000, disable("web/s10.2.0.11"));
+    director.order(2050, weight("web/s10.2.0.12", 7));
+    director.hangs = false;
+    director.at(2100, Input::Shutdown);
+    for token in [1, 2] {
+        director.ended(2100 + token, token, 0);
+    }
+    assert_lines(
+        &director.at(2200, Input::Saved(Ok(()))),
+        &[
+            "reply done: web/s10.2.0.11: out of the table until it is enabled",
+            "reply done: web/s10.2.0.12: weight 7 until it is reset",
+            "exit 0",
+        ],
+    );
+    assert_eq!(director.saved.servers.len(), 2);
 }
 
 #[test]
