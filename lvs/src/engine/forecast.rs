@@ -11,6 +11,7 @@ use ipvsadm::{Request, ServiceId};
 use lvs_config::Config;
 use lvs_ipc::control::Plan;
 
+use super::directory::Directory;
 use super::monitors::Monitors;
 use super::plan_words::Words;
 use super::pulse_changes::pulse_changes;
@@ -40,12 +41,15 @@ impl Engine {
     pub fn plan(&self, now: Mono, config: Config) -> Plan {
         let mut after = self.clone();
         after.reconciler.take_as_answered();
-        let before = after.reconciler.believed_reading().cloned().unwrap_or_default();
+        let known = after.reconciler.believed_reading();
+        let table = if known.is_some() { "its table as it was last known" } else { "an empty table" };
+        let before = known.cloned().unwrap_or_default();
         let reload = Input::Reload(Ok(Box::new(config)));
         let followed = follow(&mut after, now, Some(reload), &Reading::default());
-        let unasked = self.reconciler.cannot_be_asked().map(|reason| {
-            format!("the kernel cannot be asked: {reason}; this is for its table as it was last known")
-        });
+        let unasked = self
+            .reconciler
+            .cannot_be_asked()
+            .map(|reason| format!("the kernel cannot be asked: {reason}; this is for {table}"));
         let said = unasked.into_iter().collect();
         let mut plan = self.planned(&after, &before, now, followed, said);
         plan.words.extend(pulse_changes(&self.config, &after.config));
@@ -90,11 +94,12 @@ impl Engine {
         (requests, events): (Vec<Request>, Vec<OperatorEvent>),
         said: Vec<String>,
     ) -> Plan {
-        let mut words = Words { old: self, new: after, before, now, lines: said };
+        let (old, new) = (Directory::of(&self.config), Directory::of(&after.config));
+        let mut words = Words { old: self, new: after, names: [&new, &old], before, now, lines: said };
         requests.iter().for_each(|request| words.request(request));
         words.retiring();
         words.first_checks();
-        let monitors = Monitors::of(self, after);
+        let monitors = Monitors::of((self, &old), (after, &new));
         words.lines.extend(monitors.lines());
         words.overrides(&events);
         words.lines.extend(quiet_changes(&self.config, &after.config, &requests));

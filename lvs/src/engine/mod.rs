@@ -27,6 +27,7 @@ mod climb;
 mod control;
 mod counters;
 mod departing;
+mod directory;
 mod drains;
 mod first_checks;
 mod forecast;

@@ -1,13 +1,12 @@
 //! What a plan says of the processes that check: which begin, which end, and which take the place of another. A monitor
 //! that several virtual servers share is one process, and goes on as long as one of them wants it as it is.
 
-use std::collections::BTreeSet;
-
-use lvs_config::Config;
+use std::collections::HashSet;
 
 use super::Engine;
+use super::directory::Directory;
 use crate::feeds::Feed;
-use crate::identity::{ServerKey, service_id};
+use crate::identity::ServerKey;
 use crate::supervisor::Changes;
 
 /// The processes that begin and end, by the first server that each is for.
@@ -21,31 +20,28 @@ pub(super) struct Monitors {
 }
 
 impl Monitors {
-    /// What becomes of the monitors of `old`, of which `new` is a later state.
-    pub(super) fn of(old: &Engine, new: &Engine) -> Self {
-        let Changes { started, stopped } = new.supervisor.changes_since(&old.supervisor);
-        let is_of = |feeds: &[&Feed], feed: &Feed| {
-            let users: BTreeSet<&ServerKey> = feeds.iter().flat_map(|feed| &feed.users).collect();
-            feed.users.iter().any(|user| users.contains(user))
-        };
+    /// What becomes of the monitors of `old`, of which `new` is a later state; each with the names in its file.
+    pub(super) fn of(old: (&Engine, &Directory<'_>), new: (&Engine, &Directory<'_>)) -> Self {
+        let Changes { started, stopped } = new.0.supervisor.changes_since(&old.0.supervisor);
+        let (before, now) = (users(&stopped), users(&started));
         let (restarted, fresh): (Vec<&Feed>, Vec<&Feed>) =
-            started.iter().copied().partition(|feed| is_of(&stopped, feed));
-        let ended: Vec<&Feed> = stopped.iter().copied().filter(|feed| !is_of(&restarted, feed)).collect();
-        let told = |what: &str, config: &Config, feeds: &[&Feed]| {
-            let names: Vec<String> = feeds.iter().map(|feed| in_words(config, feed)).collect();
+            started.iter().copied().partition(|feed| is_for_any(feed, &before));
+        let ended: Vec<&Feed> = stopped.iter().copied().filter(|feed| !is_for_any(feed, &now)).collect();
+        let told = |what: &str, names: &Directory<'_>, feeds: &[&Feed]| {
+            let names: Vec<String> = feeds.iter().map(|feed| in_words(names, feed)).collect();
             (!names.is_empty()).then(|| format!("monitors {what}: {}", names.join(", ")))
         };
         let lines = [
-            told("started", &new.config, &fresh),
-            told("restarted", &new.config, &restarted),
-            told("stopped", &old.config, &ended),
+            told("started", new.1, &fresh),
+            told("restarted", new.1, &restarted),
+            told("stopped", old.1, &ended),
         ];
-        let names = |config: &Config, feeds: &[&Feed]| {
-            feeds.iter().map(|feed| name_of(config, &feed.name())).collect()
+        let all = |names: &Directory<'_>, feeds: &[&Feed]| {
+            feeds.iter().map(|feed| names.server(&feed.name())).collect()
         };
         Self {
-            started: names(&new.config, &started),
-            stopped: names(&old.config, &stopped),
+            started: all(new.1, &started),
+            stopped: all(old.1, &stopped),
             lines: lines.into_iter().flatten().collect(),
         }
     }
@@ -56,22 +52,21 @@ impl Monitors {
     }
 }
 
-/// The first server, and with whom it shares the monitor.
-fn in_words(config: &Config, feed: &Feed) -> String {
-    let name = name_of(config, &feed.name());
-    match &feed.users[..] {
-        [] | [_] => name,
-        [_, other] => format!("{name} (also for {})", name_of(config, other)),
-        users => format!("{name} (also for {} others)", users.len() - 1),
-    }
+/// The servers that any of `feeds` is for.
+fn users<'f>(feeds: &[&'f Feed]) -> HashSet<&'f ServerKey> {
+    feeds.iter().flat_map(|feed| &feed.users).collect()
 }
 
-/// `VIRTUAL/SERVER` of a server of the file.
-fn name_of(config: &Config, key: &ServerKey) -> String {
-    let virtual_server = config.active_virtual_servers().find(|found| service_id(found) == key.service);
-    let found = virtual_server.and_then(|found| {
-        let server = found.active_servers().find(|server| ServerKey::of(found, server) == *key)?;
-        Some(format!("{}/{}", found.name, server.name))
-    });
-    found.unwrap_or_else(|| key.to_string())
+fn is_for_any(feed: &Feed, users: &HashSet<&ServerKey>) -> bool {
+    feed.users.iter().any(|user| users.contains(user))
+}
+
+/// The first server, and with whom it shares the monitor.
+fn in_words(names: &Directory<'_>, feed: &Feed) -> String {
+    let name = names.server(&feed.name());
+    match &feed.users[..] {
+        [] | [_] => name,
+        [_, other] => format!("{name} (also for {})", names.server(other)),
+        users => format!("{name} (also for {} others)", users.len() - 1),
+    }
 }

@@ -4,16 +4,15 @@ use std::collections::BTreeMap;
 
 use daemonkit::clock::Mono;
 use ipvsadm::{Destination, DestinationEntry, DestinationId, Request, ServiceId};
-use lvs_config::Config;
-use lvs_config::model::VirtualServer;
 use lvs_config::sysctl::SysctlName;
 use lvs_ipc::status::{Health, Left};
 
 use super::Engine;
 use super::climb::Ramp;
+use super::directory::Directory;
 use super::overrides::{in_words, left};
 use crate::difference::{self, settings};
-use crate::identity::{ServerKey, destination_id, service_id, sorry_id};
+use crate::identity::{ServerKey, destination_id, service_id};
 use crate::kernel::Reading;
 use crate::operator_event::OperatorEvent;
 use crate::sysctl::needs::Needs;
@@ -22,6 +21,8 @@ use crate::sysctl::needs::Needs;
 pub(super) struct Words<'p> {
     pub(super) old: &'p Engine,
     pub(super) new: &'p Engine,
+    /// What the files of `new` and `old` call things.
+    pub(super) names: [&'p Directory<'p>; 2],
     /// What the kernel has before.
     pub(super) before: &'p Reading,
     pub(super) now: Mono,
@@ -30,9 +31,8 @@ pub(super) struct Words<'p> {
 
 impl Words<'_> {
     fn say(&mut self, service: &ServiceId, what: &str) {
-        let name =
-            virtual_server(&self.new.config, service).or_else(|| virtual_server(&self.old.config, service));
-        let name = name.map_or_else(|| service.to_string(), |found| found.name.clone());
+        let name = self.names.iter().find_map(|names| names.service(service));
+        let name = name.map_or_else(|| service.to_string(), str::to_owned);
         self.lines.push(format!("{name}: {what}"));
     }
 
@@ -101,14 +101,9 @@ impl Words<'_> {
 
     /// What a row stands for.
     fn who(&self, service: &ServiceId, row: &DestinationId) -> String {
-        let named = [&self.new.config, &self.old.config].into_iter().find_map(|config| {
-            let found = virtual_server(config, service)?;
-            let server = found.active_servers().find(|server| destination_id(found, server) == *row);
-            let sorry = || found.sorry_server.as_ref().filter(|sorry| sorry_id(found, sorry) == *row);
-            server.map(|server| server.name.clone()).or_else(|| sorry().map(|_| "sorry server".to_owned()))
-        });
+        let named = self.names.iter().find_map(|names| names.row(service, row));
         let key = (*service, *row);
-        let leaving = || Some(self.new.overrides.state.leaving.get(&key)?.names.server.clone());
+        let leaving = || Some(self.new.overrides.state.leaving.get(&key)?.names.server.as_str());
         named.or_else(leaving).map_or_else(|| row.to_string(), |name| format!("{name} {row}"))
     }
 
@@ -194,10 +189,6 @@ impl Words<'_> {
             }
         }
     }
-}
-
-fn virtual_server<'c>(config: &'c Config, service: &ServiceId) -> Option<&'c VirtualServer> {
-    config.active_virtual_servers().find(|found| service_id(found) == *service)
 }
 
 /// What rows that go take with them.

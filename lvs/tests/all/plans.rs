@@ -596,6 +596,38 @@ fn a_plan_for_a_kernel_that_cannot_be_asked_says_so_and_what_is_due() {
 }
 
 #[test]
+fn a_plan_for_a_kernel_that_was_never_asked_is_for_an_empty_table() {
+    let file = config(&virtual_server("web", "10.1.0.100", "start = up", &["10.2.0.11"]));
+    let mut director = Director::new(&file);
+    director.fake.forbid(true);
+    director.until(4500);
+    let reason = director.status().table.reason;
+    let plan = director.plan(&file);
+    let said = format!("the kernel cannot be asked: {reason}; this is for an empty table");
+    assert_eq!(plan.words[0], said);
+    assert_eq!(plan.requests.len(), 2, "{:?}", plan.requests);
+}
+
+#[test]
+fn a_plan_that_has_thousands_of_checks_begin_again_names_each() {
+    const SERVERS: usize = 4000;
+    let file = |timeout: u8| {
+        let servers: Vec<String> =
+            (0..SERVERS).map(|n| format!("10.2.{}.{}", n / 250, n % 250 + 1)).collect();
+        let servers: Vec<&str> = servers.iter().map(String::as_str).collect();
+        config(&virtual_server("web", "10.1.0.100", &format!("start = up\ntimeout = {timeout}"), &servers))
+    };
+    let mut director = Director::new(&file(5));
+    director.until(500);
+    let plan = director.plan(&file(6));
+    assert_lines(&plan.requests, &[]);
+    let restarted = plan.words.iter().find_map(|line| line.strip_prefix("monitors restarted: ")).unwrap();
+    assert!(restarted.starts_with("web/s10.2.0.1, web/s10.2.0.2, "), "{restarted}");
+    assert_eq!(restarted.split(", ").count(), plan.monitors_stopped.len());
+    assert_eq!(plan.monitors_started.len(), SERVERS);
+}
+
+#[test]
 fn what_the_kernel_refused_is_tried_at_once_by_a_reload_and_told_in_the_plan() {
     let file = |weight: u8| {
         config(&virtual_server(
