@@ -26,7 +26,7 @@
 //! | module | does |
 //! | --- | --- |
 //! | [`start`] | start-up in its order |
-//! | [`shell`] | owns the engine; threads, children, status |
+//! | [`shell`] | owns the engine; threads, children, status; `last_words`: the end of a child comes after its last line |
 //! | [`telling`] | where the status is told; [`snapshots`] brings it there |
 //! | [`withdraw`] | carries out a withdrawal |
 //! | [`record`] | the file that lists our services |
@@ -57,6 +57,7 @@ pub mod health;
 pub mod hook;
 pub mod identity;
 pub mod kernel;
+mod last_words;
 mod loader;
 pub mod migrate;
 mod migration_args;

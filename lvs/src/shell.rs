@@ -14,6 +14,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io::Write as _;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
@@ -38,6 +39,7 @@ use crate::configuration::{Reader, Usable};
 use crate::engine::{Engine, Processes, WallClock};
 use crate::hook::HookCommand;
 use crate::kernel::Kernel;
+use crate::last_words::LastWords;
 use crate::loader::{Loader, Purpose, Read};
 use crate::nanny_args::MonitorCommand;
 use crate::record::Record;
@@ -97,6 +99,7 @@ pub struct Shell<K> {
     record: Record,
     children: Children,
     lines: LineReader,
+    last_words: LastWords,
     telling: Telling,
     /// Who waits for a snapshot.
     asked: Vec<Snapshot>,
@@ -146,6 +149,7 @@ impl<K: Kernel> Shell<K> {
             record,
             children: Children::default(),
             lines,
+            last_words: LastWords::default(),
             telling,
             asked: Vec::new(),
             control,
@@ -170,7 +174,8 @@ impl<K: Kernel> Shell<K> {
             self.tell_the_status();
             self.telling.want_port(self.now, self.engine.metrics_port());
             self.tell_the_manager();
-            let wait = match [self.engine.deadline(), self.notifier.deadline()].into_iter().flatten().min() {
+            let deadlines = [self.engine.deadline(), self.notifier.deadline(), self.last_words.deadline()];
+            let wait = match deadlines.into_iter().flatten().min() {
                 _ if !self.pending.is_empty() => Duration::ZERO,
                 Some(deadline) => deadline.since(Mono::now()).min(LONGEST_WAIT),
                 None => LONGEST_WAIT,
@@ -182,9 +187,18 @@ impl<K: Kernel> Shell<K> {
                     self.take(message);
                 }
             }
-            let ended = self.children.reap();
-            self.pending.extend(ended.into_iter().map(|(token, exit)| Input::MonitorEnded(token, exit)));
+            self.reap();
         }
+    }
+
+    /// Takes the children that have ended and have nothing more to say.
+    fn reap(&mut self) {
+        let now = Mono::now();
+        let mut over = self.last_words.overdue(now);
+        for (token, exit) in self.children.reap() {
+            over.extend(self.last_words.ended(now, token, exit).map(|exit| (token, exit)));
+        }
+        self.pending.extend(over.into_iter().map(|(token, exit)| Input::MonitorEnded(token, exit)));
     }
 
     fn take(&mut self, message: Message) {
@@ -201,7 +215,11 @@ impl<K: Kernel> Shell<K> {
             Message::Output(token, lines::Event::Line(line)) => {
                 self.pending.push_back(Input::Line(token, line));
             }
-            Message::Output(token, lines::Event::End) => self.pending.push_back(Input::OutputEnded(token)),
+            Message::Output(token, lines::Event::End) => self.pending.push_back(
+                self.last_words
+                    .closed(token)
+                    .map_or(Input::OutputEnded(token), |exit| Input::MonitorEnded(token, exit)),
+            ),
             Message::Loaded(read) if read.purpose == Purpose::Names => self.read(*read),
             Message::Loaded(read) => {
                 self.read(*read);
@@ -338,7 +356,14 @@ impl<K: Kernel> Shell<K> {
         // It logs to where this process does.
         process.envs(std::env::var_os(log::JOURNAL_ENV).map(|stream| (log::JOURNAL_ENV, stream)));
         let output = self.children.spawn(token, process)?;
-        self.lines.add(token, output)
+        self.listen(token, output)
+    }
+
+    /// Has the output of the child `token` read.
+    fn listen(&mut self, token: u64, output: OwnedFd) -> std::io::Result<()> {
+        self.lines.add(token, output)?;
+        self.last_words.opened(token);
+        Ok(())
     }
 
     fn run_hook(&mut self, token: u64, hook: &HookCommand) -> std::io::Result<()> {
@@ -350,7 +375,7 @@ impl<K: Kernel> Shell<K> {
         if self.children.pid(token).is_none() {
             tracing::warn!(program, "a hook takes long to start; does its file system answer?");
         }
-        self.lines.add(token, output)
+        self.listen(token, output)
     }
 
     /// Says to the service manager that the loop goes round, and what it does.

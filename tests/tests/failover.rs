@@ -145,8 +145,12 @@ fn a_cut_public_path_is_named_and_changes_nothing(lab: &Lab) -> Result<()> {
     for pulse in &pulses {
         pulse.wait_for_line("heartbeat path is dead path=public", SOON)?;
     }
-    let paths = pair.status(1)?.paths;
-    ensure!(!paths[0].heard.state && paths[1].heard.state, "the status names the dead path: {paths:?}");
+    // The log comes first.
+    eventually(SOON, "the status to name the dead path", || {
+        let paths = pair.status(1).map_err(|error| format!("{error:#}"))?.paths;
+        let heard: Vec<bool> = paths.iter().map(|path| path.heard.state).collect();
+        if heard == [false, true] { Ok(()) } else { Err(format!("{paths:?}")) }
+    })?;
     link.restore()?;
     for pulse in &pulses {
         pulse.wait_for_line("heartbeat path works again path=public", SOON)?;
