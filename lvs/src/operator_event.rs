@@ -58,6 +58,17 @@ pub enum OperatorEvent {
         /// The address and port that it is about from now on.
         address: DestinationId,
     },
+    /// The server that an override is about has another name, and another server has its name.
+    Stayed {
+        /// What it is about, by the name from now on.
+        target: String,
+        /// What, in words.
+        what: &'static str,
+        /// The name before.
+        was: String,
+        /// The address and port that it has been about and is.
+        address: DestinationId,
+    },
     /// The file does not name a real server any more, and it is drained.
     Leaving {
         /// The real server.
@@ -104,7 +115,10 @@ impl OperatorEvent {
                 tracing::warn!(%target, what, "override forgotten: the file does not name this any more");
             }
             Self::Followed { target, what, address } => {
-                tracing::info!(%target, what, %address, "override in force for another address of the same name");
+                tracing::warn!(%target, what, %address, "override in force for another address of the same name");
+            }
+            Self::Stayed { target, what, was, address } => {
+                tracing::warn!(%target, what, %was, %address, "override in force for the same address with another name");
             }
             Self::Leaving { target, within } => {
                 tracing::info!(%target, ?within, "no longer in the file: draining");

@@ -164,10 +164,16 @@ impl Overrides {
         let mut empty = Vec::new();
         for (key, names, drain) in draining {
             let row = places.get(&key).and_then(|id| rows.get(&(key.service, *id)).copied());
-            drain.left = Some(row.map(|row| to_wait_for(row, expires)).unwrap_or_default());
+            let left = row.map(|row| to_wait_for(row, expires)).unwrap_or_default();
+            // Nothing ends where nothing was, such as at an address to which the drain has just moved.
+            let was_seen = drain.left.replace(left).is_some() || row.is_some();
             if is_empty(row, expires) {
                 drain.ended = Some(Ended::Empty);
-                empty.push((key.service, names.to_string()));
+                self.touched.insert(key.service);
+                self.unsaved = true;
+                if was_seen {
+                    empty.push((key.service, names.to_string()));
+                }
             }
         }
         let touched = &mut self.touched;

@@ -182,6 +182,9 @@ impl Words<'_> {
                 OperatorEvent::Followed { target, what, address } => {
                     self.lines.push(format!("{target}: {what} goes along to {address}"));
                 }
+                OperatorEvent::Stayed { target, what, was, address } => {
+                    self.lines.push(format!("{target}: {what} stays with {address}, which was {was}"));
+                }
                 OperatorEvent::Returned(target) => {
                     self.lines.push(format!("{target}: no longer drained"));
                 }

@@ -591,21 +591,23 @@ fn servers_that_leave_belong_to_their_own_virtual_server_and_each_has_its_own_ti
     );
 }
 
+/// A virtual server with servers of these names and addresses.
+fn named(servers: &[(&str, &str)]) -> Config {
+    let blocks = servers.iter().map(|(name, address)| {
+        virtual_server("web", "10.1.0.100", "", &[address]).replace(&format!("s{address}"), name)
+    });
+    // One block with all servers.
+    let joined: String =
+        blocks.map(|block| block[block.find("server ").unwrap()..block.len() - 2].to_owned()).collect();
+    config(
+        &(virtual_server("web", "10.1.0.100", "", &[]).trim_end().trim_end_matches('}').to_owned()
+            + &joined
+            + "}\n"),
+    )
+}
+
 #[test]
 fn an_order_is_about_the_server_that_was_named_whatever_address_it_has() {
-    let named = |servers: &[(&str, &str)]| {
-        let blocks = servers.iter().map(|(name, address)| {
-            virtual_server("web", "10.1.0.100", "", &[address]).replace(&format!("s{address}"), name)
-        });
-        // One block with all servers.
-        let joined: String =
-            blocks.map(|block| block[block.find("server ").unwrap()..block.len() - 2].to_owned()).collect();
-        config(
-            &(virtual_server("web", "10.1.0.100", "", &[]).trim_end().trim_end_matches('}').to_owned()
-                + &joined
-                + "}\n"),
-        )
-    };
     let old = named(&[("one", "10.2.0.11"), ("two", "10.2.0.12")]);
     let mut director = serving(&old);
     director.ask(100, disable("web/one"));
@@ -643,4 +645,55 @@ fn an_order_is_about_the_server_that_was_named_whatever_address_it_has() {
     let lines =
         director.reload(3400, &named(&[("uno", "10.2.0.41"), ("uno", "10.2.0.42"), ("two", "10.2.0.21")]));
     assert!(lines.contains(&"log web/uno disable forgotten".to_owned()), "{lines:#?}");
+}
+
+/// The names of the servers that have orders.
+fn overridden(director: &Director) -> Vec<String> {
+    let servers = director.status().virtual_servers.remove(0).real_servers.into_iter();
+    servers.filter(|server| !server.overrides.is_empty()).map(|server| server.name).collect()
+}
+
+#[test]
+fn an_order_stays_with_a_machine_that_was_renamed_and_whose_name_another_has() {
+    let mut director = serving(&named(&[("rs1", "10.2.0.11"), ("rs2", "10.2.0.12")]));
+    director.ask(100, disable("web/rs1"));
+    director.until(2000);
+    let renamed = named(&[("rs1-old", "10.2.0.11"), ("rs2", "10.2.0.12"), ("rs1", "10.2.0.13")]);
+    let mut next = director.successor(&renamed);
+    let stays = "log web/rs1-old disable stays with 10.2.0.11:80, which was web/rs1".to_owned();
+    let lines = next.tick(2000);
+    assert!(lines.contains(&stays), "while nobody looked: {lines:#?}");
+    assert_eq!(overridden(&next), ["rs1-old"]);
+    let lines = director.reload(2100, &renamed);
+    assert!(lines.contains(&stays), "{lines:#?}");
+    assert_eq!(overridden(&director), ["rs1-old"]);
+    director.report(2200, 3, None);
+    assert!(!director.table().iter().any(|row| row.contains("10.2.0.11")), "{:#?}", director.table());
+    // The new name is what it goes by from now on.
+    director.until(4000);
+    let mut next = director.successor(&renamed);
+    assert!(!next.tick(4000).iter().any(|line| line.contains("stays")));
+    assert_eq!(overridden(&next), ["rs1-old"]);
+    // What has an order that goes by its own name is not taken for a renamed one.
+    director.ask(4100, weight("web/rs2", 9));
+    let chain = named(&[("rs1-old", "10.2.0.12"), ("rs2", "10.2.0.11"), ("rs1", "10.2.0.13")]);
+    let lines = director.reload(4200, &chain);
+    assert!(lines.contains(&"log web/rs1-old disable goes to 10.2.0.12:80".to_owned()), "{lines:#?}");
+    assert!(lines.contains(&"log web/rs2 weight goes to 10.2.0.11:80".to_owned()), "{lines:#?}");
+}
+
+#[test]
+fn a_drain_that_follows_a_name_begins_anew_there_and_does_not_end_where_it_never_was() {
+    let servers = |address| named(&[("rs1", address), ("rs2", "10.2.0.12")]);
+    let mut director = serving(&servers("10.2.0.11"));
+    carry(&director, 11, 2, 0);
+    director.until(900);
+    director.ask(1000, drain("web/rs1", None));
+    director.until(3000);
+    let lines = director.reload(3100, &servers("10.2.0.21"));
+    assert!(lines.contains(&"log web/rs1 drain goes to 10.2.0.21:80".to_owned()), "{lines:#?}");
+    let lines = director.until(10_000);
+    assert!(!lines.iter().any(|line| line.contains("drained")), "{lines:#?}");
+    director.report(10_100, 3, None);
+    assert!(!director.table().iter().any(|row| row.contains("10.2.0.21")), "{:#?}", director.table());
 }

@@ -402,6 +402,9 @@ fn operator(event: &OperatorEvent) -> String {
         OperatorEvent::Undone { target, what, by } => format!("{target} {what} ended by {by}"),
         OperatorEvent::Dropped { target, what } => format!("{target} {what} forgotten"),
         OperatorEvent::Followed { target, what, address } => format!("{target} {what} goes to {address}"),
+        OperatorEvent::Stayed { target, what, was, address } => {
+            format!("{target} {what} stays with {address}, which was {was}")
+        }
         OperatorEvent::Leaving { target, within } => format!("{target} leaves within {}", seconds(within)),
         OperatorEvent::Returned(target) => format!("{target} is back"),
         OperatorEvent::Drained { target, ended, left } => format!("{target} drained: {ended}, {left} left"),

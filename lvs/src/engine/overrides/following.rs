@@ -1,12 +1,13 @@
 //! Where orders go when the file becomes another one, or a name in it gets another address.
 //!
 //! An order is about the server that the operator named, not about its address: it stays with the names of its virtual
-//! and its real server. Only where these are not in the file any more, or say which server not by themselves, does it stay
-//! with the address.
+//! and its real server. Where these are not in the file any more, or say which server not by themselves, it stays with the
+//! address; and where the address has another name now, so that the machine that the order was given for was renamed.
 //!
 //! | the file has | the order is then about |
 //! | --- | --- |
-//! | the names, with the same address or another one | the server with these names |
+//! | the address in the same virtual server under another name, and the names for another address | the server with this address, unless another order is about it; told as a warning |
+//! | the names, with the same address or another one | the server with these names; another one is told as a warning |
 //! | the address in the same virtual server, under other names | the server with this address |
 //! | neither | nothing: it is forgotten, which is told as a warning |
 //!
@@ -21,7 +22,7 @@ use lvs_config::Config;
 use super::{Overrides, names, services_of, word};
 use crate::identity::{ServerKey, service_id};
 use crate::operator_event::OperatorEvent;
-use crate::orders::{Names, Order, ServerOrders};
+use crate::orders::{Admin, Names, Order, ServerOrders};
 
 /// What is looked for of an order in the file.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +37,9 @@ enum Place<'a> {
     Service(ServiceId),
     New(&'a str),
 }
+
+/// The server that an order was about, and the one that it is about from now on.
+type Found = (ServerKey, ServerKey);
 
 /// The servers of the file, to be found by their names and addresses.
 struct Index<'c> {
@@ -80,6 +84,23 @@ impl<'c> Index<'c> {
             _ => found.iter().copied().find(|found| found == key),
         }
     }
+
+    /// The orders about whose servers something is found, each with its server.
+    fn find_all(&self, by: By, old: &BTreeMap<ServerKey, ServerOrders>) -> Vec<Found> {
+        let found = old.iter().filter_map(|(key, orders)| Some((*key, self.find(by, key, &orders.names)?)));
+        found.collect()
+    }
+
+    /// Those whose address has another name by now, while another address has theirs. The server at the address has no
+    /// order of its own that goes by its name.
+    fn renamed(&self, old: &BTreeMap<ServerKey, ServerOrders>) -> Vec<Found> {
+        let named = self.find_all(By::Name, old);
+        let claimed: BTreeSet<ServerKey> = named.iter().map(|(_, to)| *to).collect();
+        let by_name: BTreeMap<ServerKey, ServerKey> = named.into_iter().collect();
+        let mut placed = self.find_all(By::Address, old);
+        placed.retain(|(from, to)| by_name.get(from).is_some_and(|name| name != to) && !claimed.contains(to));
+        placed
+    }
 }
 
 impl Overrides {
@@ -88,8 +109,12 @@ impl Overrides {
         let mut old = std::mem::take(&mut self.state.servers);
         if !old.is_empty() {
             let index = Index::of(config, before);
-            self.take_over(&index, By::Name, &mut old);
-            self.take_over(&index, By::Address, &mut old);
+            let renamed = index.renamed(&old);
+            self.take_over(&index, renamed, &mut old);
+            let named = index.find_all(By::Name, &old);
+            self.take_over(&index, named, &mut old);
+            let placed = index.find_all(By::Address, &old);
+            self.take_over(&index, placed, &mut old);
         }
         for orders in old.into_values() {
             let target = orders.names.to_string();
@@ -100,25 +125,45 @@ impl Overrides {
         self.follow_sorry(config, before);
     }
 
-    /// Lets those of `old` be in force that are about a server of the file about which no other is.
-    fn take_over(&mut self, index: &Index<'_>, by: By, old: &mut BTreeMap<ServerKey, ServerOrders>) {
-        let found = old.iter().filter_map(|(key, orders)| Some((*key, index.find(by, key, &orders.names)?)));
-        for (from, to) in found.collect::<Vec<_>>() {
+    /// Lets those of `old` be in force that were `found` to be about a server of the file about which no other is.
+    fn take_over(
+        &mut self,
+        index: &Index<'_>,
+        found: Vec<Found>,
+        old: &mut BTreeMap<ServerKey, ServerOrders>,
+    ) {
+        for (from, to) in found {
             if self.state.servers.contains_key(&to) {
                 continue;
             }
             let Some(mut orders) = old.remove(&from) else { continue };
-            if let Some(names) = index.names.get(&to) {
-                orders.names.clone_from(names);
-            }
+            let names = index.names.get(&to).unwrap_or(&orders.names).clone();
+            let before = std::mem::replace(&mut orders.names, names);
+            self.unsaved |= from != to || before != orders.names;
+            let (target, address) = (orders.names.to_string(), to.server);
             if from.server != to.server {
-                let (target, address) = (orders.names.to_string(), to.server);
                 words(&orders).for_each(|what| {
                     self.tell(OperatorEvent::Followed { target: target.clone(), what, address });
                 });
+                self.drain_anew(&mut orders);
+            } else if index.find(By::Name, &from, &before).is_some_and(|named| named != to) {
+                let was = before.to_string();
+                words(&orders).for_each(|what| {
+                    let (target, was) = (target.clone(), was.clone());
+                    self.tell(OperatorEvent::Stayed { target, what, was, address });
+                });
             }
-            self.unsaved |= from != to;
             self.state.servers.insert(to, orders);
+        }
+    }
+
+    /// How far a drain is says nothing of another machine.
+    fn drain_anew(&mut self, orders: &mut ServerOrders) {
+        if let Some((Admin::Drain(drain), _)) = &mut orders.admin {
+            (drain.left, drain.ended) = (None, None);
+            if let Some(deadline) = drain.deadline {
+                self.expect(deadline);
+            }
         }
     }
 
