@@ -158,8 +158,8 @@ impl Engine {
 
     /// From now on its rows are as the file and its drains say.
     fn end_retirement(&mut self, now: Mono, service: ServiceId) {
-        self.retiring.0.remove(&service);
-        self.overrides.begin_leaving(now, service);
+        let rows = self.retiring.0.remove(&service).map(|retirement| retirement.rows);
+        self.overrides.begin_leaving(now, service, &rows.unwrap_or_default());
     }
 
     /// Ends what has lasted long enough, and says so.
@@ -168,7 +168,7 @@ impl Engine {
             self.retiring.0.extract_if(|_, retirement| retirement.until <= now).collect();
         let ended = over.into_iter().map(|(service, retirement)| {
             self.stale.add(service);
-            self.overrides.begin_leaving(now, service);
+            self.overrides.begin_leaving(now, service, &retirement.rows);
             Action::Log(Event::RetiredUnchecked { vs: retirement.vs, servers: retirement.rows.len() })
         });
         ended.collect()

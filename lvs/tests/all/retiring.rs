@@ -252,6 +252,32 @@ fn a_drain_of_the_file_begins_when_the_old_servers_are_not_needed_any_more() {
 }
 
 #[test]
+fn the_end_of_the_wait_gives_no_time_to_a_server_that_was_leaving_before() {
+    for (begin, gone) in [(8000, 10_100), (12_000, 12_000)] {
+        let mut director = Director::new(&web("drain = 10", &OLD));
+        director.tick(0);
+        director.report(10, 1, None);
+        director.report(20, 2, None);
+        carry(&director, 11, 2, 0);
+        carry(&director, 12, 1, 0);
+        director.reload(100, &web("drain = 10", &OLD[..1]));
+        director.until(5000);
+        director.reload(5000, &web("drain = 10", &NEW));
+        director.until(begin);
+        let first = director.report(begin, 3, None).into_iter().map(|line| format!("{begin} {line}"));
+        let lines: Vec<String> = first.chain(director.until(40_000)).collect();
+        let out: Vec<&str> = lines.iter().filter(|line| line.contains(" -d ")).map(String::as_str).collect();
+        assert_eq!(
+            out,
+            [
+                format!("{gone} -d -t 10.1.0.100:80 -r 10.2.0.12:80"),
+                format!("{} -d -t 10.1.0.100:80 -r 10.2.0.11:80", begin + 10_000)
+            ]
+        );
+    }
+}
+
+#[test]
 fn a_drain_whose_time_passed_while_the_old_servers_retired_survives_a_death() {
     let file = web("drain = 10", &NEW);
     let mut director = Director::new(&web("drain = 10", &OLD[..1]));

@@ -114,13 +114,17 @@ impl Overrides {
         self.changed(service);
     }
 
-    /// The rows of a service retire no more: those that leave have from now on the time that they were given.
-    pub(in crate::engine) fn begin_leaving(&mut self, now: Mono, service: ServiceId) {
+    /// These rows of a service retire no more: those of them that leave have from now on the time that they were given. The
+    /// time of others that leave went on.
+    pub(in crate::engine) fn begin_leaving(&mut self, now: Mono, service: ServiceId, rows: &[Destination]) {
+        let retired: HashSet<DestinationId> = rows.iter().map(|row| row.id).collect();
         let mut earliest: Option<Mono> = None;
         let leaving = self.state.leaving.range_mut((service, FIRST)..);
-        for (_, leaving) in leaving.take_while(|((of, _), _)| *of == service) {
-            let within = leaving.deadline.since(leaving.since);
-            (leaving.since, leaving.deadline) = (now, now + within);
+        for ((_, id), leaving) in leaving.take_while(|((of, _), _)| *of == service) {
+            if retired.contains(id) {
+                let within = leaving.deadline.since(leaving.since);
+                (leaving.since, leaving.deadline) = (now, now + within);
+            }
             earliest = Some(earliest.map_or(leaving.deadline, |known| known.min(leaving.deadline)));
         }
         if let Some(earliest) = earliest {
