@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lvs_config::Config;
-use lvs_config::model::VirtualServer;
+use lvs_config::model::{SlowStart, VirtualServer};
 use lvs_ipc::status::{Health, RealServerStatus, VirtualServerStatus};
 use proptest::prelude::*;
 
@@ -121,7 +121,12 @@ fn check_service(
             Health::Up if at_rest => prop_assert_eq!(weight, Some(full), "{:?}", server),
             Health::Up => {
                 let part = weight.unwrap_or(0);
-                prop_assert!(part >= (full >> 5).max(1) && part <= full, "{server:?} {part}");
+                let least = match asked.climb() {
+                    SlowStart::Off => full,
+                    SlowStart::Doubling => (full >> 5).max(1),
+                    SlowStart::Even(_) => full.div_ceil(16),
+                };
+                prop_assert!((least..=full).contains(&part), "{server:?} {part}");
             }
             Health::Down => {
                 prop_assert!(
