@@ -537,11 +537,22 @@ mod tests {
 
     proptest! {
         #[test]
-        fn one_probe_at_a_time_and_one_report_for_each_change(events in prop::collection::vec(happening(), 0..200)) {
-            let thresholds = Thresholds { up: 3, down: 2 };
-            let rules = Rules { interval: s(2), phase: s(1), thresholds, ..rules() };
+        fn one_probe_at_a_time_and_one_report_for_each_change(
+            was in prop::sample::select(vec![State::Unknown, State::Down, State::Up]),
+            phase in 0u64..=2,
+            settling in 0u64..20,
+            (up, down) in (1u32..=3, 1u32..=2),
+            events in prop::collection::vec(happening(), 0..200),
+        ) {
+            let thresholds = Thresholds { up, down };
+            let (phase, settling) = (s(phase), s(settling));
+            let rules = Rules { interval: s(2), phase, thresholds, was, settling, ..rules() };
             let (mut monitor, mut now) = (Monitor::new(at(0), rules), at(0));
-            let (mut probing, mut told) = (false, State::Unknown);
+            let (mut probing, mut told) = (false, was);
+            let (mut untold, mut settled) = (was != State::Unknown, at(0));
+            if was == State::Down {
+                settled = at(0) + settling;
+            }
             for event in events {
                 let fault = Fault { doing: "connect", errno: Errno::EMFILE };
                 let input = match event {
@@ -562,6 +573,9 @@ mod tests {
                     continue;
                 }
                 probing &= !ends_probe;
+                if input == Input::CheckNow {
+                    settled = now;
+                }
                 for action in monitor.step(now, input) {
                     match action {
                         Action::StartProbe => {
@@ -572,13 +586,17 @@ mod tests {
                             prop_assert!(probing);
                             probing = false;
                         }
-                        Action::Up { transition, .. } => {
+                        Action::Up { transition, reason, .. } => {
+                            let forced = reason == Success::Forced;
                             prop_assert_eq!(transition, changed(told, State::Up));
-                            told = State::Up;
+                            prop_assert!(forced || untold || transition.is_some());
+                            prop_assert!(forced || told != State::Down || now >= settled);
+                            (told, untold) = (State::Up, false);
                         }
-                        Action::Down { transition, .. } => {
+                        Action::Down { transition, reason, .. } => {
                             prop_assert_eq!(transition, changed(told, State::Down));
-                            told = State::Down;
+                            prop_assert!(reason == Failure::Forced || untold || transition.is_some());
+                            (told, untold) = (State::Down, false);
                         }
                         Action::CannotProbe(_) => {}
                         other => prop_assert!(false, "{:?}", other),
