@@ -1,6 +1,6 @@
 //! Reads files on a thread of its own, because names in them may take the resolver long: one reading at a time, and what
 //! is asked for during one is answered by another, which sees what was written meanwhile. In between, the names in the
-//! file are looked up again. Two readings begin at least [`PACE`] apart, so that a storm of signals is a few readings, of
+//! file are looked up again, when it is time for that also if somebody always asks for something. Two readings begin at least [`PACE`] apart, so that a storm of signals is a few readings, of
 //! which the last sees the last content.
 
 use std::collections::VecDeque;
@@ -118,9 +118,10 @@ impl Loader {
 /// The thread: reads what it is told to, and between that follows the names in `own`.
 fn serve(own: &Path, mut reader: Reader, to_do: &Receiver<(PathBuf, Purpose)>, deliver: impl Fn(Box<Read>)) {
     let mut not_before = Instant::now();
+    let mut follow_at = Instant::now() + FOLLOW_INTERVAL;
     loop {
-        match to_do.recv_timeout(FOLLOW_INTERVAL) {
-            Ok((path, purpose)) => {
+        match next(to_do, follow_at) {
+            Next::Read(path, purpose) => {
                 thread::sleep(not_before.saturating_duration_since(Instant::now()));
                 not_before = Instant::now() + PACE;
                 let result = match purpose {
@@ -129,14 +130,37 @@ fn serve(own: &Path, mut reader: Reader, to_do: &Receiver<(PathBuf, Purpose)>, d
                 };
                 deliver(Box::new(Read { purpose, path, result }));
             }
-            Err(RecvTimeoutError::Timeout) => {
+            Next::Follow => {
+                follow_at = Instant::now() + FOLLOW_INTERVAL;
                 if let Some(result) = reader.follow_names(own) {
                     deliver(Box::new(Read { purpose: Purpose::Names, path: own.to_owned(), result }));
                 }
             }
-            // The owner has ended.
-            Err(RecvTimeoutError::Disconnected) => return,
+            Next::End => return,
         }
+    }
+}
+
+/// What the thread does next.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    /// Read this file.
+    Read(PathBuf, Purpose),
+    /// Look the names up again.
+    Follow,
+    /// End, because the owner has.
+    End,
+}
+
+/// Waits for an order, but no longer than until `follow_at`; then no order comes first.
+fn next(to_do: &Receiver<(PathBuf, Purpose)>, follow_at: Instant) -> Next {
+    if Instant::now() >= follow_at {
+        return Next::Follow;
+    }
+    match to_do.recv_deadline(follow_at) {
+        Ok((path, purpose)) => Next::Read(path, purpose),
+        Err(RecvTimeoutError::Timeout) => Next::Follow,
+        Err(RecvTimeoutError::Disconnected) => Next::End,
     }
 }
 
@@ -189,6 +213,20 @@ mod tests {
         assert!(seen.len() >= 2 && seen.len() as u128 <= most, "{seen:?} in {:?}", started.elapsed());
         assert_eq!(seen.last(), Some(&Some(100)));
         fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn orders_without_end_do_not_put_off_that_names_are_followed() {
+        let (orders, to_do) = bounded(1);
+        let order = || (PathBuf::from("/other.cf"), Purpose::Plan(1));
+        let now = Instant::now();
+        orders.send(order()).unwrap();
+        assert_eq!(next(&to_do, now), Next::Follow, "it is time, and an order waits");
+        let (path, purpose) = order();
+        assert_eq!(next(&to_do, now + SOON), Next::Read(path, purpose));
+        assert_eq!(next(&to_do, now + Duration::from_millis(20)), Next::Follow, "nobody asks");
+        drop(orders);
+        assert_eq!(next(&to_do, Instant::now() + SOON), Next::End);
     }
 
     #[test]
