@@ -88,6 +88,8 @@ pub use status::{Processes, WallClock};
 
 /// Longest time between being asked to stop and ending, whatever is left then.
 pub const STOP_LIMIT: Duration = Duration::from_secs(6);
+/// How long before that the kernel's settings are set back at the latest, although something still needs them.
+pub const SET_BACK_TIME: Duration = Duration::from_secs(2);
 
 /// What does not come from the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -249,7 +251,8 @@ impl Engine {
         let (monitors, kernel) = (self.supervisor.deadline(), self.reconciler.deadline());
         let (climbs, hooks) = (self.policy.slow_starts.deadline(), self.hooks.deadline());
         let own = [climbs, hooks, self.drain_deadline(), self.saving.deadline(), self.sysctls.deadline()];
-        [monitors, kernel, self.stop_by].into_iter().chain(waiting).chain(own).flatten().min()
+        let set_back = self.stop_by.map(|by| by - SET_BACK_TIME).filter(|_| !self.sysctls.is_stopping());
+        [monitors, kernel, self.stop_by, set_back].into_iter().chain(waiting).chain(own).flatten().min()
     }
 
     fn line(&mut self, now: Mono, token: u64, line: &str) -> Vec<Action> {
@@ -372,12 +375,13 @@ impl Engine {
         let Some(stop_by) = self.stop_by else { return Vec::new() };
         let withdrawn = self.reconciler.is_settled() && self.reconciler.trouble().is_none();
         let leaving = self.supervisor.leaving();
-        if withdrawn && leaving == 0 {
-            // What is still in the kernel needs its settings; now nothing is.
+        let is_done = withdrawn && leaving == 0;
+        // What is still in the kernel needs its settings, but what cannot be withdrawn must not keep them for good.
+        if is_done || now + SET_BACK_TIME >= stop_by {
             self.sysctls.stop(now);
-            if self.sysctls.is_settled() && !self.saving.delays_end() {
-                return self.exit(None, exit::OK);
-            }
+        }
+        if is_done && self.sysctls.is_settled() && !self.saving.delays_end() {
+            return self.exit(None, exit::OK);
         }
         if now < stop_by {
             return Vec::new();

@@ -145,6 +145,12 @@ impl Keeper {
         }
     }
 
+    /// Whether nothing is needed any more.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
     /// Whether everything has been set back that could be.
     #[must_use]
     pub fn is_settled(&self) -> bool {

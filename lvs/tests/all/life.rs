@@ -1,6 +1,7 @@
 //! A director from its first reading of the table to its exit.
 
 use lvs::action::Input;
+use lvs_config::sysctl::SysctlName;
 use lvs_ipc::status::{Child, Health};
 
 use crate::world::{Director, assert_lines, config, two_servers, virtual_server, without_reads};
@@ -233,6 +234,30 @@ fn stopping_is_bounded_even_if_nothing_can_be_stopped() {
     let lines = director.until(7000);
     assert_eq!(lines.last().map(String::as_str), Some("6100 exit 1"), "{lines:#?}");
     assert!(lines.iter().any(|line| line.starts_with("6100 log stop timed out: 2 monitors")), "{lines:#?}");
+}
+
+#[test]
+fn the_kernel_is_set_back_also_when_nothing_can_be_withdrawn() {
+    let forward: SysctlName = SysctlName::parse("net.ipv4.ip_forward").unwrap();
+    let unreachable = |director: &mut Director| director.fake.unload(true);
+    let hung = |director: &mut Director| director.fake.hang(true);
+    for (trouble, is_there) in [(unreachable as fn(&mut Director), true), (hung, true), (|_| {}, false)] {
+        let mut director = Director::new(&two_servers());
+        director.settings.insert(forward.clone(), 0);
+        director.until(50);
+        assert_eq!(director.settings[&forward], 1);
+        trouble(&mut director);
+        director.at(100, Input::Shutdown);
+        if !is_there {
+            // The table is withdrawn at once; a monitor does not end even when it is killed.
+            director.ended(150, 1, 0);
+        }
+        director.until(4000);
+        assert_eq!(director.settings[&forward], 1, "what is still there needs it");
+        let lines = director.until(7000);
+        assert_eq!(director.settings[&forward], 0, "{lines:#?}");
+        assert_eq!(lines.last().map(String::as_str), Some("6100 exit 1"), "{lines:#?}");
+    }
 }
 
 #[test]
