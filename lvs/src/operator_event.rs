@@ -96,6 +96,22 @@ pub enum OperatorEvent {
 }
 
 impl OperatorEvent {
+    /// What changed in the serving, for people: of which virtual or real server, and what; nothing for what did not.
+    #[must_use]
+    pub fn change(&self) -> Option<(&str, String)> {
+        match self {
+            Self::Ordered { target, what, order } => {
+                let reason = order.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+                Some((target, format!("{what} by {}{reason}", order.by)))
+            }
+            Self::Undone { target, what, by } => Some((target, format!("{what} ended by {by}"))),
+            Self::Leaving { target, .. } => Some((target, "no longer in the file: draining".into())),
+            Self::Returned(target) => Some((target, "in the file again".into())),
+            Self::Drained { target, ended, .. } => Some((target, format!("drained: {ended}"))),
+            _ => None,
+        }
+    }
+
     /// Writes the line.
     pub fn log(&self) {
         match self {

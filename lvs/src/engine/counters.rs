@@ -71,11 +71,23 @@ impl Counters {
         }
     }
 
-    /// The engine asks for this. What befalls a monitor befalls all real servers that share it.
-    pub(super) fn see(&mut self, now: Mono, actions: &[Action], monitors: &Supervisor) {
+    /// The engine asks for this. What befalls a monitor befalls all real servers that share it; `server_of` finds the one
+    /// that an operator calls `VIRTUAL/SERVER`.
+    pub(super) fn see(
+        &mut self,
+        now: Mono,
+        actions: &[Action],
+        monitors: &Supervisor,
+        server_of: impl Fn(&str) -> Option<ServerKey>,
+    ) {
         for action in actions {
             match action {
                 Action::Apply(requests) => self.requests.sent += count(requests),
+                Action::Log(Event::Operator(event)) => {
+                    if let Some((target, what)) = event.change() {
+                        self.ordered(now, target, server_of(target), what);
+                    }
+                }
                 Action::Log(event) => self.event(now, event, monitors),
                 _ => {}
             }
@@ -100,6 +112,10 @@ impl Counters {
             }
             Event::Weight { vs, key, to, reason } => {
                 self.changed(now, vs, key, format!("weight {to}: {reason}"));
+            }
+            Event::Quorum { vs, held, reason, .. } => {
+                let state = if *held { "held" } else { "lost" };
+                self.last_change = Some((now, format!("{vs} quorum {state}: {reason}")));
             }
             Event::Drift { request, what } => self.repaired(now, request, what.as_deref()),
             Event::Reloaded { .. } => {
@@ -132,6 +148,14 @@ impl Counters {
     fn changed(&mut self, now: Mono, vs: &str, key: &ServerKey, what: String) {
         self.last_change = Some((now, format!("{vs}/{} {what}", key.server)));
         self.of(key).last_change = Some((now, what));
+    }
+
+    /// What an operator asked for changed something of a virtual server, or of this real server.
+    fn ordered(&mut self, now: Mono, target: &str, server: Option<ServerKey>, what: String) {
+        self.last_change = Some((now, format!("{target} {what}")));
+        if let Some(key) = server {
+            self.of(&key).last_change = Some((now, what));
+        }
     }
 
     fn repaired(&mut self, now: Mono, request: &Request, what: Option<&str>) {

@@ -198,7 +198,12 @@ impl Engine {
     pub fn step(&mut self, now: Mono, input: Input) -> Vec<Action> {
         self.counters.hear(now, &input);
         let actions = self.respond(now, input);
-        self.counters.see(now, &actions, &self.supervisor);
+        let server_of = |target: &str| {
+            let name = |vs: &str| target.strip_prefix(vs)?.strip_prefix('/');
+            let found = self.servers.iter().find(|(_, server)| name(&server.vs) == Some(&server.name));
+            found.map(|(key, _)| *key)
+        };
+        self.counters.see(now, &actions, &self.supervisor, server_of);
         actions
     }
 

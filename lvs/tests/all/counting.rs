@@ -1,6 +1,7 @@
 //! What the status counts: the kernel's numbers, and the director's own doings across reloads.
 
 use ipvsadm::{Request, Stats, Table};
+use lvs_ipc::control::Command;
 use lvs_ipc::counts::{Moment, Monitor, Rates, Reloads, Repairs, Requests, Traffic};
 use lvs_ipc::status::Left;
 
@@ -158,4 +159,35 @@ fn requests_are_counted_and_those_that_the_kernel_refuses() {
     director.reload(500, &config(&body));
     director.report(600, 3, None);
     assert_eq!(director.status().requests, Requests { sent: 4, refused: 1, waiting: 1 });
+}
+
+#[test]
+fn what_operators_do_and_the_quorum_are_changes() {
+    let mut director = Director::new(&config(&virtual_server(
+        "web",
+        "10.1.0.100",
+        "quorum = 2",
+        &["10.2.0.11", "10.2.0.12"],
+    )));
+    director.tick(0);
+    director.report(100, 1, None);
+    director.report(110, 2, None);
+    let last = |director: &Director| {
+        let status = director.status();
+        let of_server = status.virtual_servers[0].real_servers[0].last_change.clone();
+        (status.last_change.unwrap().what, of_server.unwrap().what)
+    };
+    assert_eq!(last(&director).0, "web quorum held: 2 of 2 real servers take connections, with weight 2");
+    let target = || "web/s10.2.0.11".to_owned();
+    let reason = Some("new kernel".to_owned());
+    director.order(200, Command::Weight { target: target(), weight: 7, reason: reason.clone() });
+    assert_eq!(last(&director).1, "weight 7 by root: new kernel");
+    assert_eq!(last(&director).0, "web/s10.2.0.11 weight 7 by root: new kernel");
+    director.order(300, Command::Disable { target: target(), reason: None });
+    assert_eq!(last(&director).1, "disable by root");
+    director.order(400, Command::Enable { target: target(), force: false, reason: None });
+    assert_eq!(last(&director).1, "disable ended by root");
+    director.order(500, Command::Drain { target: target(), deadline_ms: Some(5000), reason: None });
+    director.until(7000);
+    assert_eq!(last(&director).1, "drained: no connection is left");
 }
