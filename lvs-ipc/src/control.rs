@@ -176,6 +176,18 @@ impl Reply {
         Self::Done { lines, warnings: Vec::new() }
     }
 
+    /// The same with these before the warnings that it has; only of what is done can be warned.
+    #[must_use]
+    pub fn with_warnings(self, mut more: Vec<String>) -> Self {
+        match self {
+            Self::Done { lines, warnings } => {
+                more.extend(warnings);
+                Self::Done { lines, warnings: more }
+            }
+            other => other,
+        }
+    }
+
     /// The refusal for one reason.
     #[must_use]
     pub fn refused(why: impl Into<String>) -> Self {

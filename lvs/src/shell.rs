@@ -12,7 +12,7 @@
 //! The owner waits at one place, never longer than [`LONGEST_WAIT`]. Reading a file has a thread of its own because
 //! names in it may take the resolver long; one reading at a time, and a signal during it causes one more.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -107,6 +107,8 @@ pub struct Shell<K> {
     saver: Saver,
     messages: Receiver<Message>,
     loader: Loader,
+    /// What is odd in the file that somebody asked to have read, for the answer, by request.
+    warnings: BTreeMap<u64, Vec<String>>,
     pending: VecDeque<Input>,
     notifier: Notifier,
     /// When the service manager is told next how many serve.
@@ -156,6 +158,7 @@ impl<K: Kernel> Shell<K> {
             saver,
             messages,
             loader,
+            warnings: BTreeMap::new(),
             pending: VecDeque::new(),
             notifier,
             summary_due: Mono::ZERO,
@@ -256,8 +259,13 @@ impl<K: Kernel> Shell<K> {
 
     /// A file was read: the engine takes it, or tells what it would do with it.
     fn read(&mut self, read: Read) {
-        if let (Purpose::Reload(_), Ok(usable)) = (&read.purpose, &read.result) {
+        if let (Purpose::Reload(waiting), Ok(usable)) = (&read.purpose, &read.result) {
             warn_about(&read.path, usable);
+            let warnings: Vec<String> =
+                usable.warnings.iter().map(|warning| warning.one_line(&read.path)).collect();
+            if !warnings.is_empty() {
+                self.warnings.extend(waiting.iter().map(|(id, _)| (*id, warnings.clone())));
+            }
         }
         let result = match read.result {
             Ok(usable) => Ok(Box::new(usable.config)),
@@ -335,7 +343,10 @@ impl<K: Kernel> Shell<K> {
                 return (!self.saver.save(*state, clock))
                     .then(|| Input::Saved(Err("the disk has not taken the last one yet".into())));
             }
-            Action::Reply(id, reply) => self.control.reply(id, reply.to_line()),
+            Action::Reply(id, reply) => {
+                let warnings = self.warnings.remove(&id).unwrap_or_default();
+                self.control.reply(id, reply.with_warnings(warnings).to_line());
+            }
             Action::Sysctl(order) => return Some(Input::Sysctl(self.kernel.sysctl(order))),
             Action::Apply(requests) => return Some(apply(&mut self.kernel, &requests)),
             Action::Ready => {

@@ -1,6 +1,6 @@
 //! What an operator asks for while the director runs, carried out and answered.
 //!
-//! A reload and a plan come here after the file has been read. Everything is refused as a whole or done.
+//! A plan comes here after the file has been read, and so does a reload, which `reloads` answers. Everything is refused as a whole or done.
 
 use std::time::Duration;
 
@@ -32,6 +32,9 @@ impl Engine {
     /// Does what `who` asks for; the answer goes to whoever waits for `id`. If it is to survive a restart, then when
     /// that is certain.
     pub(super) fn control(&mut self, now: Mono, id: u64, command: Command, who: Who) -> Vec<Action> {
+        if command == Command::Reload && self.stop_by.is_none() {
+            return self.reload_asked(now, id, who.by);
+        }
         let is_order = !matches!(command, Command::Reload | Command::List | Command::Diff { .. });
         match self.reply(now, command, who) {
             Reply::Done { lines, .. } if is_order && self.overrides.is_unsaved() => {
@@ -64,13 +67,12 @@ impl Engine {
         let Who { by, at_ms } = who;
         let order = Order { by, at_ms, reason: command.reason().map(str::to_owned) };
         let outcome = match command {
-            Command::Reload => return self.reply_to_reload(order.by),
             Command::List => {
                 let clock = WallClock { now, since_epoch: Duration::from_millis(at_ms) };
                 return Reply::Overrides { overrides: self.list(clock) };
             }
-            // The file is read elsewhere, and then the plan is asked for.
-            Command::Diff { .. } => Err("a plan needs a file that has been read".to_owned()),
+            // The file is read elsewhere, and then this is asked for.
+            Command::Reload | Command::Diff { .. } => Err("this needs a file that has been read".to_owned()),
             Command::Drain { target, deadline_ms, .. } => {
                 self.drain(now, &target, deadline_ms.map(Duration::from_millis), order)
             }
@@ -86,20 +88,6 @@ impl Engine {
             Ok(lines) => Reply::done(lines),
             Err(why) => Reply::refused(why),
         }
-    }
-
-    fn reply_to_reload(&mut self, by: String) -> Reply {
-        self.overrides.tell(OperatorEvent::ReloadAsked(by));
-        if !self.reload.good {
-            return Reply::Unusable { lines: self.reload.reason.lines().map(str::to_owned).collect() };
-        }
-        let virtual_servers = self.config.active_virtual_servers().count();
-        let path = self.settings.config_path.display();
-        Reply::done(vec![format!(
-            "{path} is in force: {}, {}",
-            counted(virtual_servers, "virtual server"),
-            counted(self.servers.len(), "real server")
-        )])
     }
 
     fn drain(&mut self, now: Mono, target: &str, within: Option<Duration>, order: Order) -> Outcome {
@@ -328,7 +316,7 @@ impl Engine {
 }
 
 /// The answer to everything while the services are being withdrawn.
-fn ending() -> Reply {
+pub(super) fn ending() -> Reply {
     Reply::refused("lvs is ending: it withdraws its services")
 }
 
@@ -349,6 +337,6 @@ fn waiting_for(virtual_server: &VirtualServer, expires_templates: bool) -> Optio
     is_udp.then(|| "a UDP client that never pauses stays there until the time is over".to_owned())
 }
 
-fn counted(count: usize, what: &str) -> String {
+pub(super) fn counted(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }

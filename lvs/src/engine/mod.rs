@@ -18,7 +18,7 @@
 //! | `Table`, `Applied` | adoption, drift, refusals | as serving |
 //! | `Sysctl` | settings of the kernel kept as needed | set back, then as serving |
 //! | `Recorded` | a failure is logged, and tried again at the next reading | as serving |
-//! | `Control`, `Plan` | done or told, and answered | refused |
+//! | `Control`, `Plan` | done or told, and answered; a reload when it has settled | refused |
 //! | `Saved` | a failure is logged, and tried again later | as serving |
 //! | `Tick` | start monitors, read or change the table, ready | withdraw; exit when all is done |
 //! | `Shutdown` | stopping: nothing is wanted any more | ignored |
@@ -42,6 +42,7 @@ mod quiet_changes;
 mod quorum;
 mod recall;
 mod reload;
+mod reloads;
 mod retiring;
 mod saving;
 mod slow_start;
@@ -150,6 +151,8 @@ pub struct Engine {
     supervisor: Supervisor,
     reconciler: Reconciler,
     sysctls: Keeper,
+    /// Who has asked for a reload and is not answered yet.
+    unanswered: reloads::Unanswered,
     /// Whether the file as last read is in force.
     reload: Verdict,
     /// Whether the kernel's table is as wanted.
@@ -183,6 +186,7 @@ impl Engine {
             recorded: leftovers.clone(),
             supervisor: Supervisor::default(),
             reconciler: Reconciler::new(now, leftovers),
+            unanswered: Vec::new(),
             reload: good("read at start"),
             as_wanted: Verdict { good: false, ..good("the kernel's table has not been read yet") },
             ready: false,
@@ -252,7 +256,7 @@ impl Engine {
     /// When to call [`Engine::step`] with [`Input::Tick`] if nothing happens before.
     #[must_use]
     pub fn deadline(&self) -> Option<Mono> {
-        let waiting = [self.first_checks.deadline(), self.retiring.deadline()];
+        let waiting = [self.first_checks.deadline(), self.retiring.deadline(), self.answer_deadline()];
         let (monitors, kernel) = (self.supervisor.deadline(), self.reconciler.deadline());
         let (climbs, hooks) = (self.policy.slow_starts.deadline(), self.hooks.deadline());
         let own = [climbs, hooks, self.drain_deadline(), self.saving.deadline(), self.sysctls.deadline()];
@@ -315,6 +319,7 @@ impl Engine {
             self.ready = true;
             actions.insert(0, Action::Ready);
         }
+        actions.extend(self.answer_reloads(now));
         actions.extend(self.tell_and_save(now));
         actions.extend(self.finish(now));
         actions

@@ -1,5 +1,6 @@
 //! What operators ask for while the director runs, and what survives its death.
 
+use ipvsadm::Errno;
 use lvs::action::Input;
 use lvs_config::Config;
 use lvs_config::sysctl::SysctlName;
@@ -696,4 +697,47 @@ fn a_drain_that_follows_a_name_begins_anew_there_and_does_not_end_where_it_never
     assert!(!lines.iter().any(|line| line.contains("drained")), "{lines:#?}");
     director.report(10_100, 3, None);
     assert!(!director.table().iter().any(|row| row.contains("10.2.0.21")), "{:#?}", director.table());
+}
+
+#[test]
+fn a_reload_is_answered_when_the_kernel_has_done_or_refused_it_or_does_not_answer() {
+    let told = |lines: &[String]| {
+        let told = lines.iter().filter(|line| line.contains("reply ")).cloned();
+        told.collect::<Vec<_>>()
+    };
+    let with = |weight: u16| web("", &[&format!("10.2.0.11 weight = {weight}"), SERVERS[1]]);
+    let taken = "reply done: /etc/lvs.cf is taken: 1 virtual server, 2 real servers; warning: the kernel's table is not as \
+                 it asks, and it is tried again: ";
+    let mut director = serving(&with(1));
+    director.until(2000);
+    director.reload(2100, &with(2));
+    assert_eq!(
+        told(&director.order(2100, Command::Reload)),
+        ["reply done: /etc/lvs.cf is in force: 1 virtual server, 2 real servers"]
+    );
+
+    director.fake.refuse(0, Errno::EINVAL, None);
+    director.reload(3100, &with(3));
+    assert_eq!(
+        told(&director.order(3100, Command::Reload)),
+        [format!(
+            "{taken}ipvsadm -e {} -m -w 3: the real server's address must be a unicast address that this router \
+                  can route to (EINVAL)",
+            ROWS[0]
+        )]
+    );
+
+    director.until(20_000);
+    director.fake.unload(true);
+    director.reload(20_100, &with(4));
+    assert_eq!(told(&director.order(20_100, Command::Reload)), [""; 0]);
+    assert_eq!(told(&director.until(23_099)), [""; 0]);
+    let late = told(&director.until(23_100));
+    assert_eq!(late.len(), 1, "{late:#?}");
+    assert!(late[0].starts_with(&format!("23100 {taken}")), "{late:#?}");
+
+    director.reload(23_200, &with(5));
+    director.order(23_200, Command::Reload);
+    let ended = director.at(23_300, Input::Shutdown);
+    assert_eq!(told(&ended), ["reply refused: lvs is ending: it withdraws its services"]);
 }
