@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs;
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -22,6 +22,7 @@ use lvs::record::Record;
 use lvs::shell::{Outside, Shell};
 use lvs::state::StateFile;
 use lvs::telling::Listeners;
+use lvs_ipc::control::{Command, Reply};
 use lvs_ipc::status::LvsStatus;
 use nix::sys::signal::{Signal, raise};
 
@@ -159,6 +160,17 @@ fn reports_reloads_and_signals_reach_the_kernel() {
     for _ in 0..3 {
         assert_eq!(manager.up_to("WATCHDOG=1").unwrap().last().unwrap(), "WATCHDOG=1");
     }
+
+    let odd = CONFIG.replace("192.0.2.1\n", "192.0.2.1\nkeepalive = 6\ndeadtime = 10\n");
+    fs::write(&config_path, odd).unwrap();
+    let mut asking = UnixStream::connect(folder.join("lvs-control.sock")).unwrap();
+    asking.write_all(Command::Reload.to_line().as_bytes()).unwrap();
+    asking.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut answer = String::new();
+    BufReader::new(asking).read_line(&mut answer).unwrap();
+    let Reply::Done { lines, warnings } = serde_json::from_str(&answer).unwrap() else { panic!("{answer}") };
+    assert!(lines[0].ends_with("lvs.cf is in force: 1 virtual server, 1 real server"), "{lines:?}");
+    assert!(warnings[0].contains("lvs.cf:4:12: warning: "), "{warnings:?}");
 
     raise(Signal::SIGTERM).unwrap();
     let ending = manager.up_to("STOPPING=1").unwrap();
