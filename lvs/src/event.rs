@@ -1,4 +1,7 @@
 //! What is worth a log line: one per transition, with its reason; a steady state says nothing.
+//!
+//! Every line about a virtual server has its name as `vs`, and one about a real server has that as `rs`, so that one search
+//! finds all that befell it.
 
 use std::time::Duration;
 
@@ -131,9 +134,16 @@ pub enum Event {
     /// The kernel answers again.
     KernelBack,
     /// A monitor was started.
-    MonitorStarted(ServerKey),
+    MonitorStarted {
+        /// Virtual server.
+        vs: String,
+        /// Its real server.
+        key: ServerKey,
+    },
     /// A monitor ended by itself; the server keeps its state meanwhile.
     MonitorEnded {
+        /// Virtual server.
+        vs: String,
         /// Its real server.
         key: ServerKey,
         /// How.
@@ -143,6 +153,8 @@ pub enum Event {
     },
     /// A monitor could not be started.
     MonitorNotStarted {
+        /// Virtual server.
+        vs: String,
         /// Its real server.
         key: ServerKey,
         /// Why.
@@ -152,15 +164,24 @@ pub enum Event {
     },
     /// A monitor ended saying that it would end again; it stays down until the file is read again.
     MonitorGivenUp {
+        /// Virtual server.
+        vs: String,
         /// Its real server.
         key: ServerKey,
         /// How it ended.
         exit: Exit,
     },
     /// A monitor closed its output but did not end, so it is replaced.
-    MonitorMute(ServerKey),
+    MonitorMute {
+        /// Virtual server.
+        vs: String,
+        /// Its real server.
+        key: ServerKey,
+    },
     /// A monitor wrote something that is no report.
     NoReport {
+        /// Virtual server.
+        vs: String,
         /// Its real server.
         key: ServerKey,
         /// What is wrong with the line.
@@ -335,23 +356,23 @@ impl Event {
 
     fn log_monitor(&self) {
         match self {
-            Self::MonitorStarted(key) => {
-                tracing::debug!(service = %key.service, rs = %key.server, "monitor started");
+            Self::MonitorStarted { vs, key } => {
+                tracing::debug!(%vs, rs = %key.server, "monitor started");
             }
-            Self::MonitorEnded { key, exit, restart_in } => {
-                tracing::warn!(service = %key.service, rs = %key.server, reason = %exit, ?restart_in, "monitor ended");
+            Self::MonitorEnded { vs, key, exit, restart_in } => {
+                tracing::warn!(%vs, rs = %key.server, reason = %exit, ?restart_in, "monitor ended");
             }
-            Self::MonitorNotStarted { key, reason, retry_in } => {
-                tracing::error!(service = %key.service, rs = %key.server, %reason, ?retry_in, "cannot start monitor");
+            Self::MonitorNotStarted { vs, key, reason, retry_in } => {
+                tracing::error!(%vs, rs = %key.server, %reason, ?retry_in, "cannot start monitor");
             }
-            Self::MonitorGivenUp { key, exit } => {
-                tracing::error!(service = %key.service, rs = %key.server, reason = %exit, "monitor given up; reload to try again");
+            Self::MonitorGivenUp { vs, key, exit } => {
+                tracing::error!(%vs, rs = %key.server, reason = %exit, "monitor given up; reload to try again");
             }
-            Self::MonitorMute(key) => {
-                tracing::warn!(service = %key.service, rs = %key.server, "monitor closed its output; replacing it");
+            Self::MonitorMute { vs, key } => {
+                tracing::warn!(%vs, rs = %key.server, "monitor closed its output; replacing it");
             }
-            Self::NoReport { key, reason } => {
-                tracing::debug!(service = %key.service, rs = %key.server, %reason, "monitor said something else");
+            Self::NoReport { vs, key, reason } => {
+                tracing::debug!(%vs, rs = %key.server, %reason, "monitor said something else");
             }
             _ => {}
         }

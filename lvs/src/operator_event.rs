@@ -114,37 +114,38 @@ impl OperatorEvent {
 
     /// Writes the line.
     pub fn log(&self) {
+        let (vs, rs) = self.names();
         match self {
-            Self::Ordered { target, what, order: Order { by, reason, .. } } => {
+            Self::Ordered { what, order: Order { by, reason, .. }, .. } => {
                 let reason = reason.as_deref().unwrap_or("none given");
-                tracing::info!(%target, %what, %by, %reason, "override in force");
+                tracing::info!(vs, rs, %what, %by, %reason, "override in force");
             }
-            Self::Recalled { target, what, order: Order { by, reason, .. }, age } => {
+            Self::Recalled { what, order: Order { by, reason, .. }, age, .. } => {
                 let (reason, ago) = (reason.as_deref().unwrap_or("none given"), in_two_units(*age));
-                tracing::warn!(%target, %what, %by, %reason, %ago, "override of an earlier run in force again");
+                tracing::warn!(vs, rs, %what, %by, %reason, %ago, "override of an earlier run in force again");
             }
             Self::MoreRecalled(count) => {
                 tracing::warn!(count, "more overrides of an earlier run in force again; see lvs ctl list");
             }
-            Self::Undone { target, what, by } => tracing::info!(%target, what, %by, "override ended"),
-            Self::Dropped { target, what } => {
-                tracing::warn!(%target, what, "override forgotten: the file does not name this any more");
+            Self::Undone { what, by, .. } => tracing::info!(vs, rs, what, %by, "override ended"),
+            Self::Dropped { what, .. } => {
+                tracing::warn!(vs, rs, what, "override forgotten: the file does not name this any more");
             }
-            Self::Followed { target, what, address } => {
-                tracing::warn!(%target, what, %address, "override in force for another address of the same name");
+            Self::Followed { what, address, .. } => {
+                tracing::warn!(vs, rs, what, %address, "override in force for another address of the same name");
             }
-            Self::Stayed { target, what, was, address } => {
-                tracing::warn!(%target, what, %was, %address, "override in force for the same address with another name");
+            Self::Stayed { what, was, address, .. } => {
+                tracing::warn!(vs, rs, what, %was, %address, "override in force for the same address with another name");
             }
-            Self::Leaving { target, within } => {
-                tracing::info!(%target, ?within, "no longer in the file: draining");
+            Self::Leaving { within, .. } => {
+                tracing::info!(vs, rs, ?within, "no longer in the file: draining");
             }
-            Self::Returned(target) => tracing::info!(%target, "in the file again: no longer drained"),
-            Self::Drained { target, ended: Ended::Empty, .. } => {
-                tracing::info!(%target, reason = %Ended::Empty, "drained");
+            Self::Returned(_) => tracing::info!(vs, rs, "in the file again: no longer drained"),
+            Self::Drained { ended: Ended::Empty, .. } => {
+                tracing::info!(vs, rs, reason = %Ended::Empty, "drained");
             }
-            Self::Drained { target, ended, left } => {
-                tracing::warn!(%target, reason = %ended, %left, "drained: what is left is cut off");
+            Self::Drained { ended, left, .. } => {
+                tracing::warn!(vs, rs, reason = %ended, %left, "drained: what is left is cut off");
             }
             Self::ReloadAsked(by) => tracing::info!(%by, "asked to read the file again"),
             Self::NotSaved(reason) => {
@@ -152,5 +153,38 @@ impl OperatorEvent {
             }
             Self::SavedAgain => tracing::info!("overrides and health are saved again"),
         }
+    }
+
+    /// The virtual server that it is about, and the real server of it; a name has a slash but rarely.
+    fn names(&self) -> (Option<&str>, Option<&str>) {
+        let target = match self {
+            Self::Ordered { target, .. }
+            | Self::Recalled { target, .. }
+            | Self::Undone { target, .. }
+            | Self::Dropped { target, .. }
+            | Self::Followed { target, .. }
+            | Self::Stayed { target, .. }
+            | Self::Leaving { target, .. }
+            | Self::Returned(target)
+            | Self::Drained { target, .. } => target.as_str(),
+            Self::MoreRecalled(_) | Self::ReloadAsked(_) | Self::NotSaved(_) | Self::SavedAgain => {
+                return (None, None);
+            }
+        };
+        target.split_once('/').map_or((Some(target), None), |(vs, rs)| (Some(vs), Some(rs)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_about_a_virtual_server_or_one_of_its_real_servers() {
+        let undone =
+            |target: &str| OperatorEvent::Undone { target: target.into(), what: "sorry", by: "x".into() };
+        assert_eq!(undone("web/rs1").names(), (Some("web"), Some("rs1")));
+        assert_eq!(undone("web").names(), (Some("web"), None));
+        assert_eq!(OperatorEvent::SavedAgain.names(), (None, None));
     }
 }

@@ -188,17 +188,17 @@ impl Supervisor {
         }
         let Some(number) = self.running.remove(&token) else { return Vec::new() };
         let Some(slot) = self.slots.get_mut(&number) else { return Vec::new() };
-        let key = slot.feed.name();
+        let (vs, key) = (slot.feed.vs.clone(), slot.feed.name());
         if exit.is(DO_NOT_RESTART) || exit.is(USAGE) {
             slot.become_state(now, State::GivenUp, exit.to_string());
-            return vec![Action::Log(Event::MonitorGivenUp { key, exit })];
+            return vec![Action::Log(Event::MonitorGivenUp { vs, key, exit })];
         }
         if now.since(slot.since) >= HEALTHY {
             slot.backoff.reset();
         }
         let restart_in = slot.restart_later(now, exit.to_string());
         self.timers.insert((now + restart_in, Timer::Start(number)));
-        vec![Action::Log(Event::MonitorEnded { key, exit, restart_in })]
+        vec![Action::Log(Event::MonitorEnded { vs, key, exit, restart_in })]
     }
 
     /// A monitor could not be started.
@@ -207,7 +207,12 @@ impl Supervisor {
         let Some(slot) = self.slots.get_mut(&number) else { return Vec::new() };
         let retry_in = slot.restart_later(now, reason.clone());
         self.timers.insert((now + retry_in, Timer::Start(number)));
-        vec![Action::Log(Event::MonitorNotStarted { key: slot.feed.name(), reason, retry_in })]
+        vec![Action::Log(Event::MonitorNotStarted {
+            vs: slot.feed.vs.clone(),
+            key: slot.feed.name(),
+            reason,
+            retry_in,
+        })]
     }
 
     /// A monitor's output ended. Most often it has ended too and its exit arrives any moment; one of ours that
@@ -258,7 +263,7 @@ impl Supervisor {
         let token = self.last_token;
         slot.become_state(now, State::Running { token }, "started".into());
         self.running.insert(token, number);
-        actions.push(Action::Log(Event::MonitorStarted(slot.feed.name())));
+        actions.push(Action::Log(Event::MonitorStarted { vs: slot.feed.vs.clone(), key: slot.feed.name() }));
         let known = slot.feed.users.iter().filter_map(was_up);
         let command = slot.feed.command.clone().handed_over(number, agreed(known));
         actions.push(Action::Spawn(token, command));
@@ -268,7 +273,7 @@ impl Supervisor {
     fn replace_mute(&mut self, now: Mono, token: u64, actions: &mut Vec<Action>) {
         let Some(number) = self.running.get(&token).copied() else { return };
         let Some(slot) = self.slots.get_mut(&number) else { return };
-        actions.push(Action::Log(Event::MonitorMute(slot.feed.name())));
+        actions.push(Action::Log(Event::MonitorMute { vs: slot.feed.vs.clone(), key: slot.feed.name() }));
         let restart_in = slot.restart_later(now, "closed its output".into());
         self.timers.insert((now + restart_in, Timer::Start(number)));
         self.stop(now, token, actions);

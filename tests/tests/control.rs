@@ -70,7 +70,7 @@ fn a_drained_server_keeps_its_connections_and_goes_with_the_last(lab: &Lab) -> R
     let (drained, left) = (held.server.clone(), other(&held.server)?);
     let told = lvs(&world, &format!("ctl drain web/{drained} --reason disk"))?.success()?.stdout;
     ensure!(told.starts_with(&format!("web/{drained}: draining without a time limit; ")), "{told}");
-    lvs_runs.wait_for_line(&format!("override in force target=web/{drained} .*reason=disk"), SOON)?;
+    lvs_runs.wait_for_line(&format!("override in force vs=web rs={drained} .*reason=disk"), SOON)?;
     world.wait_for_weights(web(), &[(&drained, 0), (&left, 1)])?;
     only(&world, &left)?;
     assert_eq!(held.ask()?, drained);
@@ -85,7 +85,7 @@ fn a_drained_server_keeps_its_connections_and_goes_with_the_last(lab: &Lab) -> R
     held.reset()?;
     probe.wait_for_successes(10, SOON)?;
     lvs_runs.wait_for_line(
-        &format!("drained target=web/{drained} reason=\"no connection is left\""),
+        &format!("drained vs=web rs={drained} reason=\"no connection is left\""),
         Duration::from_secs(40),
     )?;
     world.wait_for_weights(web(), &[(&left, 1)])?;
@@ -114,7 +114,7 @@ fn a_drain_ends_at_its_deadline_or_is_undone(lab: &Lab) -> Result<()> {
     world.wait_for_weights(web(), &[(&left, 1)])?;
     let took = lab.now() - asked;
     ensure!((1.9..6.0).contains(&took.as_secs_f64()), "a drain of 2 s took {took:?}");
-    let line = format!("what is left is cut off target=web/{drained} reason=\"its time is over\"");
+    let line = format!("what is left is cut off vs=web rs={drained} reason=\"its time is over\"");
     lvs_runs.wait_for_line(&line, SOON)?;
     only(&world, &left)
 }
@@ -211,7 +211,7 @@ fn a_drain_sends_persistent_clients_elsewhere_by_default(lab: &Lab) -> Result<()
     // The kernel remembers the client for ten minutes, and the connection for ten seconds.
     held.reset()?;
     lvs_runs.wait_for_line(
-        &format!("drained target=web/{drained} reason=\"no connection is left\""),
+        &format!("drained vs=web rs={drained} reason=\"no connection is left\""),
         Duration::from_secs(40),
     )?;
     world.wait_for_weights(web(), &[(&left, 1)])
@@ -230,7 +230,7 @@ fn a_server_taken_out_of_the_file_is_drained(lab: &Lab) -> Result<()> {
     let (drained, left) = (held.server.clone(), other(&held.server)?);
     world.write(draining(&[number(&left)?]))?;
     ctl(&world, "reload", &format!("{CONFIG} is in force: 1 virtual server, 1 real server"))?;
-    lvs_runs.wait_for_line(&format!("no longer in the file: draining target=web/{drained}"), SOON)?;
+    lvs_runs.wait_for_line(&format!("no longer in the file: draining vs=web rs={drained}"), SOON)?;
     world.wait_for_weights(web(), &[(&drained, 0), (&left, 1)])?;
     only(&world, &left)?;
     assert_eq!(held.ask()?, drained);
@@ -243,7 +243,7 @@ fn a_server_taken_out_of_the_file_is_drained(lab: &Lab) -> Result<()> {
     world.wait_for_weights(web(), &[(&drained, 0), (&left, 1)])?;
     assert_eq!(held.ask()?, drained);
     held.reset()?;
-    let line = format!("drained target=web/{drained} reason=\"no connection is left\"");
+    let line = format!("drained vs=web rs={drained} reason=\"no connection is left\"");
     next.wait_for_line(&line, Duration::from_secs(40))?;
     world.wait_for_weights(web(), &[(&left, 1)])
 }
@@ -261,7 +261,7 @@ fn a_server_taken_out_while_lvs_is_dead_is_drained_until_somebody_ends_it(lab: &
     let address = format!("10.2.0.10{}:80", number(&drained)?);
     lvs_runs.kill9()?;
     let next = world.start_lvs(draining(&[number(&left)?]))?;
-    next.wait_for_line(&format!("no longer in the file: draining target=web/{address}"), SOON)?;
+    next.wait_for_line(&format!("no longer in the file: draining vs=web rs={address}"), SOON)?;
     world.wait_for_weights(web(), &[(&drained, 0), (&left, 1)])?;
     assert_eq!(held.ask()?, drained);
     only(&world, &left)?;
@@ -303,11 +303,11 @@ fn overrides_survive_a_killed_lvs(lab: &Lab) -> Result<()> {
     }
     assert_eq!(requests_since(lab, &next, 0)?, Vec::<String>::new());
     next.wait_for_line(
-        "in force again target=web/rs1 what=\"weight 7\" by=\"root .*reason=bigger ago=",
+        "in force again vs=web rs=rs1 what=\"weight 7\" by=\"root .*reason=bigger ago=",
         SOON,
     )?;
     next.wait_for_line(
-        "in force again target=web/rs2 what=disable by=\"root .*reason=\"none given\" ago=",
+        "in force again vs=web rs=rs2 what=disable by=\"root .*reason=\"none given\" ago=",
         SOON,
     )?;
     world.wait_for_weights(web(), &overridden)?;

@@ -62,7 +62,7 @@ fn a_name_is_followed_to_another_address_and_kept_when_it_is_gone(lab: &Lab) -> 
     world.router.write_file(HOSTS, "127.0.0.1 localhost\n10.2.0.101 moving.test\n")?;
     lvs.signal(Signal::SIGHUP)?;
     lvs.wait_for_line(
-        "another address of the same name target=web/rs1 what=disable address=10.2.0.101:80",
+        "another address of the same name vs=web rs=rs1 what=disable address=10.2.0.101:80",
         SOON,
     )?;
     lvs.wait_for_line("real server up vs=web rs=10.2.0.101:80", SOON)?;

@@ -126,14 +126,14 @@ impl Counters {
                 self.last_change = Some((now, "names of the file have other addresses".into()));
             }
             Event::ReloadRefused(_) => self.reloads.refused += 1,
-            Event::MonitorStarted(key) => {
+            Event::MonitorStarted { key, .. } => {
                 self.monitors.starts += 1;
                 monitors.sharing(key).iter().for_each(|key| self.of(key).starts += 1);
             }
             Event::MonitorEnded { key, .. }
             | Event::MonitorNotStarted { key, .. }
             | Event::MonitorGivenUp { key, .. }
-            | Event::MonitorMute(key) => {
+            | Event::MonitorMute { key, .. } => {
                 self.monitors.failures += 1;
                 monitors.sharing(key).iter().for_each(|key| self.of(key).failures += 1);
             }

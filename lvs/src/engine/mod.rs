@@ -272,7 +272,10 @@ impl Engine {
                 self.supervisor.heard(token, &report);
                 keys.into_iter().flat_map(|key| self.told(now, key, &report)).collect()
             }
-            Err(error) => vec![Action::Log(Event::NoReport { key: *first, reason: error.to_string() })],
+            Err(error) => {
+                let vs = self.servers.get(first).map_or_else(String::new, |server| server.vs.clone());
+                vec![Action::Log(Event::NoReport { vs, key: *first, reason: error.to_string() })]
+            }
         }
     }
 

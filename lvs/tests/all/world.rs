@@ -365,15 +365,15 @@ fn short(event: &Event) -> Option<String> {
             format!("unreachable for {}: {reason}", seconds(retry_in))
         }
         Event::KernelBack => "kernel back".into(),
-        Event::MonitorStarted(_) => return None,
-        Event::MonitorEnded { key, exit, restart_in } => {
+        Event::MonitorStarted { .. } => return None,
+        Event::MonitorEnded { key, exit, restart_in, .. } => {
             format!("monitor of {} {exit}, restart in {}", key.server, seconds(restart_in))
         }
-        Event::MonitorNotStarted { key, reason, retry_in } => {
+        Event::MonitorNotStarted { key, reason, retry_in, .. } => {
             format!("monitor of {} not started: {reason}, retry in {}", key.server, seconds(retry_in))
         }
-        Event::MonitorGivenUp { key, exit } => format!("monitor of {} given up: {exit}", key.server),
-        Event::MonitorMute(key) => format!("monitor of {} mute", key.server),
+        Event::MonitorGivenUp { key, exit, .. } => format!("monitor of {} given up: {exit}", key.server),
+        Event::MonitorMute { key, .. } => format!("monitor of {} mute", key.server),
         Event::NoReport { reason, .. } => reason.clone(),
         Event::Reloaded { virtual_servers, real_servers, monitors_changed } => {
             format!("reloaded {virtual_servers}/{real_servers}, monitors {monitors_changed}")
