@@ -10,6 +10,8 @@
 
 use std::ops::Range;
 
+use memchr::memchr2;
+
 use crate::diagnostic::{Code, Problem};
 use crate::span::Span;
 
@@ -75,8 +77,7 @@ pub(crate) fn lines(text: &str, range: Range<usize>) -> impl Iterator<Item = Lin
         if start >= bytes.len() {
             return None;
         }
-        let end =
-            bytes[start..].iter().position(|b| matches!(b, b'\n' | b'\r')).map_or(bytes.len(), |n| start + n);
+        let end = memchr2(b'\n', b'\r', &bytes[start..]).map_or(bytes.len(), |n| start + n);
         number += 1;
         let line = Line { start, end, number };
         start = end + if bytes[end..].starts_with(b"\r\n") { 2 } else { 1 };
