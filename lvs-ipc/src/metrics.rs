@@ -5,7 +5,9 @@
 
 use crate::counts::Traffic;
 use crate::exposition::{Kind, Metric, Value, labels, write};
-use crate::status::{Child, Health, LvsStatus, Override, RealServerStatus, VirtualServerStatus};
+use crate::status::{
+    Child, Health, LvsStatus, Override, RealServerStatus, SysctlStatus, VirtualServerStatus,
+};
 
 /// Labels of what is told of a virtual server.
 const OF_VIRTUAL: &[&str] = &["vs", "service"];
@@ -34,6 +36,10 @@ fn one(value: impl Into<Value>) -> Samples {
 
 fn maybe(value: Option<Value>) -> Samples {
     value.map(|value| (String::new(), value)).into_iter().collect()
+}
+
+fn settings(lvs: &LvsStatus, value: fn(&SysctlStatus) -> Value) -> Samples {
+    lvs.sysctls.iter().map(|setting| (setting.name.clone(), value(setting))).collect()
 }
 
 /// What is told of the director.
@@ -140,6 +146,22 @@ const DIRECTOR: DirectorTable = &[
         ),
         |lvs| maybe(lvs.state_file.as_ref().map(|saved| saved.state.into())),
     ),
+    (
+        gauge(
+            "lvs_setting_as_wanted",
+            &["name"],
+            "1 while a setting of the kernel has the value that is wanted, 0 while it has not.",
+        ),
+        |lvs| settings(lvs, |setting| (setting.found == Some(setting.wanted)).into()),
+    ),
+    (
+        counter(
+            "lvs_setting_repairs_total",
+            &["name"],
+            "Changes of a setting of the kernel by others that were put right.",
+        ),
+        |lvs| settings(lvs, |setting| Value::Count(setting.repairs)),
+    ),
 ];
 
 /// What is told of a virtual server.
@@ -157,6 +179,14 @@ const VIRTUAL: Table<VirtualServerStatus> = &[
             "Real servers that get new connections: in the table with a weight above 0.",
         ),
         |vs| Some(count(vs, |rs| rs.weight.is_some_and(|weight| weight > 0))),
+    ),
+    (
+        gauge(
+            "lvs_virtual_server_real_servers_leaving",
+            OF_VIRTUAL,
+            "Real servers that the file does not name any more and that are being drained.",
+        ),
+        |vs| Some(Value::Count(vs.leaving.iter().map(|_| 1).sum())),
     ),
     (gauge("lvs_virtual_server_sorry_serving", OF_VIRTUAL, "1 while the sorry server serves."), |vs| {
         Some(vs.sorry.into())

@@ -264,8 +264,7 @@ fn orders_stay_with_their_router(lab: &Lab) -> Result<()> {
     let returned = pair.start(1)?;
     pair.wait_for_role(1, Role::Backup)?;
     pulses[1].signal(Signal::SIGTERM)?;
-    returned
-        .wait_for_line("in force again vs=web rs=one what=disable by=\"root .*reason=disk ago=", SOON)?;
+    returned.wait_for_line("in force again vs=web rs=one what=disable by=\"root .*reason=disk ago=", SOON)?;
     pair.wait_for_role(1, Role::Active)?;
     weights(1, 1)
 }

@@ -22,6 +22,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{Shutdown, shutdown};
+use nix::unistd::{Group, chown};
 
 use crate::clock::Mono;
 
@@ -35,6 +36,9 @@ pub const LIFETIME: Duration = Duration::from_secs(10);
 pub const LONGEST_REQUEST: usize = 8192;
 /// Pause when no connection can be accepted, as without descriptors: the next attempt must not be a busy loop.
 const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(100);
+
+/// The group whose members may ask too, where there is such a group.
+pub const READERS: &str = "lvs";
 
 /// A socket that listens and that nobody serves yet; clients wait.
 #[derive(Debug)]
@@ -56,6 +60,13 @@ struct SocketPath(PathBuf);
 impl Drop for SocketPath {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Without that group, or the right to give it the file, the file stays with the group of this process.
+fn give_to_readers(path: &Path) {
+    if let Ok(Some(group)) = Group::from_name(READERS) {
+        let _ = chown(path, None, Some(group.gid));
     }
 }
 
@@ -90,7 +101,7 @@ impl Drop for Listening {
 
 impl Listener {
     /// Listens at `path` with file mode `mode`, replacing what a crashed predecessor left there. Its folder is made
-    /// when missing.
+    /// when missing. The file belongs to the group [`READERS`], where there is one and this process may give it away.
     ///
     /// # Errors
     /// The operating system's.
@@ -105,6 +116,7 @@ impl Listener {
         let listener = UnixListener::bind(path)?;
         let path = SocketPath(path.to_owned());
         fs::set_permissions(&path.0, fs::Permissions::from_mode(mode))?;
+        give_to_readers(&path.0);
         listener.set_nonblocking(true)?;
         Ok(Self { socket: Socket::Unix(listener), path: Some(path) })
     }
