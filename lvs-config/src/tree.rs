@@ -114,6 +114,15 @@ impl BlockKind {
         }
     }
 
+    /// How much stands in most of them. Of tens of thousands of servers, room for one line more would be felt.
+    fn usual_length(self) -> usize {
+        match self {
+            Self::Virtual | Self::Failover => 16,
+            // `address`, `active` and `weight`.
+            Self::Server => 3,
+        }
+    }
+
     fn of(keyword: &str) -> Option<Self> {
         [Self::Virtual, Self::Failover, Self::Server].into_iter().find(|k| k.keyword() == keyword)
     }
@@ -269,7 +278,8 @@ impl Builder<'_> {
             next = self.tokens.len();
         }
         let is_open = is_open || is_broken;
-        self.open.push(Block { kind, keyword, name, nodes: Vec::new(), close: None, is_open });
+        let nodes = Vec::with_capacity(kind.usual_length());
+        self.open.push(Block { kind, keyword, name, nodes, close: None, is_open });
         next
     }
 
