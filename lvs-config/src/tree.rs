@@ -83,14 +83,12 @@ pub(crate) struct Block {
     is_open: bool,
 }
 
-impl Block {
-    /// The blocks in it.
-    pub(crate) fn blocks(&self) -> impl Iterator<Item = &Self> {
-        self.nodes.iter().filter_map(|node| match node {
-            Node::Block(block) => Some(&**block),
-            Node::Entry(_) => None,
-        })
-    }
+/// The blocks among `nodes`.
+pub(crate) fn blocks(nodes: &[Node]) -> impl DoubleEndedIterator<Item = &Block> {
+    nodes.iter().filter_map(|node| match node {
+        Node::Block(block) => Some(&**block),
+        Node::Entry(_) => None,
+    })
 }
 
 /// The blocks there are.

@@ -9,6 +9,7 @@ use lvs_config::model::Config;
 use lvs_ipc::check::{self as ipc, CheckReport};
 
 use crate::configuration::{NO_FAILOVER, Unusable, Usable, load};
+use crate::wording::counted;
 
 /// Checks `path`, tells what was found and returns the exit code. People get the diagnostics on standard error and the
 /// verdict on standard output, programs (`json`) a [`CheckReport`] on standard output.
@@ -63,10 +64,6 @@ fn verdict(path: &Path, result: &Result<Usable, Unusable>) -> String {
         counted(virtual_servers, "virtual server"),
         counted(real_servers, "real server")
     )
-}
-
-fn counted(count: usize, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// How diagnostics are shown.

@@ -84,3 +84,4 @@ pub mod tally;
 pub mod telling;
 pub mod withdraw;
 pub mod withdrawal;
+mod wording;

@@ -1,7 +1,7 @@
 //! Reads files on a thread of its own, because names in them may take the resolver long: one reading at a time, and what
 //! is asked for during one is answered by another, which sees what was written meanwhile. In between, the names in the
-//! file are looked up again, when it is time for that also if somebody always asks for something. Two readings begin at least [`PACE`] apart, so that a storm of signals is a few readings, of
-//! which the last sees the last content.
+//! file are looked up again every [`FOLLOW_INTERVAL`], however much is asked for. Two readings begin at least [`PACE`]
+//! apart, so that a storm of signals is a few readings, of which the last sees the last content.
 
 use std::collections::VecDeque;
 use std::io;

@@ -11,8 +11,9 @@
 //! [`Rules::phase`], so that monitors that were started together do not probe together ever after.
 //!
 //! A monitor that goes on from a known state ([`Rules::was`]) tells it again as soon as a probe agrees. A server that was
-//! down stays so for [`Rules::settling`], however good its probes: the wait for re-entry begins with this process. A monitor of a failover service says what it has to say by
-//! ending. A server that is up is asked for its load, if that is wanted, every [`LOAD_PERIOD`], after a good probe.
+//! down stays so for [`Rules::settling`], however good its probes: the wait for re-entry begins with this process.
+//!
+//! A monitor of a failover service says what it has to say by ending. A server that is up is asked for its load, if that is wanted, every [`LOAD_PERIOD`], after a good probe.
 
 use std::time::Duration;
 

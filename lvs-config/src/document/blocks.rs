@@ -7,11 +7,11 @@ use std::ops::Range;
 
 use super::layout::{self, name_word};
 use super::lines;
-use super::scope::{Scope, blocks, named};
+use super::scope::{Scope, named};
 use super::splice::{Splice, Statement, statements_of};
 use crate::diagnostic::{Code, Problem, shown};
 use crate::span::Span;
-use crate::tree::{Block, BlockKind, Node, Tree};
+use crate::tree::{Block, BlockKind, Node, Tree, blocks};
 
 /// A block, the one around it, and what stands in that.
 struct Spot<'s> {

@@ -4,13 +4,13 @@ use std::ops::Range;
 
 use super::layout::{Layout, whole_entries, word};
 use super::lines;
-use super::scope::{Scope, blocks};
+use super::scope::Scope;
 use super::splice::{Splice, Statement};
 use crate::diagnostic::{Code, Problem, shown};
 use crate::keys::Key;
 use crate::span::Span;
 use crate::token::Token;
-use crate::tree::{Block, Entry, Node, Tree};
+use crate::tree::{Block, Entry, Node, Tree, blocks};
 
 /// The entries of `directive` among `nodes`.
 pub(super) fn given<'s>(

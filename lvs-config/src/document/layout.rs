@@ -5,10 +5,9 @@
 
 use crate::diagnostic::{Code, Problem, shown};
 use crate::document::lines;
-use crate::document::scope::blocks;
 use crate::span::Span;
 use crate::token::{Kind, Token};
-use crate::tree::{Block, BlockKind, Entry, Node, Tree};
+use crate::tree::{Block, BlockKind, Entry, Node, Tree, blocks};
 use crate::write::quoted;
 
 /// How a directive's line looks.

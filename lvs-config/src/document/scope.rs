@@ -9,7 +9,7 @@ use crate::diagnostic::{Code, Problem, shown};
 use crate::keys::Section;
 use crate::span::Span;
 use crate::suggest::nearest;
-use crate::tree::{Block, BlockKind, Node, Tree};
+use crate::tree::{Block, BlockKind, Node, Tree, blocks};
 
 /// Most blocks that a message lists.
 const LISTED: usize = 10;
@@ -163,14 +163,6 @@ impl Step {
         let more = if names.len() > LISTED { ", …" } else { "" };
         problem.help(format!("there are: {}{more}", listed.join(", ")))
     }
-}
-
-/// The blocks among `nodes`.
-pub(super) fn blocks(nodes: &[Node]) -> impl DoubleEndedIterator<Item = &Block> {
-    nodes.iter().filter_map(|node| match node {
-        Node::Block(block) => Some(&**block),
-        Node::Entry(_) => None,
-    })
 }
 
 /// The blocks `kind name` among `nodes`.

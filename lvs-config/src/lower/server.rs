@@ -11,7 +11,7 @@ use crate::keys::{Directive, Section};
 use crate::model::{Forwarding, Limits, RealServer, SorryServer, Tunnel};
 use crate::names::Family;
 use crate::span::Span;
-use crate::tree::{Block, Node};
+use crate::tree::{Block, Node, blocks};
 
 /// What a server needs to know of its block.
 pub(super) struct Around {
@@ -46,11 +46,11 @@ impl<'a> Lowering<'a> {
         around: &Around,
         sorry: Option<&Located<SorryServer>>,
     ) -> Vec<RealServer> {
-        let mut servers = Vec::with_capacity(block.blocks().count());
+        let mut servers = Vec::with_capacity(blocks(&block.nodes).count());
         let mut seen: BTreeMap<(IpAddr, u16), Span> = BTreeMap::new();
         let mut rows: BTreeMap<(IpAddr, u16), (Forwarding, Span)> = BTreeMap::new();
         let mut named = Vec::with_capacity(servers.capacity());
-        for inner in block.blocks() {
+        for inner in blocks(&block.nodes) {
             let Some((server, span)) = self.server(inner, around) else { continue };
             if server.active && around.is_active {
                 named.extend(inner.name);
@@ -174,7 +174,7 @@ impl<'a> Lowering<'a> {
                 |node: &Node| matches!(node, Node::Entry(entry) if entry.name.text(self.text) == "port");
             server.keyword.start < port.start && !server.nodes.iter().any(is_port)
         };
-        if let Some(server) = block.blocks().find(has_no_port).map(|server| server.keyword) {
+        if let Some(server) = blocks(&block.nodes).find(has_no_port).map(|server| server.keyword) {
             let message = "this `port` is also that of the servers before it which have none";
             let problem = Problem::warning(Code::Conflict, port, message).note(server, "first such server");
             self.report

@@ -336,7 +336,3 @@ fn waiting_for(virtual_server: &VirtualServer, expires_templates: bool) -> Optio
     let is_udp = virtual_server.protocol == Protocol::Udp && virtual_server.fwmark.is_none();
     is_udp.then(|| "a UDP client that never pauses stays there until the time is over".to_owned())
 }
-
-pub(super) fn counted(count: usize, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
-}

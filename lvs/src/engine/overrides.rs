@@ -169,11 +169,7 @@ impl Overrides {
             let was_seen = drain.left.replace(left).is_some() || row.is_some();
             if is_empty(row, expires) {
                 drain.ended = Some(Ended::Empty);
-                self.touched.insert(key.service);
-                self.unsaved = true;
-                if was_seen {
-                    empty.push((key.service, names.to_string()));
-                }
+                empty.push((key.service, was_seen.then(|| names.to_string())));
             }
         }
         let touched = &mut self.touched;
@@ -187,13 +183,15 @@ impl Overrides {
             // Its row may have had a weight yet when it was read, or get one back.
             let is_over = is_empty(row, expires) && !retires(service);
             if is_over {
-                empty.push((*service, leaving.names.to_string()));
+                empty.push((*service, Some(leaving.names.to_string())));
             }
             !is_over
         });
-        for (service, target) in empty {
+        for (service, told) in empty {
             self.changed(service);
-            self.tell(OperatorEvent::Drained { target, ended: Ended::Empty, left: Left::default() });
+            let drained =
+                |target| OperatorEvent::Drained { target, ended: Ended::Empty, left: Left::default() };
+            self.news.extend(told.map(drained));
         }
     }
 

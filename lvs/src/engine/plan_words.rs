@@ -16,6 +16,7 @@ use crate::identity::{ServerKey, destination_id, service_id};
 use crate::kernel::Reading;
 use crate::operator_event::OperatorEvent;
 use crate::sysctl::needs::Needs;
+use crate::wording::counted;
 
 /// The plan in words, in the making.
 pub(super) struct Words<'p> {
@@ -207,8 +208,4 @@ fn cut_off<'r>(rows: impl IntoIterator<Item = &'r DestinationEntry>) -> String {
 /// The weight with which a server joins.
 fn climbing(weight: u32, full: u32) -> String {
     if weight == full { format!("weight {weight}") } else { format!("weight {weight} (growing to {full})") }
-}
-
-fn counted(count: usize, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }

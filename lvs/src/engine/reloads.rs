@@ -8,9 +8,10 @@ use daemonkit::clock::Mono;
 use lvs_ipc::control::Reply;
 
 use super::Engine;
-use super::control::{counted, ending};
+use super::control::ending;
 use crate::action::Action;
 use crate::operator_event::OperatorEvent;
+use crate::wording::counted;
 
 /// How long whoever asks for a reload waits for the kernel.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3);

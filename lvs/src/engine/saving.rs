@@ -36,12 +36,12 @@ struct Answer {
 
 impl Answer {
     fn saved(self) -> Action {
-        Action::Reply(self.id, Reply::Done { lines: self.lines, warnings: Vec::new() })
+        Action::Reply(self.id, Reply::done(self.lines))
     }
 
     fn not_saved(self, reason: &str) -> Action {
         let warning = format!("in force, but not saved, so a restart of lvs would not know it: {reason}");
-        Action::Reply(self.id, Reply::Done { lines: self.lines, warnings: vec![warning] })
+        Action::Reply(self.id, Reply::done(self.lines).with_warnings(vec![warning]))
     }
 }
 

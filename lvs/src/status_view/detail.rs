@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use lvs_ipc::status::{Health, RealServerStatus, VirtualServerStatus};
 
-use super::look::{Colours, Tone, age, counted};
+use super::look::{Colours, Tone, age};
 use super::notes;
+use crate::wording::counted;
 
 /// The details, one to a line.
 pub(super) fn render(

@@ -70,12 +70,6 @@ pub(super) fn short(number: u64) -> String {
     format!("{}E", number / 1_000_000_000_000_000_000)
 }
 
-/// A number with its unit, `1 repair` or `2 repairs`.
-pub(super) fn counted(number: u64, unit: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {unit}{plural}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,7 +14,8 @@ use lvs_ipc::status::{Health, LvsStatus, RealServerStatus, Since, VirtualServerS
 pub use look::Colours;
 pub(crate) use look::in_two_units;
 
-use look::{Tone, age, counted, short};
+use crate::wording::counted;
+use look::{Tone, age, short};
 
 /// Columns of a real server's row.
 const COLUMNS: usize = 11;

@@ -2,8 +2,9 @@
 
 use lvs_ipc::status::SysctlStatus;
 
-use super::look::{Tone, counted};
+use super::look::Tone;
 use super::notes::Note;
+use crate::wording::counted;
 
 /// A line for each of them; a setting that is as wanted and always was is not worth one.
 pub(super) fn lines(settings: &[SysctlStatus]) -> Vec<Note> {

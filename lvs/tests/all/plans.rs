@@ -501,19 +501,17 @@ fn a_plan_tells_names_and_what_waits_for_a_server_that_has_no_row_now() {
     );
 }
 
+/// One virtual server, the first of whose two real servers has this weight.
+fn weighing(weight: u8) -> Config {
+    let servers = [&*format!("10.2.0.11 weight = {weight}"), "10.2.0.12"];
+    config(&virtual_server("web", "10.1.0.100", "", &servers))
+}
+
 #[test]
 fn a_weight_that_an_order_hides_is_told_all_the_same() {
-    let file = |weight: u8| {
-        config(&virtual_server(
-            "web",
-            "10.1.0.100",
-            "",
-            &[&format!("10.2.0.11 weight = {weight}"), "10.2.0.12"],
-        ))
-    };
-    let mut director = serving(&file(1));
+    let mut director = serving(&weighing(1));
     director.ask(30, Command::Drain { target: "web/10.2.0.11".into(), deadline_ms: None, reason: None });
-    assert_lines(&director.plan(&file(5)).words, &["web/s10.2.0.11: weight 5 instead of 1"]);
+    assert_lines(&director.plan(&weighing(5)).words, &["web/s10.2.0.11: weight 5 instead of 1"]);
 }
 
 #[test]
@@ -568,19 +566,11 @@ fn a_plan_tells_what_pulse_makes_of_a_file() {
 
 #[test]
 fn a_plan_for_a_kernel_that_cannot_be_asked_says_so_and_what_is_due() {
-    let file = |weight: u8| {
-        config(&virtual_server(
-            "web",
-            "10.1.0.100",
-            "",
-            &[&format!("10.2.0.11 weight = {weight}"), "10.2.0.12"],
-        ))
-    };
-    let mut director = serving(&file(1));
+    let mut director = serving(&weighing(1));
     director.fake.forbid(true);
     director.until(4500);
     let reason = director.status().table.reason;
-    let plan = director.plan(&file(5));
+    let plan = director.plan(&weighing(5));
     assert_lines(
         &plan.words,
         &[
@@ -590,7 +580,7 @@ fn a_plan_for_a_kernel_that_cannot_be_asked_says_so_and_what_is_due() {
     );
     assert_lines(&plan.requests, &["-e -t 10.1.0.100:80 -r 10.2.0.11:80 -m -w 5"]);
     director.fake.forbid(false);
-    let done = director.reload(4600, &file(5));
+    let done = director.reload(4600, &weighing(5));
     let requests: Vec<String> = done.into_iter().filter(|line| line.starts_with('-')).collect();
     assert_eq!(requests, plan.requests, "a reload asks at once");
 }
@@ -629,23 +619,15 @@ fn a_plan_that_has_thousands_of_checks_begin_again_names_each() {
 
 #[test]
 fn what_the_kernel_refused_is_tried_at_once_by_a_reload_and_told_in_the_plan() {
-    let file = |weight: u8| {
-        config(&virtual_server(
-            "web",
-            "10.1.0.100",
-            "",
-            &[&format!("10.2.0.11 weight = {weight}"), "10.2.0.12"],
-        ))
-    };
-    let mut director = serving(&file(1));
+    let mut director = serving(&weighing(1));
     director.fake.refuse(0, Errno::ENOMEM, None);
-    director.reload(100, &file(5));
-    let plan = director.plan(&file(5));
+    director.reload(100, &weighing(5));
+    let plan = director.plan(&weighing(5));
     let line = "web: s10.2.0.11 10.2.0.11:80 weight 5 instead of 1 (so far the kernel refuses this: the kernel is out of memory)";
     assert_lines(&plan.words, &[line]);
-    let done = director.reload(200, &file(5));
+    let done = director.reload(200, &weighing(5));
     assert!(done.contains(&"-e -t 10.1.0.100:80 -r 10.2.0.11:80 -m -w 5".to_owned()), "{done:#?}");
-    assert_lines(&director.plan(&file(5)).words, &[]);
+    assert_lines(&director.plan(&weighing(5)).words, &[]);
 }
 
 #[test]

@@ -13,22 +13,25 @@ fn web(directives: &str, servers: &[&str]) -> Config {
     config(&virtual_server("web", "10.1.0.100", directives, servers))
 }
 
-/// The old servers serve, the new file has been read at 100; the new monitors are 3 and 4.
-fn replaced(directives: &str) -> Director {
+/// The old servers serve.
+fn serving(directives: &str) -> Director {
     let mut director = Director::new(&web(directives, &OLD));
     director.tick(0);
     director.report(10, 1, None);
     director.report(20, 2, None);
+    director
+}
+
+/// The old servers serve, the new file has been read at 100; the new monitors are 3 and 4.
+fn replaced(directives: &str) -> Director {
+    let mut director = serving(directives);
     let _ = director.reload(100, &web(directives, &NEW));
     director
 }
 
 #[test]
 fn the_old_servers_stay_with_their_weights_until_a_new_one_serves() {
-    let mut director = Director::new(&web("", &OLD));
-    director.tick(0);
-    director.report(10, 1, None);
-    director.report(20, 2, None);
+    let mut director = serving("");
     assert_lines(
         &director.reload(100, &web("", &NEW)),
         &[
@@ -94,10 +97,7 @@ fn the_old_servers_do_not_stay_for_ever() {
 
 #[test]
 fn one_server_that_stays_and_serves_is_enough() {
-    let mut director = Director::new(&web("", &OLD));
-    director.tick(0);
-    director.report(10, 1, None);
-    director.report(20, 2, None);
+    let mut director = serving("");
     assert_lines(
         &director.reload(100, &web("", &[OLD[0], NEW[0]])),
         &[
@@ -111,10 +111,7 @@ fn one_server_that_stays_and_serves_is_enough() {
 
 #[test]
 fn one_server_that_stays_and_has_failed_is_not_enough() {
-    let mut director = Director::new(&web("quiesce_server = 1", &OLD));
-    director.tick(0);
-    director.report(10, 1, None);
-    director.report(20, 2, None);
+    let mut director = serving("quiesce_server = 1");
     director.report(30, 1, Some("x"));
     let lines = director.reload(100, &web("quiesce_server = 1", &[OLD[0], NEW[0]]));
     assert_lines(&lines[1..], &["log web: 1 retiring", "log reloaded 1/2, monitors 2", "spawn 3 10.2.0.21"]);
@@ -222,10 +219,7 @@ fn a_failure_that_an_earlier_run_saw_does_not_end_the_wait() {
 
 #[test]
 fn a_drain_of_the_file_begins_when_the_old_servers_are_not_needed_any_more() {
-    let mut director = Director::new(&web("drain = 10", &OLD));
-    director.tick(0);
-    director.report(10, 1, None);
-    director.report(20, 2, None);
+    let mut director = serving("drain = 10");
     carry(&director, 11, 2, 0);
     carry(&director, 12, 1, 0);
     director.reload(100, &web("drain = 10", &NEW));
@@ -254,10 +248,7 @@ fn a_drain_of_the_file_begins_when_the_old_servers_are_not_needed_any_more() {
 #[test]
 fn the_end_of_the_wait_gives_no_time_to_a_server_that_was_leaving_before() {
     for (begin, gone) in [(8000, 10_100), (12_000, 12_000)] {
-        let mut director = Director::new(&web("drain = 10", &OLD));
-        director.tick(0);
-        director.report(10, 1, None);
-        director.report(20, 2, None);
+        let mut director = serving("drain = 10");
         carry(&director, 11, 2, 0);
         carry(&director, 12, 1, 0);
         director.reload(100, &web("drain = 10", &OLD[..1]));

@@ -1,9 +1,10 @@
 //! The module of IPVS is taken out of the kernel under a director that serves.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use lab::{Lab, eventually, scenarios};
+use lab::{Lab, Program, eventually, scenarios};
 
 use super::{BOTH, one_service};
 use crate::{
@@ -19,21 +20,31 @@ scenarios! {
 /// How soon all is as it was when it can be.
 const RETURN: Duration = Duration::from_secs(4);
 
-fn note_that_it_is_not_ours(lab: &Lab) {
-    lab.note("modules are not taken out of a kernel that is not the lab's own");
+/// A director that served, and then its kernel lost the module.
+struct Taken {
+    world: OneRouter,
+    lvs: Program,
+    nannies: BTreeMap<String, i32>,
+    /// Where in the journal that was.
+    mark: usize,
 }
 
-/// As whoever asks for IPVS has it loaded: the netlink family has another number then.
-fn a_module_that_is_taken_out_is_loaded_again_with_all_its_services(lab: &Lab) -> Result<()> {
+fn taken_out(lab: &Lab) -> Result<Option<Taken>> {
     let world = OneRouter::nat(lab, 2)?;
     if !ipvs_module::is_of_the_lab(&world.router)? {
-        note_that_it_is_not_ours(lab);
-        return Ok(());
+        lab.note("modules are not taken out of a kernel that is not the lab's own");
+        return Ok(None);
     }
     let lvs = world.serve(one_service(), &BOTH)?;
     let nannies = world.nannies(&lvs)?;
     let mark = lab.journal().mark();
     ipvs_module::take_out(&world.router)?;
+    Ok(Some(Taken { world, lvs, nannies, mark }))
+}
+
+/// As whoever asks for IPVS has it loaded: the netlink family has another number then.
+fn a_module_that_is_taken_out_is_loaded_again_with_all_its_services(lab: &Lab) -> Result<()> {
+    let Some(Taken { world, lvs, nannies, mark }) = taken_out(lab)? else { return Ok(()) };
     let out = lab.now();
     ipvs_module::put_back(&world.router)?;
     world.wait_for_weights(web(), &BOTH)?;
@@ -47,15 +58,7 @@ fn a_module_that_is_taken_out_is_loaded_again_with_all_its_services(lab: &Lab) -
 }
 
 fn a_module_that_nobody_can_load_is_told_once_and_used_when_it_is_back(lab: &Lab) -> Result<()> {
-    let world = OneRouter::nat(lab, 2)?;
-    if !ipvs_module::is_of_the_lab(&world.router)? {
-        note_that_it_is_not_ours(lab);
-        return Ok(());
-    }
-    let lvs = world.serve(one_service(), &BOTH)?;
-    let nannies = world.nannies(&lvs)?;
-    let mark = lab.journal().mark();
-    ipvs_module::take_out(&world.router)?;
+    let Some(Taken { world, lvs, nannies, mark }) = taken_out(lab)? else { return Ok(()) };
     let why = "the module ip_vs is not loaded";
     lvs.wait_for_line_after(mark, &format!("cannot reach IPVS; the table stays as it is .*{why}"), SOON)?;
     let status = world.status()?.table;
