@@ -8,12 +8,13 @@
 
 use std::time::Duration;
 
+use checkspec::posix;
 use daemonkit::clock::Mono;
 use libfuzzer_sys::fuzz_target;
-use nanny::check::exchange::Conversation;
-use nanny::check::{Event, Exchange, Next, Transport, Verdict};
+use nanny::check::exchange::Talk;
+use nanny::check::{Conversation, Event, Exchange, Limits, Next, Transport, Verdict};
 use nanny::expect::{Expect, Judgement, LIMIT};
-use nanny::{escape, posix};
+use nanny::escape;
 
 fuzz_target!(|bytes: &[u8]| {
     let mut parts = bytes.splitn(3, |byte| *byte == 0);
@@ -65,13 +66,12 @@ fn verdict(expect: &Expect, answer: &[u8], cuts: &[u8]) -> Verdict {
         transport: Transport::Tcp,
         send: Vec::new(),
         expect: Some(expect.clone()),
-        limit: Duration::from_secs(1),
     };
     let mut ends: Vec<usize> = cuts.iter().map(|cut| answer.len() * usize::from(*cut) / 255).collect();
     ends.push(answer.len());
     ends.sort_unstable();
     ends.dedup();
-    let mut conversation = Conversation::new(&exchange);
+    let mut conversation = Talk::new(&exchange, Limits::each(Duration::from_secs(1)));
     let mut begin = 0;
     let pieces = ends.into_iter().filter(|end| *end > 0).map(|end| {
         let piece = &answer[begin..end];

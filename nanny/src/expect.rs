@@ -5,10 +5,10 @@
 
 use std::fmt;
 
+use checkspec::posix;
 use regex::bytes::{Regex, RegexBuilder};
 
 use crate::escape::quote;
-use crate::posix;
 
 /// Most bytes of an answer that are looked at.
 pub const LIMIT: usize = 16 * 1024;

@@ -14,7 +14,7 @@
 //! | --- | --- |
 //! | [`args`], [`settings`] | what was asked for, and whether it makes sense |
 //! | [`check`] | what to say to the server and what its answer means |
-//! | [`expect`], [`posix`], [`escape`] | whether bytes are as expected; how they are written down |
+//! | [`expect`], [`escape`] | whether bytes are as expected; how they are written down |
 //! | [`health`] | when verdicts make a server up or down |
 //! | [`monitor`] | when to probe, measure, report, stop |
 //! | [`load`] | what a load average means for the weight |
@@ -30,7 +30,6 @@ pub mod health;
 pub mod load;
 pub mod measure;
 pub mod monitor;
-pub mod posix;
 pub mod probe;
 pub mod program;
 pub mod reporter;

@@ -6,13 +6,14 @@
 use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
 
 use daemonkit::clock::Mono;
 use nix::errno::Errno;
 use nix::poll::PollFlags;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use crate::check::{Check, Conversation, Event, Exchange, Fault, Next, Transport, Verdict};
+use crate::check::{self, Check, Conversation, Event, Failure, Fault, Next, Transport, Verdict};
 use crate::program::{Dying, Program};
 
 /// Most bytes read at once, which is also where a longer datagram is cut.
@@ -21,11 +22,12 @@ const PIECE: usize = 4096;
 /// A probe under way.
 #[derive(Debug)]
 pub struct Probe<'c> {
-    conversation: Conversation<'c>,
+    conversation: Box<dyn Conversation + 'c>,
     medium: Medium,
-    unsent: Option<&'c [u8]>,
+    unsent: Vec<u8>,
     started: Mono,
     until: Mono,
+    total: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -40,17 +42,21 @@ impl<'c> Probe<'c> {
     /// # Errors
     /// The verdict, when the probe is over before it has begun.
     pub fn start(now: Mono, check: &'c Check, server: SocketAddr) -> Result<Self, Verdict> {
-        let mut conversation = Conversation::new(check);
-        let medium = match check {
-            Check::Exchange(Exchange { transport, .. }) => connect(server, *transport)
-                .map(|socket| Medium::Socket { socket, transport: *transport, is_connected: false }),
-            Check::Program(program) => Program::start(&program.words).map(Medium::Program),
+        let mut conversation = check.conversation();
+        let medium = match check.medium() {
+            check::Medium::Socket(transport) => connect(server, transport).map(|socket| Medium::Socket {
+                socket,
+                transport,
+                is_connected: false,
+            }),
+            check::Medium::Program(words) => Program::start(words).map(Medium::Program),
         };
         let (next, medium) = match medium {
             Ok(medium) => (conversation.step(now, Event::Started), medium),
             Err(errno) => return Err(over(conversation.step(now, Event::Failed(errno)), errno)),
         };
-        let mut probe = Self { conversation, medium, unsent: None, started: now, until: now };
+        let total = check.limits.total;
+        let mut probe = Self { conversation, medium, unsent: Vec::new(), started: now, until: now, total };
         probe.follow(next).map_or(Ok(probe), Err)
     }
 
@@ -63,7 +69,12 @@ impl<'c> Probe<'c> {
     /// When to call [`Probe::advance`] at the latest.
     #[must_use]
     pub fn deadline(&self) -> Mono {
-        self.until
+        self.end().map_or(self.until, |end| end.min(self.until))
+    }
+
+    /// When it ends, whatever the conversation is about.
+    fn end(&self) -> Option<Mono> {
+        self.total.map(|total| self.started + total)
     }
 
     /// What to wait for; nothing when only a signal (the end of a program) or the deadline can bring news.
@@ -71,7 +82,7 @@ impl<'c> Probe<'c> {
     pub fn interest(&self) -> Vec<(BorrowedFd<'_>, PollFlags)> {
         match &self.medium {
             Medium::Socket { socket, is_connected, .. } => {
-                let writes = !is_connected || self.unsent.is_some();
+                let writes = !is_connected || !self.unsent.is_empty();
                 vec![(socket.as_fd(), if writes { PollFlags::POLLOUT } else { PollFlags::POLLIN })]
             }
             Medium::Program(program) => program.streams().map(|stream| (stream, PollFlags::POLLIN)).collect(),
@@ -87,6 +98,9 @@ impl<'c> Probe<'c> {
             Medium::Socket { .. } => None,
         };
         match next.and_then(|next| self.follow(next)) {
+            None if self.end().is_some_and(|end| now >= end) => {
+                self.total.map(|total| Verdict::Unhealthy(Failure::TotalTimeout(total)))
+            }
             None if now >= self.until => {
                 let late = self.conversation.step(now, Event::Deadline);
                 self.follow(late)
@@ -103,10 +117,10 @@ impl<'c> Probe<'c> {
         }
     }
 
-    fn follow(&mut self, next: Next<'c>) -> Option<Verdict> {
+    fn follow(&mut self, next: Next) -> Option<Verdict> {
         match next {
             Next::Send { bytes, until } => {
-                self.unsent = Some(bytes);
+                self.unsent = bytes;
                 self.until = until;
                 None
             }
@@ -119,7 +133,7 @@ impl<'c> Probe<'c> {
     }
 
     /// One look at the program, and what it tells the conversation.
-    fn look(&mut self, now: Mono) -> Option<Next<'c>> {
+    fn look(&mut self, now: Mono) -> Option<Next> {
         let Medium::Program(program) = &mut self.medium else { return None };
         let conversation = &mut self.conversation;
         let mut next = None;
@@ -129,15 +143,15 @@ impl<'c> Probe<'c> {
     }
 
     /// One system call on the socket, and what it tells the conversation.
-    fn exchange(&mut self, now: Mono) -> Option<Next<'c>> {
+    fn exchange(&mut self, now: Mono) -> Option<Next> {
         let Medium::Socket { socket, transport, is_connected } = &mut self.medium else { return None };
         let mut buffer = [0; PIECE];
         let outcome = if !*is_connected {
             *is_connected = true;
             socket.take_error().and_then(|error| error.map_or(Ok(Event::Connected), Err))
-        } else if let Some(bytes) = self.unsent {
-            socket.send(bytes).map(|count| {
-                self.unsent = bytes.get(count..).filter(|rest| !rest.is_empty());
+        } else if !self.unsent.is_empty() {
+            socket.send(&self.unsent).map(|count| {
+                self.unsent.drain(..count);
                 Event::Sent
             })
         } else {
@@ -147,7 +161,7 @@ impl<'c> Probe<'c> {
             })
         };
         let event = match outcome {
-            Ok(Event::Sent) if self.unsent.is_some() => return None,
+            Ok(Event::Sent) if !self.unsent.is_empty() => return None,
             Ok(event) => event,
             Err(error) if is_temporary(&error) => return None,
             Err(error) => Event::Failed(errno(&error)),
@@ -157,7 +171,7 @@ impl<'c> Probe<'c> {
 }
 
 /// The verdict of a conversation whose medium could not be had.
-fn over(next: Next<'_>, errno: Errno) -> Verdict {
+fn over(next: Next, errno: Errno) -> Verdict {
     match next {
         Next::Done(verdict) => verdict,
         Next::Send { .. } | Next::Wait { .. } => Verdict::Unknown(Fault { doing: "probe", errno }),

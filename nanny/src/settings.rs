@@ -9,7 +9,7 @@ use std::time::Duration;
 use ipvsadm::{Destination, DestinationId, Family, Forward, Protocol, ServiceId, Tunnel};
 
 use crate::args::{Args, Method, UsageError, refuse};
-use crate::check::{Check, Exchange, ProgramCheck, Transport, program};
+use crate::check::{Check, Exchange, Kind, Limits, ProgramCheck, Transport, program};
 use crate::escape::translate;
 use crate::expect::Expect;
 use crate::health::Thresholds;
@@ -88,7 +88,8 @@ impl Settings {
                 "a link-local address cannot be reached without its interface, which cannot be given: use another",
             );
         }
-        let check = check(args, server, port, interval, &mut warnings)?;
+        let kind = kind(args, server, port, &mut warnings)?;
+        let check = Check { kind, limits: Limits::each(interval) };
         let default_reentry = if args.failover { interval } else { DEFAULT_REENTRY };
         let reentry = args.reentry.filter(|time| !time.is_zero()).unwrap_or(default_reentry);
         let load_words = load_words(args, address)?;
@@ -132,13 +133,12 @@ fn is_link_local(address: IpAddr) -> bool {
     matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
 }
 
-fn check(
+fn kind(
     args: &Args,
     server: SocketAddr,
     virtual_port: u16,
-    limit: Duration,
     warnings: &mut Vec<&'static str>,
-) -> Result<Check, UsageError> {
+) -> Result<Kind, UsageError> {
     let text = |typed: &Option<Vec<u8>>| match typed {
         // The original leaves strings of a single character alone, which is the same thing.
         Some(typed) if !args.keep_backslashes => translate(typed),
@@ -155,13 +155,13 @@ fn check(
             warnings.push("--regex has no effect with a program: its whole output is compared");
         }
         let expect = (!expected.is_empty()).then_some(expected);
-        return Ok(Check::Program(ProgramCheck { words, expect, limit }));
+        return Ok(Kind::Program(ProgramCheck { words, expect }));
     }
     let transport = transport(args);
     let says_nothing = args.send.is_none() && args.expect.is_none();
     if says_nothing && virtual_port == 80 && transport == Transport::Tcp {
         let (send, expect) = (b"GET / HTTP/1.0\r\n\r\n".to_vec(), Some(Expect::Literal(b"HTTP".to_vec())));
-        return Ok(Check::Exchange(Exchange { transport, send, expect, limit }));
+        return Ok(Kind::Exchange(Exchange { transport, send, expect }));
     }
     if args.udp && send.is_empty() {
         warnings.push("a UDP server that is sent nothing answers nothing and counts as down: give -s or -e");
@@ -176,7 +176,7 @@ fn check(
         b"*" => Some(Expect::Anything),
         _ => Some(Expect::Literal(expected)),
     };
-    Ok(Check::Exchange(Exchange { transport, send, expect, limit }))
+    Ok(Kind::Exchange(Exchange { transport, send, expect }))
 }
 
 fn transport(args: &Args) -> Transport {
@@ -277,9 +277,9 @@ mod tests {
     }
 
     fn exchange(line: &[&str]) -> Exchange {
-        match resolve(line).unwrap().check {
-            Check::Exchange(exchange) => exchange,
-            Check::Program(program) => panic!("{program:?}"),
+        match resolve(line).unwrap().check.kind {
+            Kind::Exchange(exchange) => exchange,
+            Kind::Program(program) => panic!("{program:?}"),
         }
     }
 
@@ -357,7 +357,7 @@ mod tests {
 
     #[test]
     fn a_program_overrides_what_would_be_sent() {
-        let Check::Program(check) = resolve(&["-e", "check %h %p", "-s", "x", "-x", "OK"]).unwrap().check
+        let Kind::Program(check) = resolve(&["-e", "check %h %p", "-s", "x", "-x", "OK"]).unwrap().check.kind
         else {
             panic!("not a program")
         };

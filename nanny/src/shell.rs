@@ -20,7 +20,7 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
 
-use crate::check::{Check, Failure, Verdict};
+use crate::check::{Failure, Medium, Verdict};
 use crate::health::{State, Transition};
 use crate::measure::Measurement;
 use crate::monitor::{Action, Input, Monitor};
@@ -210,7 +210,7 @@ impl<'s> Shell<'s> {
     fn start_probe(&mut self, now: Mono) -> Option<Input> {
         let took = Duration::ZERO;
         // What needs no program is checked all the same.
-        let runs_program = matches!(self.settings.check, Check::Program(_));
+        let runs_program = matches!(self.settings.check.medium(), Medium::Program(_));
         if runs_program && self.dying.len() >= MOST_DYING {
             let verdict = Verdict::Unhealthy(Failure::ProgramStuck);
             return Some(Input::Probed { verdict, took });

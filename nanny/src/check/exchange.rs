@@ -4,16 +4,14 @@
 //!  Started -> wait for the connection -> Connected -> send -> Sent -> wait for the answer -> verdict
 //! ```
 //!
-//! Two steps are limited in time, each by the same limit: the connection, and everything after it. A stream's
+//! Two steps are limited in time: the connection, and everything after it. A stream's
 //! answer may come in any pieces. UDP has no connection: a reply is the only proof of life, silence means down, and
 //! what the server's machine says of a closed port (ICMP) ends the wait. Each datagram is an answer of its own.
-
-use std::time::Duration;
 
 use daemonkit::clock::Mono;
 use nix::errno::Errno;
 
-use super::{Event, Failure, Next, Success, Verdict};
+use super::{Conversation, Event, Failure, Limits, Next, Success, Verdict};
 use crate::expect::{Expect, Judgement, LIMIT};
 
 /// How the bytes travel.
@@ -36,8 +34,6 @@ pub struct Exchange {
     pub send: Vec<u8>,
     /// What the answer must look like. Without it a TCP server need not answer, and any reply of a UDP server will do.
     pub expect: Option<Expect>,
-    /// Limit of each of the two steps.
-    pub limit: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,29 +45,23 @@ enum Phase {
 
 /// One exchange with one server.
 #[derive(Debug)]
-pub struct Conversation<'c> {
+pub struct Talk<'c> {
     check: &'c Exchange,
+    limits: Limits,
     phase: Phase,
     until: Mono,
     received: Vec<u8>,
 }
 
-impl<'c> Conversation<'c> {
-    /// A new conversation; its first event is [`Event::Started`] or [`Event::Failed`].
-    #[must_use]
-    pub fn new(check: &'c Exchange) -> Self {
-        Self { check, phase: Phase::Connecting, until: Mono::ZERO, received: Vec::new() }
-    }
-
-    /// Tells what happened at `now`. An event that does not belong to the phase changes nothing.
-    pub fn step(&mut self, now: Mono, event: Event<'_>) -> Next<'c> {
+impl Conversation for Talk<'_> {
+    fn step(&mut self, now: Mono, event: Event<'_>) -> Next {
         match (self.phase, event) {
             (_, Event::Started) => {
-                self.until = now + self.check.limit;
+                self.until = now + self.limits.connect;
                 self.wait()
             }
             (Phase::Connecting, Event::Connected) => {
-                self.until = now + self.check.limit;
+                self.until = now + self.limits.step;
                 self.connected()
             }
             (Phase::Sending, Event::Sent) => self.sent(),
@@ -82,32 +72,40 @@ impl<'c> Conversation<'c> {
             _ => self.wait(),
         }
     }
+}
 
-    fn wait(&self) -> Next<'c> {
+impl<'c> Talk<'c> {
+    /// A new conversation; its first event is [`Event::Started`] or [`Event::Failed`].
+    #[must_use]
+    pub fn new(check: &'c Exchange, limits: Limits) -> Self {
+        Self { check, limits, phase: Phase::Connecting, until: Mono::ZERO, received: Vec::new() }
+    }
+
+    fn wait(&self) -> Next {
         Next::Wait { until: self.until }
     }
 
-    fn connected(&mut self) -> Next<'c> {
+    fn connected(&mut self) -> Next {
         if self.check.send.is_empty() {
             return self.sent();
         }
         self.phase = Phase::Sending;
-        Next::Send { bytes: &self.check.send, until: self.until }
+        Next::Send { bytes: self.check.send.clone(), until: self.until }
     }
 
-    fn sent(&mut self) -> Next<'c> {
+    fn sent(&mut self) -> Next {
         self.phase = Phase::Receiving;
         match (&self.check.expect, self.check.transport) {
             (None, Transport::Tcp | Transport::Sctp) if self.check.send.is_empty() => {
-                healthy(Success::Connected)
+                Next::healthy(Success::Connected)
             }
-            (None, Transport::Tcp | Transport::Sctp) => healthy(Success::Sent),
+            (None, Transport::Tcp | Transport::Sctp) => Next::healthy(Success::Sent),
             _ => self.wait(),
         }
     }
 
-    fn received(&mut self, bytes: &[u8]) -> Next<'c> {
-        let Some(expect) = &self.check.expect else { return healthy(Success::Answered) };
+    fn received(&mut self, bytes: &[u8]) -> Next {
+        let Some(expect) = &self.check.expect else { return Next::healthy(Success::Answered) };
         let success =
             if matches!(expect, Expect::Anything) { Success::Answered } else { Success::AsExpected };
         let room = LIMIT.saturating_sub(self.received.len());
@@ -119,27 +117,30 @@ impl<'c> Conversation<'c> {
         };
         let expected = expect.to_string();
         match judgement {
-            Judgement::Matches => healthy(success),
+            Judgement::Matches => Next::healthy(success),
             Judgement::Undecided => self.wait(),
             Judgement::Fails if self.received.len() >= LIMIT => {
-                unhealthy(Failure::TooLong { got: std::mem::take(&mut self.received), expected })
+                Next::unhealthy(Failure::TooLong { got: std::mem::take(&mut self.received), expected })
             }
             Judgement::Fails => {
-                unhealthy(Failure::Mismatch { got: std::mem::take(&mut self.received), expected })
+                Next::unhealthy(Failure::Mismatch { got: std::mem::take(&mut self.received), expected })
             }
         }
     }
 
-    fn closed(&mut self) -> Next<'c> {
+    fn closed(&mut self) -> Next {
         if self.received.is_empty() {
-            return unhealthy(Failure::Closed);
+            return Next::unhealthy(Failure::Closed);
         }
-        unhealthy(Failure::ClosedAfter { got: std::mem::take(&mut self.received), expected: self.expected() })
+        Next::unhealthy(Failure::ClosedAfter {
+            got: std::mem::take(&mut self.received),
+            expected: self.expected(),
+        })
     }
 
-    fn failed(&self, errno: Errno) -> Next<'c> {
+    fn failed(&self, errno: Errno) -> Next {
         if self.check.transport == Transport::Udp && errno == Errno::ECONNREFUSED {
-            return unhealthy(Failure::PortUnreachable);
+            return Next::unhealthy(Failure::PortUnreachable);
         }
         Next::Done(match self.phase {
             Phase::Connecting => Verdict::failed("connect", errno, Failure::Connect),
@@ -148,10 +149,10 @@ impl<'c> Conversation<'c> {
         })
     }
 
-    fn too_late(&mut self) -> Next<'c> {
-        let within = self.check.limit;
-        unhealthy(match self.phase {
-            Phase::Connecting => Failure::ConnectTimeout(within),
+    fn too_late(&mut self) -> Next {
+        let within = self.limits.step;
+        Next::unhealthy(match self.phase {
+            Phase::Connecting => Failure::ConnectTimeout(self.limits.connect),
             Phase::Sending => Failure::SendTimeout(within),
             Phase::Receiving if self.received.is_empty() => Failure::NoAnswer(within),
             Phase::Receiving => Failure::Incomplete {
@@ -167,20 +168,18 @@ impl<'c> Conversation<'c> {
     }
 }
 
-fn healthy(success: Success) -> Next<'static> {
-    Next::Done(Verdict::Healthy(success))
-}
-
-fn unhealthy(failure: Failure) -> Next<'static> {
-    Next::Done(Verdict::Unhealthy(failure))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn tcp(send: &str, expect: Option<Expect>) -> Exchange {
-        Exchange { transport: Transport::Tcp, send: send.into(), expect, limit: Duration::from_secs(2) }
+        Exchange { transport: Transport::Tcp, send: send.into(), expect }
+    }
+
+    fn talk(check: &Exchange) -> Talk<'_> {
+        Talk::new(check, Limits::each(Duration::from_secs(2)))
     }
 
     fn at(millis: u64) -> Mono {
@@ -194,17 +193,17 @@ mod tests {
     #[test]
     fn a_connection_is_enough_when_nothing_else_is_asked_for() {
         let check = tcp("", None);
-        let mut conversation = Conversation::new(&check);
+        let mut conversation = talk(&check);
         assert_eq!(conversation.step(at(0), Event::Started), Next::Wait { until: at(2_000) });
-        assert_eq!(conversation.step(at(3), Event::Connected), healthy(Success::Connected));
+        assert_eq!(conversation.step(at(3), Event::Connected), Next::healthy(Success::Connected));
     }
 
     #[test]
     fn an_answer_in_pieces_has_one_limit_counted_from_the_connection() {
         let check = tcp("PING", expect("PONG"));
-        let mut conversation = Conversation::new(&check);
+        let mut conversation = talk(&check);
         conversation.step(at(0), Event::Started);
-        let send = Next::Send { bytes: b"PING", until: at(3_500) };
+        let send = Next::Send { bytes: b"PING".to_vec(), until: at(3_500) };
         assert_eq!(conversation.step(at(1_500), Event::Connected), send);
         assert_eq!(conversation.step(at(1_501), Event::Sent), Next::Wait { until: at(3_500) });
         assert_eq!(conversation.step(at(1_900), Event::Received(b"PO")), Next::Wait { until: at(3_500) });
@@ -213,29 +212,29 @@ mod tests {
             got: b"PO".into(),
             expected: "\"PONG\"".into(),
         };
-        assert_eq!(conversation.step(at(3_500), Event::Deadline), unhealthy(incomplete));
+        assert_eq!(conversation.step(at(3_500), Event::Deadline), Next::unhealthy(incomplete));
     }
 
     #[test]
     fn a_stream_that_ends_or_breaks_is_told_apart() {
         let check = tcp("", expect("PONG"));
         let in_receiving = |event| {
-            let mut conversation = Conversation::new(&check);
+            let mut conversation = talk(&check);
             conversation.step(at(0), Event::Started);
             conversation.step(at(0), Event::Connected);
             conversation.step(at(1), event)
         };
-        assert_eq!(in_receiving(Event::Closed), unhealthy(Failure::Closed));
+        assert_eq!(in_receiving(Event::Closed), Next::unhealthy(Failure::Closed));
         let reset = Event::Failed(Errno::ECONNRESET);
-        assert_eq!(in_receiving(reset), unhealthy(Failure::Receive(Errno::ECONNRESET)));
+        assert_eq!(in_receiving(reset), Next::unhealthy(Failure::Receive(Errno::ECONNRESET)));
         let mismatch = Failure::Mismatch { got: b"PX".into(), expected: "\"PONG\"".into() };
-        assert_eq!(in_receiving(Event::Received(b"PX")), unhealthy(mismatch));
+        assert_eq!(in_receiving(Event::Received(b"PX")), Next::unhealthy(mismatch));
     }
 
     #[test]
     fn an_endless_answer_is_given_up_at_the_limit() {
         let check = tcp("", Some(Expect::pattern(b"needle").unwrap()));
-        let mut conversation = Conversation::new(&check);
+        let mut conversation = talk(&check);
         conversation.step(at(0), Event::Started);
         conversation.step(at(0), Event::Connected);
         let piece = [b'x'; 4096];
@@ -259,7 +258,7 @@ mod tests {
     fn udp_takes_any_reply_or_exactly_the_expected_datagram() {
         let udp = |expect| Exchange { transport: Transport::Udp, ..tcp("q", expect) };
         let answered = |check: &Exchange, event: Event<'_>| {
-            let mut conversation = Conversation::new(check);
+            let mut conversation = talk(check);
             conversation.step(at(0), Event::Started);
             conversation.step(at(0), Event::Connected);
             conversation.step(at(0), Event::Sent);
@@ -286,9 +285,9 @@ mod tests {
     #[test]
     fn a_lack_of_descriptors_or_ports_here_says_nothing_about_the_server() {
         let check = tcp("", None);
-        let verdict = |errno| Conversation::new(&check).step(at(0), Event::Failed(errno));
+        let verdict = |errno| talk(&check).step(at(0), Event::Failed(errno));
         assert!(matches!(verdict(Errno::EMFILE), Next::Done(Verdict::Unknown(_))));
         assert!(matches!(verdict(Errno::EADDRNOTAVAIL), Next::Done(Verdict::Unknown(_))));
-        assert_eq!(verdict(Errno::ENETUNREACH), unhealthy(Failure::Connect(Errno::ENETUNREACH)));
+        assert_eq!(verdict(Errno::ENETUNREACH), Next::unhealthy(Failure::Connect(Errno::ENETUNREACH)));
     }
 }

@@ -8,6 +8,10 @@ pub mod exchange;
 pub mod program;
 mod reason;
 
+use std::ffi::OsString;
+use std::fmt;
+use std::time::Duration;
+
 use daemonkit::children::Exit;
 use daemonkit::clock::Mono;
 use nix::errno::Errno;
@@ -18,11 +22,75 @@ pub use reason::{Failure, Fault, Success};
 
 /// A check as it was asked for.
 #[derive(Debug, Clone)]
-pub enum Check {
+pub struct Check {
+    /// What is asked of the server.
+    pub kind: Kind,
+    /// How long that may take.
+    pub limits: Limits,
+}
+
+/// What is asked of a server.
+#[derive(Debug, Clone)]
+pub enum Kind {
     /// Connect, send, expect.
     Exchange(Exchange),
     /// Run a program and look at how it ends.
     Program(ProgramCheck),
+}
+
+/// How long a probe may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Until the connection stands.
+    pub connect: Duration,
+    /// From there, or from the step before, until the next step is done. A program has one step.
+    pub step: Duration,
+    /// Everything together; the driver ends a conversation that takes longer.
+    pub total: Option<Duration>,
+}
+
+impl Limits {
+    /// The same limit for each step, as `timeout` in lvs.cf, and none for everything together.
+    #[must_use]
+    pub fn each(limit: Duration) -> Self {
+        Self { connect: limit, step: limit, total: None }
+    }
+}
+
+/// By what a conversation is carried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Medium<'c> {
+    /// A connected socket.
+    Socket(Transport),
+    /// A program and its arguments.
+    Program(&'c [OsString]),
+}
+
+impl Check {
+    /// What carries its conversations.
+    #[must_use]
+    pub fn medium(&self) -> Medium<'_> {
+        match &self.kind {
+            Kind::Exchange(exchange) => Medium::Socket(exchange.transport),
+            Kind::Program(program) => Medium::Program(&program.words),
+        }
+    }
+
+    /// A new conversation; its first event is [`Event::Started`] or [`Event::Failed`].
+    #[must_use]
+    pub fn conversation(&self) -> Box<dyn Conversation + '_> {
+        match &self.kind {
+            Kind::Exchange(exchange) => Box::new(exchange::Talk::new(exchange, self.limits)),
+            Kind::Program(program) => Box::new(program::Talk::new(program, self.limits)),
+        }
+    }
+}
+
+/// One probe's conversation: no sockets, no waiting.
+pub trait Conversation: fmt::Debug {
+    /// Tells what happened at `now`. An event that does not belong to what is waited for changes nothing. After
+    /// [`Next::Done`] there is nothing more to tell.
+    fn step(&mut self, now: Mono, event: Event<'_>) -> Next;
 }
 
 /// What became of one probe.
@@ -64,11 +132,11 @@ pub enum Event<'a> {
 
 /// What a conversation wants next.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Next<'c> {
+pub enum Next {
     /// Transmit all of `bytes`, then tell [`Event::Sent`].
     Send {
-        /// A stream's next bytes, or one datagram.
-        bytes: &'c [u8],
+        /// A stream's next bytes, or one datagram; not empty.
+        bytes: Vec<u8>,
         /// When to tell [`Event::Deadline`] if it is not done by then.
         until: Mono,
     },
@@ -81,31 +149,13 @@ pub enum Next<'c> {
     Done(Verdict),
 }
 
-/// One probe's conversation.
-#[derive(Debug)]
-pub enum Conversation<'c> {
-    /// See [`exchange::Conversation`].
-    Exchange(exchange::Conversation<'c>),
-    /// See [`program::Conversation`].
-    Program(program::Conversation<'c>),
-}
-
-impl<'c> Conversation<'c> {
-    /// A new conversation for `check`; its first event is [`Event::Started`] or [`Event::Failed`].
-    #[must_use]
-    pub fn new(check: &'c Check) -> Self {
-        match check {
-            Check::Exchange(check) => Self::Exchange(exchange::Conversation::new(check)),
-            Check::Program(check) => Self::Program(program::Conversation::new(check)),
-        }
+impl Next {
+    fn healthy(success: Success) -> Self {
+        Self::Done(Verdict::Healthy(success))
     }
 
-    /// Tells what happened at `now`. After [`Next::Done`] there is nothing more to tell.
-    pub fn step(&mut self, now: Mono, event: Event<'_>) -> Next<'c> {
-        match self {
-            Self::Exchange(conversation) => conversation.step(now, event),
-            Self::Program(conversation) => conversation.step(now, event),
-        }
+    fn unhealthy(failure: Failure) -> Self {
+        Self::Done(Verdict::Unhealthy(failure))
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use daemonkit::children::Exit;
 use daemonkit::clock::Mono;
 
-use super::{Event, Failure, Next, Success, Verdict};
+use super::{Conversation, Event, Failure, Limits, Next, Success, Verdict};
 
 /// Most bytes of output that are kept; the rest is read and thrown away, and then matches no expected output.
 pub const OUTPUT_LIMIT: usize = 4095;
@@ -23,8 +23,6 @@ pub struct ProgramCheck {
     pub words: Vec<OsString>,
     /// What it must write to standard output, or `None` if only its status counts.
     pub expect: Option<Vec<u8>>,
-    /// How long it may run.
-    pub limit: Duration,
 }
 
 /// Splits a command at blanks, without any quoting, and replaces words that are exactly `%h` by the server's address
@@ -42,26 +40,20 @@ pub fn split(command: &[u8], server: SocketAddr) -> Vec<OsString> {
         .collect()
 }
 
-/// One run of the program.
+/// One run of the program, which may take as long as a step.
 #[derive(Debug)]
-pub struct Conversation<'c> {
+pub struct Talk<'c> {
     check: &'c ProgramCheck,
+    limit: Duration,
     until: Mono,
     output: Vec<u8>,
 }
 
-impl<'c> Conversation<'c> {
-    /// A new conversation; its first event is [`Event::Started`] or [`Event::Failed`].
-    #[must_use]
-    pub fn new(check: &'c ProgramCheck) -> Self {
-        Self { check, until: Mono::ZERO, output: Vec::new() }
-    }
-
-    /// Tells what happened at `now`. Events of a connection change nothing.
-    pub fn step(&mut self, now: Mono, event: Event<'_>) -> Next<'c> {
+impl Conversation for Talk<'_> {
+    fn step(&mut self, now: Mono, event: Event<'_>) -> Next {
         let verdict = match event {
             Event::Started => {
-                self.until = now + self.check.limit;
+                self.until = now + self.limit;
                 return Next::Wait { until: self.until };
             }
             Event::Received(bytes) => {
@@ -76,9 +68,17 @@ impl<'c> Conversation<'c> {
             Event::Exited { exit, said } => {
                 Verdict::Unhealthy(Failure::ProgramFailed { exit, said: said.to_vec() })
             }
-            Event::Deadline => Verdict::Unhealthy(Failure::ProgramTimeout(self.check.limit)),
+            Event::Deadline => Verdict::Unhealthy(Failure::ProgramTimeout(self.limit)),
         };
         Next::Done(verdict)
+    }
+}
+
+impl<'c> Talk<'c> {
+    /// A new conversation; its first event is [`Event::Started`] or [`Event::Failed`].
+    #[must_use]
+    pub fn new(check: &'c ProgramCheck, limits: Limits) -> Self {
+        Self { check, limit: limits.step, until: Mono::ZERO, output: Vec::new() }
     }
 
     fn passed(&mut self) -> Verdict {
@@ -108,12 +108,9 @@ mod tests {
     use super::*;
 
     fn outcome(expect: Option<&str>, events: &[Event<'_>]) -> Verdict {
-        let check = ProgramCheck {
-            words: vec!["check".into()],
-            expect: expect.map(|text| text.as_bytes().to_vec()),
-            limit: Duration::from_secs(2),
-        };
-        let mut conversation = Conversation::new(&check);
+        let check =
+            ProgramCheck { words: vec!["check".into()], expect: expect.map(|text| text.as_bytes().to_vec()) };
+        let mut conversation = Talk::new(&check, Limits::each(Duration::from_secs(2)));
         let wait = Next::Wait { until: Mono::from_millis(2_000) };
         assert_eq!(conversation.step(Mono::ZERO, Event::Started), wait);
         for event in events {

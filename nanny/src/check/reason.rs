@@ -110,6 +110,8 @@ pub enum Failure {
         /// What it should have written.
         expected: Vec<u8>,
     },
+    /// The probe as a whole took longer than this.
+    TotalTimeout(Duration),
     /// An operator said so (SIGUSR1).
     Forced,
 }
@@ -153,6 +155,7 @@ impl fmt::Display for Failure {
             Self::ProgramOutput { got, expected } => {
                 write!(f, "program wrote {}, expected exactly {}", quote(got), quote(expected))
             }
+            Self::TotalTimeout(time) => write!(f, "not over within {}", within(time)),
             Self::Forced => f.write_str("forced down by SIGUSR1"),
         }
     }
@@ -218,6 +221,7 @@ mod tests {
             (failed(Exit::Status(126), ""), "program exited with status 126 (cannot be run)"),
             (failed(Exit::Signal(11), ""), "program killed by SIGSEGV"),
             (Failure::ProgramTimeout(two), "program killed after 2s"),
+            (Failure::TotalTimeout(two), "not over within 2s"),
             (
                 Failure::ProgramOutput { got: b"no".into(), expected: b"OK".into() },
                 "program wrote \"no\", expected exactly \"OK\"",

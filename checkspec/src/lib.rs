@@ -1,0 +1,180 @@
+//! What is asked of a real server, as one line of text: `check` in lvs.cf and `--check` of `nanny`.
+//!
+//! ```text
+//! tcp
+//! tcp expect="220 " send="QUIT\r\n" expect="221 "
+//! udp port=5353 send="\x00\x01" regex="^ok"
+//! ```
+//!
+//! The first word is the kind, the others are options of that kind: what each means is in the kind's own file, beside its
+//! type. Decided here: what can be asked for, what is wrong with a text, and how a check is written so that it reads back
+//! as the same. Not decided here: when a server is checked and what follows (`nanny`), and whether the files that a check
+//! names are there.
+//!
+//! | file | kind |
+//! | --- | --- |
+//! | [`exchange`] | `tcp`, `udp`, `sctp`: send and expect |
+//!
+//! [`words`] cuts the line, [`options`] hands the words out, [`error`] says what is wrong with one; [`pattern`] and
+//! [`posix`] know regular expressions.
+
+pub mod error;
+pub mod exchange;
+pub mod options;
+pub mod pattern;
+pub mod posix;
+pub mod words;
+
+use std::fmt;
+use std::str::FromStr;
+
+pub use error::SpecError;
+pub use exchange::{Exchange, Expect, Step, Transport};
+pub use pattern::Pattern;
+
+use options::{About, Options};
+use words::Line;
+
+/// A check, whatever its kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Check {
+    /// `tcp`, `udp` and `sctp`.
+    Exchange(Exchange),
+}
+
+/// A kind of check: its first word, and what is known of it.
+struct Kind {
+    name: &'static str,
+    about: &'static str,
+    options: &'static [About],
+    read: fn(&Options<'_>) -> Result<Check, SpecError>,
+}
+
+/// Every kind, in the order in which the manual lists them.
+const KINDS: &[Kind] = &[
+    Kind {
+        name: "tcp",
+        about: exchange::ABOUT_TCP,
+        options: exchange::OPTIONS,
+        read: |options| Exchange::read(Transport::Tcp, options).map(Check::Exchange),
+    },
+    Kind {
+        name: "udp",
+        about: exchange::ABOUT_UDP,
+        options: exchange::DATAGRAM_OPTIONS,
+        read: |options| Exchange::read(Transport::Udp, options).map(Check::Exchange),
+    },
+    Kind {
+        name: "sctp",
+        about: exchange::ABOUT_SCTP,
+        options: exchange::OPTIONS,
+        read: |options| Exchange::read(Transport::Sctp, options).map(Check::Exchange),
+    },
+];
+
+impl Check {
+    /// The port that is checked in place of the real server's, if it is another.
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        match self {
+            Self::Exchange(exchange) => exchange.port,
+        }
+    }
+}
+
+impl FromStr for Check {
+    type Err = SpecError;
+
+    /// Reads a check.
+    ///
+    /// # Errors
+    /// [`SpecError`] for the first thing that is wrong, with its place in the text.
+    fn from_str(text: &str) -> Result<Self, SpecError> {
+        let words = words::split(text)?;
+        let names = || KINDS.iter().map(|kind| kind.name);
+        let Some((first, rest)) = words.split_first() else {
+            return Err(SpecError::no_kind(text, names()));
+        };
+        let kind = KINDS.iter().find(|kind| first.is_plain(kind.name));
+        let kind = kind.ok_or_else(|| SpecError::unknown_kind(first, names()))?;
+        (kind.read)(&Options::new(kind.name, kind.options, rest, text.len())?)
+    }
+}
+
+/// Writes the check so that it reads back as the same.
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut line = Line::default();
+        match self {
+            Self::Exchange(exchange) => exchange.write(&mut line),
+        }
+        f.write_str(line.as_str())
+    }
+}
+
+/// What the manual says of one kind: its name, what it does, and its options.
+#[derive(Debug, Clone, Copy)]
+pub struct Described {
+    /// The first word.
+    pub name: &'static str,
+    /// What the check does, in Markdown.
+    pub about: &'static str,
+    /// Its options.
+    pub options: &'static [About],
+}
+
+/// Every kind with its options, from which the manual is made.
+pub fn described() -> impl Iterator<Item = Described> {
+    KINDS.iter().map(|kind| Described { name: kind.name, about: kind.about, options: kind.options })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is wrong with a text, and the part of it that is.
+    fn wrong(text: &str) -> (String, &str) {
+        let error = text.parse::<Check>().unwrap_err();
+        (error.to_string(), &text[error.place.clone()])
+    }
+
+    #[test]
+    fn a_kind_that_is_missing_or_unknown_is_told_with_those_that_there_are() {
+        let (message, place) = wrong("  ");
+        assert!(message.starts_with("the kind of check is missing; allowed: tcp, udp, sctp"), "{message}");
+        assert_eq!(place, "");
+        let (message, place) = wrong("tpc send=x");
+        assert!(message.starts_with("unknown kind of check `tpc`, did you mean `tcp`?"), "{message}");
+        assert_eq!(place, "tpc");
+    }
+
+    #[test]
+    fn an_option_of_no_use_is_told_with_those_that_there_are() {
+        assert_eq!(
+            wrong("tcp snd=x"),
+            (
+                "`tcp` has no option `snd`, did you mean `send`?; \
+                 allowed: send, expect, contains, equals, regex, any, port"
+                    .into(),
+                "snd=x"
+            )
+        );
+        let (message, place) = wrong("tcp hello");
+        assert!(message.starts_with("`tcp` has no word `hello`"), "{message}");
+        assert_eq!(place, "hello");
+        let (message, place) = wrong("tcp port=1 port=2");
+        assert_eq!((&*message, place), ("`port` is given twice", "port=2"));
+    }
+
+    #[test]
+    fn every_kind_describes_each_option_once() {
+        for kind in described() {
+            let mut names: Vec<_> = kind.options.iter().map(|option| option.name).collect();
+            names.sort_unstable();
+            let count = names.len();
+            names.dedup();
+            assert_eq!(names.len(), count, "{}", kind.name);
+            assert!(!kind.about.is_empty() && kind.options.iter().all(|option| !option.about.is_empty()));
+        }
+    }
+}
