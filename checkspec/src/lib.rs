@@ -14,6 +14,7 @@
 //! | file | kind |
 //! | --- | --- |
 //! | [`exchange`] | `tcp`, `udp`, `sctp`: send and expect |
+//! | [`program`] | `program`: run a program |
 //!
 //! [`words`] cuts the line, [`options`] hands the words out, [`error`] says what is wrong with one; [`pattern`] and
 //! [`posix`] know regular expressions.
@@ -23,6 +24,7 @@ pub mod exchange;
 pub mod options;
 pub mod pattern;
 pub mod posix;
+pub mod program;
 pub mod words;
 
 use std::fmt;
@@ -31,6 +33,7 @@ use std::str::FromStr;
 pub use error::SpecError;
 pub use exchange::{Exchange, Expect, Step, Transport};
 pub use pattern::Pattern;
+pub use program::Program;
 
 use options::{About, Options};
 use words::Line;
@@ -40,6 +43,8 @@ use words::Line;
 pub enum Check {
     /// `tcp`, `udp` and `sctp`.
     Exchange(Exchange),
+    /// `program`.
+    Program(Program),
 }
 
 /// A kind of check: its first word, and what is known of it.
@@ -70,6 +75,12 @@ const KINDS: &[Kind] = &[
         options: exchange::OPTIONS,
         read: |options| Exchange::read(Transport::Sctp, options).map(Check::Exchange),
     },
+    Kind {
+        name: "program",
+        about: program::ABOUT,
+        options: program::OPTIONS,
+        read: |options| Program::read(options).map(Check::Program),
+    },
 ];
 
 impl Check {
@@ -78,6 +89,16 @@ impl Check {
     pub fn port(&self) -> Option<u16> {
         match self {
             Self::Exchange(exchange) => exchange.port,
+            Self::Program(_) => None,
+        }
+    }
+
+    /// Whether it is of use to one virtual server only: it says something about a weight, or asks about the service.
+    #[must_use]
+    pub fn is_of_one_service(&self) -> bool {
+        match self {
+            Self::Exchange(_) => false,
+            Self::Program(program) => program.is_of_one_service(),
         }
     }
 }
@@ -107,6 +128,7 @@ impl fmt::Display for Check {
         let mut line = Line::default();
         match self {
             Self::Exchange(exchange) => exchange.write(&mut line),
+            Self::Program(program) => program.write(&mut line),
         }
         f.write_str(line.as_str())
     }
