@@ -15,7 +15,6 @@ use nix::{
     time::{ClockId, clock_getres},
     unistd::Pid,
 };
-use socket2::{Domain, Socket, Type};
 
 use crate::{
     capture::Capture,
@@ -27,6 +26,7 @@ use crate::{
     probe::ProbeBuilder,
     program::{Launch, Program, suite_binary},
     realserver::RealServer,
+    source_ports::{SourcePorts, anywhere},
 };
 
 /// Read timeout of the sockets that [`Host::udp`] hands out, so that no test waits for ever.
@@ -44,6 +44,7 @@ struct Inner {
     programs: Mutex<Vec<Program>>,
     /// How many programs of each label were started.
     labels: Mutex<BTreeMap<String, usize>>,
+    ports: SourcePorts,
 }
 
 impl fmt::Debug for Host {
@@ -61,6 +62,7 @@ impl Host {
             journal: Arc::clone(journal),
             programs: Mutex::default(),
             labels: Mutex::default(),
+            ports: SourcePorts::default(),
         }))
     }
 
@@ -252,13 +254,14 @@ impl Host {
         ipvs_table::parse(&text, Duration::from(tick))
     }
 
-    /// A UDP socket of this host, bound to `address` (port 0: any), with a bounded read timeout.
+    /// A UDP socket of this host, bound to `address` (port 0: one that no other has), with a bounded read timeout.
     ///
     /// # Errors
-    /// When the address cannot be bound.
+    /// When it is no address, or cannot be bound.
     pub fn udp(&self, address: &str) -> Result<UdpSocket> {
+        let from = address.parse().with_context(|| format!("address {address}"))?;
         self.enter(|| -> std::io::Result<UdpSocket> {
-            let socket = UdpSocket::bind(address)?;
+            let socket = self.ports().udp(from)?;
             socket.set_read_timeout(Some(UDP_PATIENCE))?;
             socket.set_broadcast(true)?;
             Ok(socket)
@@ -276,31 +279,30 @@ impl Host {
         Ok(())
     }
 
-    /// A TCP connection from this host, with read and write timeouts of `within` too.
+    /// A TCP connection from this host and a port that no other has, with read and write timeouts of `within` too.
     ///
     /// # Errors
     /// When it is not established in time.
     pub fn connect(&self, to: SocketAddr, within: Duration) -> Result<TcpStream> {
-        let stream = self
-            .enter(|| TcpStream::connect_timeout(&to, within))?
-            .with_context(|| format!("connect from {} to {to}", self.name()))?;
-        bounded(stream, within)
+        self.connect_from(anywhere(to), to, within)
     }
 
-    /// The same from an address of this host's, and a port (0: any).
+    /// The same from an address of this host's, and a port (0: one that no other has).
     ///
     /// # Errors
     /// When the address cannot be bound, and as [`Host::connect`].
     pub fn connect_from(&self, from: SocketAddr, to: SocketAddr, within: Duration) -> Result<TcpStream> {
         let stream = self
-            .enter(|| -> std::io::Result<TcpStream> {
-                let socket = Socket::new(Domain::for_address(from), Type::STREAM, None)?;
-                socket.bind(&from.into())?;
-                socket.connect_timeout(&to.into(), within)?;
-                Ok(socket.into())
-            })?
+            .enter(|| self.ports().connect(from, to, within))?
             .with_context(|| format!("connect from {from} in {} to {to}", self.name()))?;
-        bounded(stream, within)
+        stream.set_read_timeout(Some(within))?;
+        stream.set_write_timeout(Some(within))?;
+        Ok(stream)
+    }
+
+    /// Where its connections come from; to be used by threads that are inside.
+    pub(crate) fn ports(&self) -> &SourcePorts {
+        &self.0.ports
     }
 
     /// Starts a scripted real server on TCP and UDP ports; it answers with this host's name.
@@ -336,11 +338,4 @@ impl Host {
             }
         }
     }
-}
-
-/// Lets no read or write of a connection wait for ever.
-fn bounded(stream: TcpStream, within: Duration) -> Result<TcpStream> {
-    stream.set_read_timeout(Some(within))?;
-    stream.set_write_timeout(Some(within))?;
-    Ok(stream)
 }

@@ -93,6 +93,7 @@ mod progress;
 mod realserver;
 mod scenario;
 pub mod shell;
+mod source_ports;
 pub mod story;
 pub mod suite;
 pub mod topology;

@@ -8,7 +8,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     io::{self, Read as _, Write as _},
-    net::{SocketAddr, TcpStream, UdpSocket},
+    net::{SocketAddr, TcpStream},
     sync::{
         Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -19,11 +19,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use crate::{
-    host::Host,
-    journal::{Journal, locked},
-    realserver::PROBE_MARK,
-};
+use crate::{host::Host, journal::locked, realserver::PROBE_MARK, source_ports::anywhere};
 
 /// Most workers of one probe, whatever timeout and interval say.
 const MOST_WORKERS: u32 = 200;
@@ -258,11 +254,11 @@ impl ProbeBuilder {
             Mode::Connections | Mode::Udp => u32::try_from(turns).unwrap_or(MOST_WORKERS).min(MOST_WORKERS),
         };
         let shared = Arc::new(Shared {
+            host: self.host,
             target: self.target,
             timeout: self.timeout,
             mode: self.mode,
             marker: self.marker,
-            journal: Arc::clone(self.host.journal()),
             requests: Mutex::default(),
             ended: AtomicBool::new(false),
             ending: Condvar::new(),
@@ -270,11 +266,11 @@ impl ProbeBuilder {
         let first = Instant::now();
         let mut threads = Vec::new();
         for turn in 0..workers {
-            let (shared, host) = (Arc::clone(&shared), self.host.clone());
+            let shared = Arc::clone(&shared);
             let start = first + self.interval * turn;
             let period = self.interval * workers;
             let worker = thread::Builder::new().name(format!("probe {turn}")).spawn(move || -> Result<()> {
-                host.join()?;
+                shared.host.join()?;
                 shared.work(start, period);
                 Ok(())
             });
@@ -285,11 +281,11 @@ impl ProbeBuilder {
 }
 
 struct Shared {
+    host: Host,
     target: SocketAddr,
     timeout: Duration,
     mode: Mode,
     marker: Option<String>,
-    journal: Arc<Journal>,
     requests: Mutex<Vec<Request>>,
     ended: AtomicBool,
     /// With `requests`: wakes the workers that wait for their turn when the probe ends.
@@ -307,7 +303,7 @@ impl Drop for Probe {
     fn drop(&mut self) {
         self.shared.end();
         let report = self.report();
-        self.shared.journal.note(&Arc::from("probe"), format!("{}: {report}", self.shared.target));
+        self.shared.host.journal().note(&Arc::from("probe"), format!("{}: {report}", self.shared.target));
     }
 }
 
@@ -345,7 +341,7 @@ impl Probe {
     /// # Errors
     /// When none has in time.
     pub fn wait_for_failure(&self, within: Duration) -> Result<Request> {
-        let from = self.shared.journal.now();
+        let from = self.shared.host.journal().now();
         crate::eventually(within, "a failed request", || {
             let report = self.report().since(from);
             report.failures().first().map(|r| (*r).clone()).ok_or_else(|| report.to_string())
@@ -380,7 +376,7 @@ impl Shared {
                 return;
             }
             let begun = Instant::now();
-            let at = self.journal.time_of(begun);
+            let at = self.host.journal().time_of(begun);
             let outcome =
                 self.request(begun + self.timeout, &mut connection).map_err(|error| Failure::of(&error));
             let outcome = outcome.and_then(|answer| match &self.marker {
@@ -410,10 +406,14 @@ impl Shared {
         self.ending.notify_all();
     }
 
+    fn connect(&self, deadline: Instant) -> io::Result<TcpStream> {
+        self.host.ports().connect(anywhere(self.target), self.target, left(deadline)?)
+    }
+
     fn request(&self, deadline: Instant, connection: &mut Option<TcpStream>) -> io::Result<String> {
         match self.mode {
             Mode::Connections => {
-                let mut stream = TcpStream::connect_timeout(&self.target, left(deadline)?)?;
+                let mut stream = self.connect(deadline)?;
                 stream.set_write_timeout(Some(left(deadline)?))?;
                 let host = self.target;
                 let request =
@@ -424,7 +424,7 @@ impl Shared {
             Mode::OneConnection => {
                 let mut stream = match connection.take() {
                     Some(stream) => stream,
-                    None => TcpStream::connect_timeout(&self.target, left(deadline)?)?,
+                    None => self.connect(deadline)?,
                 };
                 stream.set_write_timeout(Some(left(deadline)?))?;
                 stream.write_all(format!("{PROBE_MARK}\n").as_bytes())?;
@@ -433,8 +433,7 @@ impl Shared {
                 Ok(answer)
             }
             Mode::Udp => {
-                let any = if self.target.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-                let socket = UdpSocket::bind(any)?;
+                let socket = self.host.ports().udp(anywhere(self.target))?;
                 socket.connect(self.target)?;
                 socket.send(PROBE_MARK.as_bytes())?;
                 socket.set_read_timeout(Some(left(deadline)?))?;
