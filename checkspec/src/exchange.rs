@@ -12,31 +12,31 @@ pub(crate) const ABOUT_UDP: &str = "Sends datagrams and expects others as the op
      unless `silence=up` is given. A port that the server's machine calls closed (ICMP) is a failure.";
 pub(crate) const ABOUT_SCTP: &str = "As `tcp`, over an association of SCTP with one stream.";
 
-const SEND: About = About::repeated(
+pub(crate) const SEND: About = About::repeated(
     "send",
     "TEXT",
     "Sends this. `\\r`, `\\n`, `\\t`, `\\\\`, `\\\"` and `\\xHH` stand for the usual characters and any byte.",
 );
-const PORT: About = About::once("port", "PORT", "the real server's", "The port that is checked.");
+pub(crate) const PORT: About = About::once("port", "PORT", "the real server's", "The port that is checked.");
+
+pub(crate) const EXPECT: About =
+    About::repeated("expect", "TEXT", "What has come since the step before must begin with this.");
+pub(crate) const CONTAINS: About =
+    About::repeated("contains", "TEXT", "This must be somewhere in what has come since the step before.");
+pub(crate) const EQUALS: About = About::repeated(
+    "equals",
+    "TEXT",
+    "All that comes from the step before until the server closes the connection must be this.",
+);
+pub(crate) const REGEX: About = About::repeated(
+    "regex",
+    "EXPRESSION",
+    "The expression must match somewhere in what has come since the step before.",
+);
+pub(crate) const ANY: About = About::repeated("any", "", "At least one byte must come.");
 
 /// Options of `tcp` and `sctp`.
-pub(crate) const OPTIONS: &[About] = &[
-    SEND,
-    About::repeated("expect", "TEXT", "What has come since the step before must begin with this."),
-    About::repeated("contains", "TEXT", "This must be somewhere in what has come since the step before."),
-    About::repeated(
-        "equals",
-        "TEXT",
-        "All that comes from the step before until the server closes the connection must be this.",
-    ),
-    About::repeated(
-        "regex",
-        "EXPRESSION",
-        "The expression must match somewhere in what has come since the step before.",
-    ),
-    About::repeated("any", "", "At least one byte must come."),
-    PORT,
-];
+pub(crate) const OPTIONS: &[About] = &[SEND, EXPECT, CONTAINS, EQUALS, REGEX, ANY, PORT];
 
 /// Options of `udp`.
 pub(crate) const DATAGRAM_OPTIONS: &[About] = &[
@@ -117,7 +117,7 @@ pub struct Exchange {
 
 impl Exchange {
     pub(crate) fn read(transport: Transport, options: &Options<'_>) -> Result<Self, SpecError> {
-        let steps = options.all().filter_map(|word| step(word).transpose()).collect::<Result<Vec<_>, _>>()?;
+        let steps = steps(options)?;
         let silence = options.choice("silence", &[("up", true), ("down", false)])?;
         let asks = steps.iter().any(|step| matches!(step, Step::Send(_)));
         let expects = steps.iter().any(|step| matches!(step, Step::Expect(_)));
@@ -134,16 +134,22 @@ impl Exchange {
     pub(crate) fn write(&self, line: &mut Line) {
         line.word(self.transport.name());
         for step in &self.steps {
-            match step {
-                Step::Send(bytes) => line.bytes("send", bytes),
-                Step::Expect(expect) => expect.write(line),
-            }
+            step.write(line);
         }
         if self.silence_is_up {
             line.plain("silence", "up");
         }
         if let Some(port) = self.port {
             line.plain("port", port);
+        }
+    }
+}
+
+impl Step {
+    pub(crate) fn write(&self, line: &mut Line) {
+        match self {
+            Self::Send(bytes) => line.bytes("send", bytes),
+            Self::Expect(expect) => expect.write(line),
         }
     }
 }
@@ -172,6 +178,11 @@ impl Expect {
     }
 }
 
+/// The steps among the options, in their order.
+pub(crate) fn steps(options: &Options<'_>) -> Result<Vec<Step>, SpecError> {
+    options.all().filter_map(|word| step(word).transpose()).collect()
+}
+
 /// The step that a word is, if it is one.
 fn step(word: &Word<'_>) -> Result<Option<Step>, SpecError> {
     match word.name {
@@ -181,7 +192,7 @@ fn step(word: &Word<'_>) -> Result<Option<Step>, SpecError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
@@ -238,7 +249,7 @@ mod tests {
         );
     }
 
-    fn expect() -> impl Strategy<Value = Expect> {
+    pub(crate) fn expect() -> impl Strategy<Value = Expect> {
         let bytes = || prop::collection::vec(any::<u8>(), 1..6);
         prop_oneof![
             Just(Expect::Any),
@@ -250,11 +261,17 @@ mod tests {
         ]
     }
 
+    fn send() -> impl Strategy<Value = Step> {
+        prop::collection::vec(any::<u8>(), 1..6).prop_map(Step::Send)
+    }
+
+    pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
+        prop::collection::vec(prop_oneof![send(), expect().prop_map(Step::Expect)], 0..5)
+    }
+
     fn exchange() -> impl Strategy<Value = Exchange> {
         let transport = prop::sample::select(vec![Transport::Tcp, Transport::Udp, Transport::Sctp]);
-        let send = || prop::collection::vec(any::<u8>(), 1..6).prop_map(Step::Send);
-        let steps = prop::collection::vec(prop_oneof![send(), expect().prop_map(Step::Expect)], 0..5);
-        (transport, prop::option::of(1..=u16::MAX), steps, send()).prop_map(
+        (transport, prop::option::of(1..=u16::MAX), steps(), send()).prop_map(
             |(transport, port, mut steps, first)| {
                 if transport == Transport::Udp {
                     steps.insert(0, first);

@@ -14,6 +14,8 @@
 //! | file | kind |
 //! | --- | --- |
 //! | [`exchange`] | `tcp`, `udp`, `sctp`: send and expect |
+//! | [`http`] | `http`, `https`: ask for a page |
+//! | [`tls`] | `tls`: send and expect after a handshake; what `https` shares with it |
 //! | [`program`] | `program`: run a program |
 //!
 //! [`words`] cuts the line, [`options`] hands the words out, [`error`] says what is wrong with one; [`pattern`] and
@@ -21,10 +23,12 @@
 
 pub mod error;
 pub mod exchange;
+pub mod http;
 pub mod options;
 pub mod pattern;
 pub mod posix;
 pub mod program;
+pub mod tls;
 pub mod words;
 
 use std::fmt;
@@ -32,8 +36,10 @@ use std::str::FromStr;
 
 pub use error::SpecError;
 pub use exchange::{Exchange, Expect, Step, Transport};
+pub use http::Http;
 pub use pattern::Pattern;
 pub use program::Program;
+pub use tls::{Tls, TlsExchange};
 
 use options::{About, Options};
 use words::Line;
@@ -43,6 +49,10 @@ use words::Line;
 pub enum Check {
     /// `tcp`, `udp` and `sctp`.
     Exchange(Exchange),
+    /// `http` and `https`.
+    Http(Http),
+    /// `tls`.
+    Tls(TlsExchange),
     /// `program`.
     Program(Program),
 }
@@ -76,6 +86,24 @@ const KINDS: &[Kind] = &[
         read: |options| Exchange::read(Transport::Sctp, options).map(Check::Exchange),
     },
     Kind {
+        name: "http",
+        about: http::ABOUT_HTTP,
+        options: http::OPTIONS,
+        read: |options| Http::read(false, options).map(Check::Http),
+    },
+    Kind {
+        name: "https",
+        about: http::ABOUT_HTTPS,
+        options: http::SECURED_OPTIONS,
+        read: |options| Http::read(true, options).map(Check::Http),
+    },
+    Kind {
+        name: "tls",
+        about: tls::ABOUT,
+        options: tls::OPTIONS,
+        read: |options| TlsExchange::read(options).map(Check::Tls),
+    },
+    Kind {
         name: "program",
         about: program::ABOUT,
         options: program::OPTIONS,
@@ -89,6 +117,8 @@ impl Check {
     pub fn port(&self) -> Option<u16> {
         match self {
             Self::Exchange(exchange) => exchange.port,
+            Self::Http(http) => http.port,
+            Self::Tls(exchange) => exchange.port,
             Self::Program(_) => None,
         }
     }
@@ -97,7 +127,7 @@ impl Check {
     #[must_use]
     pub fn is_of_one_service(&self) -> bool {
         match self {
-            Self::Exchange(_) => false,
+            Self::Exchange(_) | Self::Http(_) | Self::Tls(_) => false,
             Self::Program(program) => program.is_of_one_service(),
         }
     }
@@ -128,6 +158,8 @@ impl fmt::Display for Check {
         let mut line = Line::default();
         match self {
             Self::Exchange(exchange) => exchange.write(&mut line),
+            Self::Http(http) => http.write(&mut line),
+            Self::Tls(exchange) => exchange.write(&mut line),
             Self::Program(program) => program.write(&mut line),
         }
         f.write_str(line.as_str())
