@@ -18,12 +18,13 @@
 //! | [`tls`] | `tls`: send and expect after a handshake; what `https` shares with it |
 //! | [`program`] | `program`: run a program |
 //!
-//! [`words`] cuts the line, [`options`] hands the words out, [`error`] says what is wrong with one; [`pattern`] and
-//! [`posix`] know regular expressions.
+//! [`load`] is about what tells a server's weight, in the same form. [`words`] cuts the line, [`options`] hands the words
+//! out, [`error`] says what is wrong with one; [`pattern`] and [`posix`] know regular expressions.
 
 pub mod error;
 pub mod exchange;
 pub mod http;
+pub mod load;
 pub mod options;
 pub mod pattern;
 pub mod posix;
@@ -37,6 +38,7 @@ use std::str::FromStr;
 pub use error::SpecError;
 pub use exchange::{Exchange, Expect, Step, Transport};
 pub use http::Http;
+pub use load::Load;
 pub use pattern::Pattern;
 pub use program::Program;
 pub use tls::{Tls, TlsExchange};

@@ -17,11 +17,12 @@
 //! | [`expect`], [`escape`] | whether bytes are as expected; how they are written down |
 //! | [`health`] | when verdicts make a server up or down |
 //! | [`monitor`] | when to probe, measure, report, stop |
-//! | [`load`] | what a load average means for the weight |
+//! | [`load`], [`advice`] | what a load average or an agent's words mean for the weight |
 //! | [`row`] | which changes bring the server's row in the IPVS table to where it should be |
 //! | [`probe`], [`program`], [`measure`] | nothing: they carry bytes between the above and sockets or children |
 //! | [`reporter`], [`table`], [`shell`] | nothing: they carry out what the monitor wants |
 
+pub mod advice;
 pub mod args;
 pub mod check;
 pub mod escape;
