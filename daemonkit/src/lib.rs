@@ -19,6 +19,7 @@
 //! | [`program`] | where the suite's other programs are, and who may write to new files |
 //! | [`rtnetlink`] | questions to the kernel about interfaces, addresses and routes |
 //! | [`status_socket`] | one snapshot for whoever connects |
+//! | [`timestamp`] | a wall-clock time as people read it |
 
 pub mod answering;
 pub mod children;
@@ -38,3 +39,4 @@ pub mod program;
 pub mod rtnetlink;
 pub mod signals;
 pub mod status_socket;
+pub mod timestamp;

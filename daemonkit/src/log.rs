@@ -13,16 +13,16 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::fstat;
 use tracing::field::{Field, Visit};
-use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
-use tracing_subscriber::registry::LookupSpan;
+use tracing::level_filters::LevelFilter;
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
+
+use crate::timestamp::Timestamp;
 
 /// Longest datagram written to syslog, in bytes; longer lines are cut.
 const SYSLOG_LIMIT: usize = 2000;
@@ -69,45 +69,65 @@ fn is_stream(descriptor: impl AsFd, stream: &str) -> bool {
 
 /// Starts logging for the whole process under the name `ident`. A second call changes nothing.
 pub fn start(ident: &'static str, sink: Sink, verbose: bool) {
-    let level = if verbose { LevelFilter::DEBUG } else { LevelFilter::INFO };
-    let lines = tracing_subscriber::fmt().with_max_level(level).event_format(Lines { ident, sink });
+    let most = if verbose { LevelFilter::DEBUG } else { LevelFilter::INFO };
     // An error means that logging has been started already.
     let _ = match sink {
         Sink::Terminal | Sink::Journal => {
             static STUCK: AtomicBool = AtomicBool::new(false);
-            let writer = || Impatient { to: io::stderr(), stuck: &STUCK };
-            tracing::subscriber::set_global_default(lines.with_writer(writer).finish())
+            let write = |line: &[u8]| write_or_lose(io::stderr(), &STUCK, line);
+            tracing::subscriber::set_global_default(Log { ident, sink, most, write })
         }
-        Sink::Syslog => tracing::subscriber::set_global_default(lines.with_writer(|| Syslog).finish()),
+        Sink::Syslog => tracing::subscriber::set_global_default(Log { ident, sink, most, write: to_syslog }),
     };
 }
 
-/// Formats one event as one line.
-struct Lines {
+/// Makes a line of each event and has it written. It keeps nothing, above all no register of spans, which the suite does
+/// not use: one process in a thousand must not pay for one.
+struct Log<W> {
     ident: &'static str,
     sink: Sink,
+    most: LevelFilter,
+    write: W,
 }
 
-impl<S, N> FormatEvent<S, N> for Lines
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(&self, _: &FmtContext<'_, S, N>, mut to: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+impl<W: Fn(&[u8]) + 'static> Subscriber for Log<W> {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.is_event() && *metadata.level() <= self.most
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(self.most)
+    }
+
+    fn event(&self, event: &Event<'_>) {
         let level = *event.metadata().level();
-        let pid = std::process::id();
-        match self.sink {
-            Sink::Terminal => {
-                SystemTime.format_time(&mut to)?;
-                write!(to, " {level:5} {}[{pid}]: ", self.ident)?;
-            }
-            Sink::Journal => write!(to, "<{}>{}[{pid}]: ", severity(level), self.ident)?,
-            Sink::Syslog => write!(to, "<{}>{}[{pid}]: ", FACILITY_DAEMON | severity(level), self.ident)?,
-        }
+        let (ident, pid) = (self.ident, std::process::id());
         let mut line = Line::default();
         event.record(&mut line);
-        writeln!(to, "{}{}", line.message, line.fields)
+        let Line { message, fields } = line;
+        let text = match self.sink {
+            Sink::Terminal => {
+                format!("{} {level:5} {ident}[{pid}]: {message}{fields}", Timestamp(SystemTime::now()))
+            }
+            Sink::Journal => format!("<{}>{ident}[{pid}]: {message}{fields}", severity(level)),
+            Sink::Syslog => {
+                format!("<{}>{ident}[{pid}]: {message}{fields}", FACILITY_DAEMON | severity(level))
+            }
+        };
+        (self.write)(text.as_bytes());
     }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
 }
 
 /// Severity of RFC 5424 section 6.2.1.
@@ -165,48 +185,24 @@ fn escape_control(text: &str) -> String {
     })
 }
 
-/// Writes each formatted event to a descriptor that somebody reads, or should. Lines for which there is no room are
-/// lost, and so are those that cannot be written.
-struct Impatient<'a, W> {
-    to: W,
-    /// Whether there was no room for the line before.
-    stuck: &'a AtomicBool,
-}
-
-impl<W: Write + AsFd> Write for Impatient<'_, W> {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let patience = if self.stuck.load(Ordering::Relaxed) { 0 } else { PATIENCE_MS };
-        let mut descriptor = [PollFd::new(self.to.as_fd(), PollFlags::POLLOUT)];
-        let room = poll(&mut descriptor, PollTimeout::from(patience)).is_ok_and(|ready| ready > 0);
-        self.stuck.store(!room, Ordering::Relaxed);
-        if room {
-            let text = line.strip_suffix(b"\n").unwrap_or(line);
-            let cut = &text[..text.len().min(STDERR_LIMIT - 1)];
-            let _ = self.to.write_all(&[cut, b"\n"].concat());
-        }
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+/// Writes a line to a descriptor that somebody reads, or should. A line for which there is no room is lost, and so is one
+/// that cannot be written. `stuck` says whether there was no room for the line before.
+fn write_or_lose(mut to: impl Write + AsFd, stuck: &AtomicBool, line: &[u8]) {
+    let patience = if stuck.load(Ordering::Relaxed) { 0 } else { PATIENCE_MS };
+    let mut descriptor = [PollFd::new(to.as_fd(), PollFlags::POLLOUT)];
+    let room = poll(&mut descriptor, PollTimeout::from(patience)).is_ok_and(|ready| ready > 0);
+    stuck.store(!room, Ordering::Relaxed);
+    if room {
+        let cut = &line[..line.len().min(STDERR_LIMIT - 1)];
+        let _ = to.write_all(&[cut, b"\n"].concat());
     }
 }
 
-/// Writes each formatted event as one datagram. While nobody listens at the socket, lines are lost: a daemon must
-/// not stop because its log does.
-struct Syslog;
-
-impl Write for Syslog {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let text = line.strip_suffix(b"\n").unwrap_or(line);
-        let cut = &text[..text.len().min(SYSLOG_LIMIT)];
-        let _ = send_to(Path::new("/dev/log"), cut);
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+/// Sends a line as one datagram. While nobody listens at the socket, lines are lost: a daemon must not stop because its
+/// log does.
+fn to_syslog(line: &[u8]) {
+    let line = [&line[..line.len().min(SYSLOG_LIMIT)], b"\n"].concat();
+    let _ = send_to(Path::new("/dev/log"), &line);
 }
 
 /// A socket per line survives a restarted syslog daemon and needs no state; lines are rare.
@@ -224,29 +220,17 @@ mod tests {
 
     use super::*;
 
-    #[derive(Clone, Default)]
-    struct Memory(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Memory {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
     fn logged(sink: Sink, events: impl FnOnce()) -> String {
-        let memory = Memory::default();
-        let writer = memory.clone();
-        let lines = tracing_subscriber::fmt()
-            .with_max_level(LevelFilter::DEBUG)
-            .event_format(Lines { ident: "test", sink })
-            .with_writer(move || writer.clone());
-        tracing::subscriber::with_default(lines.finish(), events);
-        let text = memory.0.lock().unwrap().clone();
-        String::from_utf8(text).unwrap().replace(&std::process::id().to_string(), "PID")
+        let memory = Arc::new(Mutex::new(String::new()));
+        let lines = Arc::clone(&memory);
+        let write = move |line: &[u8]| {
+            let mut text = lines.lock().unwrap();
+            text.push_str(std::str::from_utf8(line).unwrap());
+            text.push('\n');
+        };
+        let log = Log { ident: "test", sink, most: LevelFilter::DEBUG, write };
+        tracing::subscriber::with_default(log, events);
+        memory.lock().unwrap().replace(&std::process::id().to_string(), "PID")
     }
 
     #[test]
@@ -278,26 +262,26 @@ mod tests {
     fn a_log_that_nobody_reads_costs_lines_and_no_time() {
         let (mut reader, to) = io::pipe().unwrap();
         let stuck = AtomicBool::new(false);
-        let mut log = Impatient { to, stuck: &stuck };
+        let log = |line: &[u8]| write_or_lose(&to, &stuck, line);
         let mut lines = 0;
         while !stuck.load(Ordering::Relaxed) {
-            log.write_all(&[b'x'; 5000]).unwrap();
+            log(&[b'x'; 5000]);
             lines += 1;
         }
         let began = Instant::now();
         for _ in 0..1000 {
-            log.write_all(b"lost\n").unwrap();
+            log(b"lost");
         }
         assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
         let mut first = vec![0; STDERR_LIMIT * (lines - 1)];
         reader.read_exact(&mut first).unwrap();
         assert!(first.chunks(STDERR_LIMIT).all(|line| line.ends_with(b"x\n")), "cut lines are still lines");
-        log.write_all(b"heard\n").unwrap();
+        log(b"heard");
         let mut last = [0; 6];
         reader.read_exact(&mut last).unwrap();
         assert_eq!(&last, b"heard\n");
         drop(reader);
-        log.write_all(b"a reader that died is no error\n").unwrap();
+        log(b"a reader that died is no error");
     }
 
     #[test]
