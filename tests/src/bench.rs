@@ -116,7 +116,7 @@ fn find(name: &str) -> Result<Benchmark> {
 /// When none could be run: a name that is unknown, a build that fails, no kernel to run on.
 pub fn run(options: &Options) -> Result<bool> {
     let benchmarks = options.benchmarks()?;
-    let programs = cargo::build_release()?;
+    let programs = cargo::build_packaged()?;
     let kernel = Kernel::choose(options.kernel.as_deref())?;
     let mut good = true;
     for benchmark in &benchmarks {

@@ -1,32 +1,42 @@
 //! cargo, run from inside the lab: in this workspace, for this target folder, in the profile of this executable or in
 //! that of packages.
 
-use std::{env, ffi::OsString, path::PathBuf, process::Command};
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    path::PathBuf,
+    process::{Command, Stdio},
+};
 
 use anyhow::{Context as _, Result, ensure};
 
 use crate::paths;
 
+/// The folder of programs in cargo's default profile, which has another name.
+const DEBUG: &str = "debug";
 /// The profile that packages are built in; its folder has the same name.
-const RELEASE: &str = "release";
+const PACKAGED: &str = "packaged";
 
-/// A cargo command in the workspace.
+/// Lets a command work in the workspace, for our target folder.
+fn at_home(mut command: Command) -> Result<Command> {
+    command.current_dir(paths::workspace_folder()).env("CARGO_TARGET_DIR", paths::target_folder()?);
+    Ok(command)
+}
+
+/// A cargo command in the workspace, in the default profile.
 fn bare(args: &[&str]) -> Result<Command> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(cargo);
-    command
-        .args(args)
-        .current_dir(paths::workspace_folder())
-        .env("CARGO_TARGET_DIR", paths::target_folder()?);
-    Ok(command)
+    command.args(args);
+    at_home(command)
 }
 
 /// A cargo command in the workspace, in the profile that we were built in.
 pub(crate) fn cargo(args: &[&str]) -> Result<Command> {
     let mut command = bare(args)?;
-    if crate::program::programs_folder()?.file_name().is_some_and(|name| name == RELEASE) {
-        command.arg("--release");
-    }
+    let folder = crate::program::programs_folder()?;
+    let profile = folder.file_name().filter(|name| *name != DEBUG);
+    command.args(profile.iter().flat_map(|name| [OsStr::new("--profile"), name]));
     Ok(command)
 }
 
@@ -36,18 +46,26 @@ pub(crate) fn cargo(args: &[&str]) -> Result<Command> {
 /// When they do not build.
 pub fn build_workspace() -> Result<()> {
     println!("building the workspace");
-    let status = cargo(&["build", "--workspace"])?.status().context("start cargo")?;
-    ensure!(status.success(), "the workspace does not build");
-    Ok(())
+    succeed(cargo(&["build", "--workspace"])?, "the workspace does not build")
 }
 
-/// Builds all programs of the suite as they are packaged, and returns their folder.
+/// Builds all programs of the suite by the script that packages are built with, and the lab beside them; returns their
+/// folder.
 ///
 /// # Errors
 /// When they do not build.
-pub(crate) fn build_release() -> Result<PathBuf> {
-    println!("building the programs as they are packaged (--release)");
-    let status = bare(&["build", "--workspace", "--release"])?.status().context("start cargo")?;
-    ensure!(status.success(), "the programs do not build");
-    Ok(paths::target_folder()?.join(RELEASE))
+pub(crate) fn build_packaged() -> Result<PathBuf> {
+    println!("building the programs as they are packaged (packaging/build)");
+    let mut script = Command::new("packaging/build");
+    script.stdout(Stdio::null());
+    succeed(at_home(script)?, "the programs do not build")?;
+    succeed(bare(&["build", "--profile", PACKAGED, "--package", "lab"])?, "the lab does not build")?;
+    Ok(paths::target_folder()?.join(PACKAGED))
+}
+
+fn succeed(mut command: Command, otherwise: &'static str) -> Result<()> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let status = command.status().with_context(|| format!("start {program}"))?;
+    ensure!(status.success(), otherwise);
+    Ok(())
 }

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow};
 
-/// The folder that cargo builds into (it holds `debug/` or `release/` with this executable).
+/// The folder that cargo builds into (it holds `debug/` or another profile's folder with this executable).
 ///
 /// # Errors
 /// When this executable is not where cargo puts it.
