@@ -62,11 +62,7 @@ fn depends_on_the_end(expectation: &[u8]) -> bool {
 
 /// What a check says of a server that answers in pieces that end at `cuts` and then closes.
 fn verdict(expect: &Expect, answer: &[u8], cuts: &[u8]) -> Verdict {
-    let exchange = Exchange {
-        transport: Transport::Tcp,
-        send: Vec::new(),
-        expect: Some(expect.clone()),
-    };
+    let exchange = Exchange::ask(Transport::Tcp, Vec::new(), Some(expect.clone()));
     let mut ends: Vec<usize> = cuts.iter().map(|cut| answer.len() * usize::from(*cut) / 255).collect();
     ends.push(answer.len());
     ends.sort_unstable();

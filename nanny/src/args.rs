@@ -8,10 +8,12 @@ use std::net::IpAddr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::Duration;
 
+use checkspec::{Check, SpecError};
 use daemonkit::duration;
 use lexopt::Arg::{Long, Short};
 use lexopt::Parser;
 
+use crate::escape::quote;
 use crate::health::State;
 
 /// What `--help` prints. The manual page lists the same options.
@@ -37,6 +39,8 @@ How it is checked:
       --regex                   the expected text is a regular expression
   -e, --send_program COMMAND    run this instead; a word %h is the server's address, %p its port
   -T, --suppress                translate no backslashes
+      --check CHECK             in place of all these: a kind of check and its options, such as
+                                \"tcp expect=220 send=QUIT\\r\\n expect=221\"; lvs.cf(5) lists them
 
 When:
   -t, --interval TIME           time between probes, and limit of each step of one (10s)
@@ -84,6 +88,24 @@ pub enum UsageError {
         found: String,
         /// What it takes, as a sentence.
         allowed: String,
+    },
+    /// A check that cannot be read.
+    #[error("--check, at {place}: {error}")]
+    Check {
+        /// What is wrong with it.
+        error: SpecError,
+        /// The part of it that is wrong, quoted.
+        place: String,
+    },
+    /// Two options that cannot be given together.
+    #[error("{one} and {other} cannot be given together; {help}")]
+    Conflict {
+        /// One of them.
+        one: &'static str,
+        /// The other.
+        other: &'static str,
+        /// What to do, as a sentence.
+        help: &'static str,
     },
     /// An option that must be given is not.
     #[error("{option} is missing; {needed}")]
@@ -159,6 +181,8 @@ pub struct Args {
     pub regex: bool,
     /// `--suppress`.
     pub keep_backslashes: bool,
+    /// `--check`.
+    pub check: Option<Check>,
     /// `--quiesce_server`.
     pub quiesce: bool,
     /// `--method`.
@@ -213,6 +237,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Invocation, Us
                 args.expect = Some(parser.value()?.into_vec());
             }
             Short('e') | Long("send_program") => args.program = Some(parser.value()?.into_vec()),
+            Long("check") => args.check = Some(check(&parser.value()?)?),
             Short('U') | Long("loadcmd") => args.load_command = Some(parser.value()?.into_vec()),
             Short('I') | Long("ipvsadm") => drop(parser.value()?),
             other => switch(&mut args, other)?,
@@ -309,6 +334,19 @@ fn phase(word: &OsStr) -> Result<Duration, UsageError> {
         .map_err(|error| refuse("--phase", word, error.to_string()))?;
     let is_allowed = time <= Duration::from_secs(86_400);
     is_allowed.then_some(time).ok_or_else(|| refuse("--phase", word, "write a time up to the interval"))
+}
+
+fn check(word: &OsStr) -> Result<Check, UsageError> {
+    let text =
+        word.to_str().ok_or_else(|| refuse("--check", word, "write UTF-8, and other bytes as \\xHH"))?;
+    text.parse().map_err(|error: SpecError| {
+        let place = match text.get(error.place.clone()) {
+            None | Some("") if error.place.start == 0 => "the beginning".to_owned(),
+            None | Some("") => "the end".to_owned(),
+            Some(found) => quote(found.as_bytes()),
+        };
+        UsageError::Check { error, place }
+    })
 }
 
 fn was(word: &OsStr) -> Result<State, UsageError> {
@@ -452,6 +490,15 @@ mod tests {
             ),
             (&["--was", "failed"], "--was: \"failed\" is not allowed; write up, down or unknown"),
             (&["--phase", "25h"], "--phase: \"25h\" is not allowed; write a time up to the interval"),
+            (
+                &["--check", "tcp snd=x"],
+                "--check, at \"snd=x\": `tcp` has no option `snd`, did you mean `send`?; \
+                 allowed: send, expect, contains, equals, regex, any, port",
+            ),
+            (
+                &["--check", "udp"],
+                "--check, at the end: `udp` needs `send`; nobody answers what was not asked",
+            ),
             (&["-M", "t"], "-M/--method: \"t\" is not allowed; write m or nat, g or direct, i or tunnel"),
         ] {
             assert_eq!(error(line), text, "{line:?}");

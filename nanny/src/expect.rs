@@ -6,6 +6,7 @@
 use std::fmt;
 
 use checkspec::posix;
+use memchr::memmem;
 use regex::bytes::{Regex, RegexBuilder};
 
 use crate::escape::quote;
@@ -23,6 +24,10 @@ pub enum Expect {
     Anything,
     /// The answer begins with these bytes.
     Literal(Vec<u8>),
+    /// These bytes are somewhere in the answer.
+    Contains(Vec<u8>),
+    /// The answer is these bytes and ends after them.
+    Equals(Vec<u8>),
     /// The expression matches somewhere in the answer.
     Pattern {
         /// The expression, compiled.
@@ -67,6 +72,9 @@ impl Expect {
         let (matches, hopeless) = match self {
             Self::Anything => (!received.is_empty(), false),
             Self::Literal(expected) => (received.starts_with(expected), !expected.starts_with(received)),
+            Self::Contains(part) => (memmem::find(received, part).is_some(), received.len() >= LIMIT),
+            // That nothing follows is known only when the stream ends.
+            Self::Equals(expected) => (false, !expected.starts_with(received)),
             Self::Pattern { regex, .. } => (regex.is_match(received), received.len() >= LIMIT),
         };
         match (matches, hopeless) {
@@ -79,8 +87,38 @@ impl Expect {
     /// Whether a whole message, such as a datagram, is as expected.
     #[must_use]
     pub fn accepts(&self, message: &[u8]) -> bool {
-        matches!(self, Self::Anything) || self.judge(message) == Judgement::Matches
+        match self {
+            Self::Anything => true,
+            Self::Equals(expected) => message == expected,
+            _ => self.judge(message) == Judgement::Matches,
+        }
     }
+
+    /// How many bytes at the beginning of an answer that matches it takes for that, which is as few as can be.
+    #[must_use]
+    pub fn extent(&self, received: &[u8]) -> usize {
+        let extent = match self {
+            Self::Anything => 1,
+            Self::Literal(expected) | Self::Equals(expected) => expected.len(),
+            Self::Contains(part) => memmem::find(received, part).map_or(0, |at| at + part.len()),
+            Self::Pattern { regex, .. } => shortest(received.len(), |len| regex.is_match(&received[..len])),
+        };
+        extent.min(received.len())
+    }
+}
+
+/// The least length that is enough, if `longest` is and more is never worse; found by halving.
+fn shortest(longest: usize, is_enough: impl Fn(usize) -> bool) -> usize {
+    let (mut low, mut high) = (0, longest);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if is_enough(middle) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    high
 }
 
 impl fmt::Display for Expect {
@@ -88,6 +126,8 @@ impl fmt::Display for Expect {
         match self {
             Self::Anything => f.write_str("anything"),
             Self::Literal(expected) => f.write_str(&quote(expected)),
+            Self::Contains(part) => write!(f, "{} anywhere", quote(part)),
+            Self::Equals(expected) => write!(f, "exactly {}", quote(expected)),
             Self::Pattern { typed, .. } => write!(f, "a match of {}", quote(typed.as_bytes())),
         }
     }
@@ -126,6 +166,33 @@ mod tests {
         assert_eq!(Expect::Anything.judge(b""), Judgement::Undecided);
         assert_eq!(Expect::Anything.judge(b"\0"), Judgement::Matches);
         assert!(Expect::Anything.accepts(b""));
+    }
+
+    #[test]
+    fn bytes_anywhere_are_looked_for_up_to_the_limit() {
+        let expect = Expect::Contains(b"\0OK".into());
+        assert_eq!(expect.judge(b"x\0O"), Judgement::Undecided);
+        assert_eq!((expect.judge(b"x\0OK!"), expect.extent(b"x\0OK!")), (Judgement::Matches, 4));
+        assert_eq!(expect.judge(&[b'x'; LIMIT]), Judgement::Fails);
+        assert_eq!(expect.to_string(), r#""\x00OK" anywhere"#);
+    }
+
+    #[test]
+    fn a_whole_answer_is_known_only_at_its_end() {
+        let expect = Expect::Equals(b"OK".into());
+        assert_eq!((expect.judge(b"O"), expect.judge(b"OK")), (Judgement::Undecided, Judgement::Undecided));
+        assert_eq!(expect.judge(b"OK!"), Judgement::Fails);
+        assert!(expect.accepts(b"OK") && !expect.accepts(b"O"));
+        assert_eq!(expect.to_string(), r#"exactly "OK""#);
+    }
+
+    #[test]
+    fn a_pattern_takes_as_few_bytes_as_match() {
+        let extent =
+            |expression: &str, answer: &[u8]| Expect::pattern(expression.as_bytes()).unwrap().extent(answer);
+        assert_eq!(extent(r"\d+", b"ab123"), 3);
+        assert_eq!(extent(r"\d+ ", b"ab123 x"), 6);
+        assert_eq!(extent("x*", b"ab"), 0);
     }
 
     #[test]

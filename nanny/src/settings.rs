@@ -9,7 +9,7 @@ use std::time::Duration;
 use ipvsadm::{Destination, DestinationId, Family, Forward, Protocol, ServiceId, Tunnel};
 
 use crate::args::{Args, Method, UsageError, refuse};
-use crate::check::{Check, Exchange, Kind, Limits, ProgramCheck, Transport, program};
+use crate::check::{Check, Exchange, Kind, Limits, Medium, ProgramCheck, Transport, asked, program};
 use crate::escape::translate;
 use crate::expect::Expect;
 use crate::health::Thresholds;
@@ -39,8 +39,10 @@ pub enum Place {
 /// All that a monitor needs.
 #[derive(Debug)]
 pub struct Settings {
-    /// Address and port that are probed.
+    /// Address and port of the real server.
     pub server: SocketAddr,
+    /// Address and port that are probed: the same, unless the check names another port.
+    pub target: SocketAddr,
     /// The virtual server, for people.
     pub service: String,
     /// How the server is probed.
@@ -73,23 +75,28 @@ impl Settings {
         })?;
         let port = args.port.unwrap_or(DEFAULT_PORT);
         let server = SocketAddr::new(address, args.real_port.unwrap_or(port));
-        if server.port() == 0 && args.program.is_none() {
-            let allowed = "port 0 cannot be probed: give another, or a program (-e) that knows what to do";
-            return Err(refuse("-r/--rport", OsStr::new("0"), allowed));
-        }
+        let target = SocketAddr::new(
+            address,
+            args.check.as_ref().and_then(checkspec::Check::port).unwrap_or(server.port()),
+        );
         let interval = args.interval.unwrap_or(DEFAULT_INTERVAL);
         if args.udp && args.sctp {
             let allowed = "a service has one protocol: give one of the two";
             return Err(refuse("-u/--udp", OsStr::new("--sctp"), allowed));
         }
         let mut warnings = Vec::new();
-        if args.program.is_none() && is_link_local(address) {
+        let kind = kind(args, server, port, &mut warnings)?;
+        let check = Check { kind, limits: Limits::each(interval) };
+        let is_socket = matches!(check.medium(), Medium::Socket(_));
+        if target.port() == 0 && is_socket {
+            let allowed = "port 0 cannot be probed: give another, or a program (-e) that knows what to do";
+            return Err(refuse("-r/--rport", OsStr::new("0"), allowed));
+        }
+        if is_socket && is_link_local(address) {
             warnings.push(
                 "a link-local address cannot be reached without its interface, which cannot be given: use another",
             );
         }
-        let kind = kind(args, server, port, &mut warnings)?;
-        let check = Check { kind, limits: Limits::each(interval) };
         let default_reentry = if args.failover { interval } else { DEFAULT_REENTRY };
         let reentry = args.reentry.filter(|time| !time.is_zero()).unwrap_or(default_reentry);
         let load_words = load_words(args, address)?;
@@ -111,6 +118,7 @@ impl Settings {
         };
         Ok(Self {
             server,
+            target,
             service: service_name(args, port),
             check,
             rules,
@@ -139,6 +147,11 @@ fn kind(
     virtual_port: u16,
     warnings: &mut Vec<&'static str>,
 ) -> Result<Kind, UsageError> {
+    if let Some(check) = &args.check {
+        excludes(args)?;
+        return asked::kind(check.clone())
+            .map_err(|reason| refuse("--check", OsStr::new(&check.to_string()), reason));
+    }
     let text = |typed: &Option<Vec<u8>>| match typed {
         // The original leaves strings of a single character alone, which is the same thing.
         Some(typed) if !args.keep_backslashes => translate(typed),
@@ -161,7 +174,7 @@ fn kind(
     let says_nothing = args.send.is_none() && args.expect.is_none();
     if says_nothing && virtual_port == 80 && transport == Transport::Tcp {
         let (send, expect) = (b"GET / HTTP/1.0\r\n\r\n".to_vec(), Some(Expect::Literal(b"HTTP".to_vec())));
-        return Ok(Kind::Exchange(Exchange { transport, send, expect }));
+        return Ok(Kind::Exchange(Exchange::ask(transport, send, expect)));
     }
     if args.udp && send.is_empty() {
         warnings.push("a UDP server that is sent nothing answers nothing and counts as down: give -s or -e");
@@ -176,7 +189,29 @@ fn kind(
         b"*" => Some(Expect::Anything),
         _ => Some(Expect::Literal(expected)),
     };
-    Ok(Kind::Exchange(Exchange { transport, send, expect }))
+    Ok(Kind::Exchange(Exchange::ask(transport, send, expect)))
+}
+
+/// Refuses what a check says itself.
+fn excludes(args: &Args) -> Result<(), UsageError> {
+    // By hand the protocol also says which row of the IPVS table is meant.
+    let is_row = args.lvs && !args.report;
+    let protocol = "write the protocol in the check: tcp, udp or sctp";
+    let others = [
+        ("-s/--send_string", args.send.is_some(), "write send=TEXT in the check"),
+        (
+            "-x/--expect_string",
+            args.expect.is_some(),
+            "write expect=TEXT, regex=EXPRESSION or any in the check",
+        ),
+        ("--regex", args.regex, "write regex=EXPRESSION in the check"),
+        ("-e/--send_program", args.program.is_some(), "give one of the two"),
+        ("-T/--suppress", args.keep_backslashes, "write \\\\ for a backslash in the check"),
+        ("-u/--udp", args.udp && !is_row, protocol),
+        ("--sctp", args.sctp && !is_row, protocol),
+    ];
+    let conflict = others.into_iter().find(|(_, is_given, _)| *is_given);
+    conflict.map_or(Ok(()), |(other, _, help)| Err(UsageError::Conflict { one: "--check", other, help }))
 }
 
 fn transport(args: &Args) -> Transport {
@@ -266,6 +301,7 @@ fn family(virtual_address: Option<&str>, server: IpAddr) -> Family {
 mod tests {
     use super::*;
     use crate::args::{Invocation, parse};
+    use crate::check::Step;
     use crate::health::State;
 
     fn resolve(line: &[&str]) -> Result<Settings, String> {
@@ -279,12 +315,18 @@ mod tests {
     fn exchange(line: &[&str]) -> Exchange {
         match resolve(line).unwrap().check.kind {
             Kind::Exchange(exchange) => exchange,
-            Kind::Program(program) => panic!("{program:?}"),
+            other => panic!("{other:?}"),
         }
     }
 
+    fn sent(line: &[&str]) -> Vec<u8> {
+        let send = |step| if let Step::Send(bytes) = step { Some(bytes) } else { None };
+        exchange(line).steps.into_iter().find_map(send).unwrap_or_default()
+    }
+
     fn expected(line: &[&str]) -> String {
-        exchange(line).expect.map_or("-".into(), |expect| expect.to_string())
+        let expect = |step| if let Step::Expect(expect) = step { Some(expect.to_string()) } else { None };
+        exchange(line).steps.into_iter().find_map(expect).unwrap_or("-".into())
     }
 
     #[test]
@@ -330,15 +372,12 @@ mod tests {
 
     #[test]
     fn the_web_check_is_for_virtual_port_80_with_nothing_said() {
-        let web = exchange(&["-r", "8080"]);
-        assert_eq!(web.send, b"GET / HTTP/1.0\r\n\r\n");
+        assert_eq!(sent(&["-r", "8080"]), b"GET / HTTP/1.0\r\n\r\n");
         assert_eq!(expected(&["-r", "8080"]), "\"HTTP\"");
-        let plain = exchange(&["-p", "8080", "-r", "80"]);
-        assert!(plain.send.is_empty() && plain.expect.is_none());
-        assert!(exchange(&["-x", "220 "]).send.is_empty());
-        assert!(exchange(&["-s", ""]).expect.is_none());
-        assert!(exchange(&["-u"]).send.is_empty());
-        assert!(exchange(&["--sctp"]).send.is_empty());
+        for line in [&["-p", "8080", "-r", "80"][..], &["-s", ""], &["-u"], &["--sctp"]] {
+            assert!(exchange(line).steps.is_empty(), "{line:?}");
+        }
+        assert!(sent(&["-x", "220 "]).is_empty());
     }
 
     #[test]
@@ -347,8 +386,8 @@ mod tests {
         assert_eq!(expected(&["-x", "*"]), "anything");
         assert_eq!(expected(&["-x", "^HTTP/1.[01] [23]", "--regex"]), "a match of \"^HTTP/1.[01] [23]\"");
         assert_eq!(expected(&["-x", r"\d\.\\d", "--regex"]), r#"a match of "\\d\\.\\d""#);
-        assert_eq!(exchange(&["-s", r"a\r\n"]).send, b"a\r\n");
-        assert_eq!(exchange(&["-T", "-s", r"a\r\n"]).send, br"a\r\n");
+        assert_eq!(sent(&["-s", r"a\r\n"]), b"a\r\n");
+        assert_eq!(sent(&["-T", "-s", r"a\r\n"]), br"a\r\n");
         assert_eq!(
             resolve(&["-x", "(", "--regex"]).unwrap_err(),
             "-x/--expect_string: \"(\" is not allowed; write a regular expression (error: unclosed group)"
@@ -364,6 +403,48 @@ mod tests {
         assert_eq!(check.words, ["check", "10.2.0.11", "80"]);
         assert_eq!(check.expect, Some(b"OK".to_vec()));
         assert!(resolve(&["-e", " "]).is_err());
+    }
+
+    #[test]
+    fn a_check_says_what_is_asked_and_may_name_its_port() {
+        let line = &["-r", "8080", "--check", r"tcp port=25 expect=220 send=QUIT\r\n"];
+        let settings = resolve(line).unwrap();
+        assert_eq!((settings.server.port(), settings.target.port()), (8080, 25));
+        assert_eq!((sent(line).as_slice(), expected(line).as_str()), (&b"QUIT\r\n"[..], "\"220\""));
+        assert_eq!(resolve(&["--check", "tcp"]).unwrap().target.port(), 80);
+        assert!(exchange(&["--check", "tcp"]).steps.is_empty(), "no page is asked for");
+        assert!(resolve(&["-r", "0", "--check", "tcp port=25"]).is_ok());
+        assert!(resolve(&["-r", "0", "--check", "tcp"]).unwrap_err().starts_with("-r/--rport: \"0\""));
+    }
+
+    #[test]
+    fn a_check_does_not_go_with_the_options_that_it_takes_the_place_of() {
+        for (option, text) in [
+            (&["-s", "a"][..], "-s/--send_string cannot be given together; write send=TEXT in the check"),
+            (&["-e", "a"], "-e/--send_program cannot be given together; give one of the two"),
+            (&["--regex"], "--regex cannot be given together; write regex=EXPRESSION in the check"),
+            (&["-u"], "-u/--udp cannot be given together; write the protocol in the check: tcp, udp or sctp"),
+            (
+                &["--sctp", "--lvs", "--report"],
+                "--sctp cannot be given together; write the protocol in the check: tcp, udp or sctp",
+            ),
+        ] {
+            let line = [&["--check", "tcp"], option].concat();
+            assert_eq!(resolve(&line).unwrap_err(), format!("--check and {text}"));
+        }
+        let by_hand = ["--check", "tcp", "-u", "--lvs", "-V", "10.1.0.100"];
+        let settings = resolve(&by_hand).unwrap();
+        assert_eq!(settings.duty.unwrap().service.to_string(), "UDP 10.1.0.100:80");
+    }
+
+    #[test]
+    fn a_check_that_cannot_be_done_is_refused() {
+        let error = resolve(&["--check", "tcp regex=((a{1000}){1000}){1000}"]).unwrap_err();
+        assert!(
+            error
+                .starts_with("--check: \"tcp regex=((a{1000}){1000}){1000}\" is not allowed; the expression"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -215,7 +215,7 @@ impl<'s> Shell<'s> {
             let verdict = Verdict::Unhealthy(Failure::ProgramStuck);
             return Some(Input::Probed { verdict, took });
         }
-        match Probe::start(now, &self.settings.check, self.settings.server) {
+        match Probe::start(now, &self.settings.check, self.settings.target) {
             Ok(probe) => {
                 self.probe = Some(probe);
                 None

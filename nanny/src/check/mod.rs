@@ -4,6 +4,8 @@
 //! [`Verdict`]. It never waits, reads or writes; [`crate::probe`] does. So every check can be tested with bytes and
 //! numbers, and every kind of check looks alike to the driver.
 
+pub mod answer;
+pub mod asked;
 pub mod exchange;
 pub mod program;
 mod reason;
@@ -16,7 +18,8 @@ use daemonkit::children::Exit;
 use daemonkit::clock::Mono;
 use nix::errno::Errno;
 
-pub use exchange::{Exchange, Transport};
+pub use checkspec::Transport;
+pub use exchange::{Exchange, Step};
 pub use program::ProgramCheck;
 pub use reason::{Failure, Fault, Success};
 

@@ -22,6 +22,8 @@ pub enum Success {
     Answered,
     /// The answer was as expected.
     AsExpected,
+    /// No answer came, none was asked for, and nobody said that the port is closed.
+    Silent,
     /// The program ended with status 0 and, if one was asked for, with the expected output.
     ProgramPassed,
     /// An operator said so (SIGUSR2).
@@ -35,6 +37,7 @@ impl fmt::Display for Success {
             Self::Sent => "connected and took the request",
             Self::Answered => "answered",
             Self::AsExpected => "answered as expected",
+            Self::Silent => "took the datagram and did not refuse it",
             Self::ProgramPassed => "program passed",
             Self::Forced => "forced up by SIGUSR2",
         })
@@ -90,6 +93,15 @@ pub enum Failure {
         /// What should have.
         expected: String,
     },
+    /// One step of several failed.
+    InStep {
+        /// Which, counted from 1.
+        step: usize,
+        /// How many there are.
+        of: usize,
+        /// Why.
+        failure: Box<Failure>,
+    },
     /// The program could not be started.
     ProgramNotStarted(Errno),
     /// The program ended with another status than 0, or by a signal.
@@ -141,6 +153,7 @@ impl fmt::Display for Failure {
                 let got = quote(got);
                 write!(f, "answer begins with {got}, expected {expected} within the first {LIMIT} bytes")
             }
+            Self::InStep { step, of, failure } => write!(f, "step {step} of {of}: {failure}"),
             Self::ProgramNotStarted(errno) => write!(f, "cannot run the program: {}", describe(*errno)),
             Self::ProgramFailed { exit, said } if !said.is_empty() => {
                 write!(f, "program {exit}, saying {}", quote(said))

@@ -97,7 +97,7 @@ impl Wish {
     fn candidates(&self) -> Vec<Vec<u8>> {
         let sample = match &self.expect {
             Some(Expect::Pattern { .. }) => sample(&self.text),
-            Some(Expect::Literal(text)) => Some(text.clone()),
+            Some(Expect::Literal(text) | Expect::Contains(text) | Expect::Equals(text)) => Some(text.clone()),
             Some(Expect::Anything) | None => Some(Vec::new()),
         };
         let Some(sample) = sample else { return Vec::new() };

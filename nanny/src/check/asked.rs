@@ -1,0 +1,77 @@
+//! From the text of `--check` to the conversation that it asks for: one arm for each kind.
+//!
+//! The text has been read already ([`checkspec`]); what it says is right in itself. Decided here is what it needs besides,
+//! such as an expression that can be compiled in bounded memory.
+
+use checkspec::exchange as spec;
+
+use super::Kind;
+use super::exchange::{Exchange, Step};
+use crate::expect::Expect;
+
+/// What `check` asks of a server.
+///
+/// # Errors
+/// Why that cannot be done, as a sentence about the check.
+pub fn kind(check: checkspec::Check) -> Result<Kind, String> {
+    match check {
+        checkspec::Check::Exchange(asked) => exchange(asked).map(Kind::Exchange),
+    }
+}
+
+fn exchange(asked: spec::Exchange) -> Result<Exchange, String> {
+    let steps = asked.steps.into_iter().map(step).collect::<Result<_, _>>()?;
+    Ok(Exchange { transport: asked.transport, steps, silence_is_up: asked.silence_is_up })
+}
+
+fn step(asked: spec::Step) -> Result<Step, String> {
+    match asked {
+        spec::Step::Send(bytes) => Ok(Step::Send(bytes)),
+        spec::Step::Expect(expect) => self::expect(expect).map(Step::Expect),
+    }
+}
+
+/// What an answer must look like, ready to be looked for.
+///
+/// # Errors
+/// As [`kind`].
+pub fn expect(asked: spec::Expect) -> Result<Expect, String> {
+    Ok(match asked {
+        spec::Expect::Any => Expect::Anything,
+        spec::Expect::Begins(bytes) => Expect::Literal(bytes),
+        spec::Expect::Contains(bytes) => Expect::Contains(bytes),
+        spec::Expect::Equals(bytes) => Expect::Equals(bytes),
+        spec::Expect::Matches(pattern) => Expect::pattern(pattern.as_str().as_bytes())
+            .map_err(|reason| format!("the expression `{pattern}` cannot be used ({reason})"))?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exchange_keeps_its_steps() {
+        let check = r#"sctp any send="a\x00" expect=b contains=c equals=d regex=^e"#.parse().unwrap();
+        let Ok(Kind::Exchange(exchange)) = kind(check) else { panic!("refused") };
+        let steps: Vec<String> = exchange
+            .steps
+            .iter()
+            .map(|step| match step {
+                Step::Send(bytes) => format!("send {}", bytes.escape_ascii()),
+                Step::Expect(expect) => expect.to_string(),
+            })
+            .collect();
+        let wanted =
+            ["anything", r"send a\x00", r#""b""#, r#""c" anywhere"#, r#"exactly "d""#, r#"a match of "^e""#];
+        assert_eq!(steps, wanted);
+        assert_eq!(exchange.transport, checkspec::Transport::Sctp);
+    }
+
+    #[test]
+    fn an_expression_that_takes_too_much_memory_is_refused() {
+        let check = "tcp regex=((a{1000}){1000}){1000}".parse().unwrap();
+        let Err(reason) = kind(check) else { panic!("accepted") };
+        assert!(reason.starts_with("the expression `((a{1000}){1000}){1000}` cannot be used"), "{reason}");
+    }
+}
