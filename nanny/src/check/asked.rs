@@ -16,6 +16,7 @@ use crate::expect::Expect;
 pub fn kind(check: checkspec::Check) -> Result<Kind, String> {
     match check {
         checkspec::Check::Exchange(asked) => exchange(asked).map(Kind::Exchange),
+        _ => Err("this program cannot make a check of this kind".to_owned()),
     }
 }
 
