@@ -1,6 +1,7 @@
 //! `lvs status`: asks the director that runs, over its socket, once or again and again, and shows the answer.
 
 use std::io::{ErrorKind, IsTerminal as _, Read as _, Write as _};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -8,8 +9,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, anyhow, ensure};
 use lvs_ipc::metrics;
 use lvs_ipc::status::{LVS_SOCKET, LvsStatus};
+use rustix::termios::tcgetwinsize;
 
 use crate::args::{Form, Query};
+use crate::screen::Screen;
 use crate::selection::select;
 use crate::status_view::{Colours, render};
 
@@ -24,8 +27,11 @@ const END_OF_LINE: &str = "\x1b[K";
 /// Clears the rest of a terminal.
 const END_OF_SCREEN: &str = "\x1b[J";
 
-/// Prints what is asked for. A watch ends with the program, when nobody reads any more, or when standard output is no
-/// terminal and the director does not answer.
+/// What a watch says where a whole table does not fit.
+const LESS: &str = "lvs status VS shows one virtual server";
+
+/// Prints what is asked for. A watch shows as much as fits the terminal. It ends with the program, when nobody reads any
+/// more, or when standard output is no terminal and the director does not answer.
 ///
 /// # Errors
 /// When no director runs, it may not be asked, it answers something else, or has nothing of a name that is asked for.
@@ -44,12 +50,23 @@ pub fn status(query: &Query) -> anyhow::Result<()> {
             Err(error) if on_terminal => format!("{error:#}\n"),
             other => other?,
         };
+        // The terminal may have another size than the last time.
+        let text = match screen(&out).filter(|_| query.form != Form::Json) {
+            Some(screen) => screen.fit(&text, if query.names.is_empty() { LESS } else { "" }),
+            None => text,
+        };
         let text = if on_terminal { redrawn(&text) } else { text };
         if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
             return Ok(());
         }
         std::thread::sleep(interval);
     }
+}
+
+/// The size of a terminal; nothing for anything else.
+fn screen(out: impl AsFd) -> Option<Screen> {
+    let size = tcgetwinsize(out).ok()?;
+    Screen::new(size.ws_row, size.ws_col)
 }
 
 /// The text in place of what the terminal shows.

@@ -19,7 +19,7 @@
 //! | [`scope`] | which services a change is about |
 //! | [`orders`] | what an operator asked for; [`operator_event`]: what is worth a log line about it |
 //! | [`identity`] | which row of the kernel is which server of the file |
-//! | [`args`], [`dry_run`], [`selection`], [`status_view`] | what the command line means and how answers look |
+//! | [`args`], [`dry_run`], [`selection`], [`status_view`] | what the command line means and how answers look; `screen`: how much of one fits a terminal |
 //!
 //! What carries out:
 //!
@@ -71,6 +71,7 @@ pub mod record;
 pub mod routes;
 mod saver;
 pub mod scope;
+mod screen;
 pub mod selection;
 pub mod service_list;
 pub mod shell;

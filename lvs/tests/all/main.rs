@@ -29,4 +29,5 @@ mod status;
 mod supervision;
 mod sysctls;
 mod trouble;
+mod watching;
 mod world;

@@ -8,7 +8,7 @@ use lvs_ipc::status::{Left, LvsStatus, Override, OverrideStatus, QuorumStatus, S
 use crate::world::{Director, config, virtual_server};
 
 /// Two virtual servers; of the first, one real server is up and one is down.
-fn status() -> LvsStatus {
+pub(crate) fn status() -> LvsStatus {
     let body = virtual_server("web", "10.1.0.100", "", &["10.2.0.11", "10.2.0.12 weight = 30"])
         + &virtual_server("idle", "10.1.0.101", "sorry_server = 10.2.0.99", &[]);
     let mut director = Director::new(&config(&format!("serial_no = 4\n{body}")));
