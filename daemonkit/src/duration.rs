@@ -47,10 +47,17 @@ pub fn parse(text: &str) -> Result<Duration, DurationError> {
     Some(Duration::from_nanos(nanos)).filter(|time| *time <= century).ok_or_else(too_long)
 }
 
-/// Writes a time so that [`parse`] reads the same one back, to the millisecond: `2s`, `200ms`.
+/// Writes a time in the greatest unit of which it is a whole number, so that [`parse`] reads the same one back, to the
+/// millisecond: `10m`, `90s`, `200ms`.
 #[must_use]
 pub fn format(time: Duration) -> String {
-    if time.subsec_nanos() == 0 { format!("{}s", time.as_secs()) } else { format!("{}ms", time.as_millis()) }
+    match (time.as_secs(), time.subsec_nanos()) {
+        (0, 0) => "0s".to_owned(),
+        (seconds, 0) if seconds % 3600 == 0 => format!("{}h", seconds / 3600),
+        (seconds, 0) if seconds % 60 == 0 => format!("{}m", seconds / 60),
+        (seconds, 0) => format!("{seconds}s"),
+        _ => format!("{}ms", time.as_millis()),
+    }
 }
 
 #[cfg(test)]
@@ -84,9 +91,12 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back() {
-        for millis in [0, 1, 200, 1_000, 1_500, 60_000] {
+        for millis in [0, 1, 200, 1_000, 1_500, 60_000, 61_000, 5_400_000, 7_200_000] {
             let time = Duration::from_millis(millis);
             assert_eq!(parse(&format(time)), Ok(time));
+        }
+        for (seconds, text) in [(0, "0s"), (90, "90s"), (600, "10m"), (7_200, "2h")] {
+            assert_eq!(format(Duration::from_secs(seconds)), text);
         }
     }
 }

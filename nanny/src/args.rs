@@ -14,7 +14,12 @@ use lexopt::Arg::{Long, Short};
 use lexopt::Parser;
 
 use crate::escape::quote;
+use crate::flapping::Damping;
 use crate::health::State;
+use crate::jitter;
+
+/// Longest time for which something is waited.
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// What `--help` prints. The manual page lists the same options.
 pub const HELP: &str = "\
@@ -47,7 +52,14 @@ When:
   -a, --reentrytime TIME        time of good probes before a failed server comes back (180s; --fos: the interval)
       --rise NUMBER             good probes in a row that it takes besides, 1 to 100 (1)
       --fall NUMBER             failed probes in a row that take a server down, 1 to 100 (1)
+      --damping NUMBER/TIME     a server that goes down more than NUMBER times within TIME flaps: each time more doubles the
+                                good probes that bring it back, up to those of TIME (none)
       --was up|down|unknown         go on from this state: --fall or re-entry applies from the first probe on (unknown)
+      --failing-interval TIME   time between probes while the last one has failed (the interval)
+      --jitter PERCENT          each time between probes differs by up to this much, 0 to 50 (0)
+      --connect-timeout TIME    limit of the connection (the interval)
+      --answer-timeout TIME     limit of each answer, and of a program (the interval)
+      --check-timeout TIME      limit of all of a probe (none)
       --phase TIME                  time from the first probe to the second, at most the interval (the interval)
 
 Weight:
@@ -159,6 +171,18 @@ pub struct Args {
     pub rise: Option<u32>,
     /// `--fall`, 1 to 100.
     pub fall: Option<u32>,
+    /// `--damping`.
+    pub damping: Option<Damping>,
+    /// `--failing-interval`, 10 ms to 1 day.
+    pub failing_interval: Option<Duration>,
+    /// `--jitter`, 0 to 50.
+    pub jitter: u8,
+    /// `--connect-timeout`, 10 ms to 1 day.
+    pub connect_timeout: Option<Duration>,
+    /// `--answer-timeout`, 10 ms to 1 day.
+    pub answer_timeout: Option<Duration>,
+    /// `--check-timeout`, 10 ms to 1 day.
+    pub check_timeout: Option<Duration>,
     /// `--was`.
     pub was: State,
     /// `--phase`, at most 1 day.
@@ -225,8 +249,20 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Invocation, Us
             Short('w') | Long("weight") => args.weight = Some(number("-w/--weight", &parser.value()?)?),
             Short('S') | Long("scale") => args.scale = Some(scale(&parser.value()?)?),
             Short('f') | Long("fwmark") => args.fwmark = fwmark(&parser.value()?)?,
-            Short('t') | Long("interval") => args.interval = Some(interval(&parser.value()?)?),
+            Short('t') | Long("interval") => args.interval = Some(pause("-t/--interval", &parser.value()?)?),
             Short('a') | Long("reentrytime") => args.reentry = Some(reentry(&parser.value()?)?),
+            Long("failing-interval") => {
+                args.failing_interval = Some(pause("--failing-interval", &parser.value()?)?);
+            }
+            Long("connect-timeout") => {
+                args.connect_timeout = Some(pause("--connect-timeout", &parser.value()?)?);
+            }
+            Long("answer-timeout") => {
+                args.answer_timeout = Some(pause("--answer-timeout", &parser.value()?)?);
+            }
+            Long("check-timeout") => args.check_timeout = Some(pause("--check-timeout", &parser.value()?)?),
+            Long("jitter") => args.jitter = jitter(&parser.value()?)?,
+            Long("damping") => args.damping = Some(damping(&parser.value()?)?),
             Long("rise") => args.rise = Some(probes("--rise", &parser.value()?)?),
             Long("fall") => args.fall = Some(probes("--fall", &parser.value()?)?),
             Long("was") => args.was = was(&parser.value()?)?,
@@ -308,32 +344,47 @@ fn fwmark(word: &OsStr) -> Result<u32, UsageError> {
     })
 }
 
-fn interval(word: &OsStr) -> Result<Duration, UsageError> {
-    let (lowest, highest) = (Duration::from_millis(10), Duration::from_secs(86_400));
-    let option = "-t/--interval";
+/// A time that is not shorter than `lowest` nor longer than `highest`.
+fn time(
+    option: &'static str,
+    word: &OsStr,
+    (lowest, highest): (Duration, Duration),
+    allowed: &str,
+) -> Result<Duration, UsageError> {
     let time =
         duration::parse(&word.to_string_lossy()).map_err(|error| refuse(option, word, error.to_string()))?;
     let is_allowed = (lowest..=highest).contains(&time);
-    is_allowed
-        .then_some(time)
-        .ok_or_else(|| refuse(option, word, "write a time from 10ms to 24h; seconds need no unit"))
+    is_allowed.then_some(time).ok_or_else(|| refuse(option, word, allowed))
+}
+
+/// A time for which something is waited.
+fn pause(option: &'static str, word: &OsStr) -> Result<Duration, UsageError> {
+    let allowed = "write a time from 10ms to 24h; seconds need no unit";
+    time(option, word, (Duration::from_millis(10), DAY), allowed)
 }
 
 fn reentry(word: &OsStr) -> Result<Duration, UsageError> {
-    let option = "-a/--reentrytime";
-    let time =
-        duration::parse(&word.to_string_lossy()).map_err(|error| refuse(option, word, error.to_string()))?;
-    let is_allowed = time <= Duration::from_secs(365 * 86_400);
-    is_allowed
-        .then_some(time)
-        .ok_or_else(|| refuse(option, word, "write a time up to 8760h, or 0 for the default"))
+    let allowed = "write a time up to 8760h, or 0 for the default";
+    time("-a/--reentrytime", word, (Duration::ZERO, 365 * DAY), allowed)
 }
 
 fn phase(word: &OsStr) -> Result<Duration, UsageError> {
-    let time = duration::parse(&word.to_string_lossy())
-        .map_err(|error| refuse("--phase", word, error.to_string()))?;
-    let is_allowed = time <= Duration::from_secs(86_400);
-    is_allowed.then_some(time).ok_or_else(|| refuse("--phase", word, "write a time up to the interval"))
+    time("--phase", word, (Duration::ZERO, DAY), "write a time up to the interval")
+}
+
+fn jitter(word: &OsStr) -> Result<u8, UsageError> {
+    let parsed = word.to_str().and_then(|text| text.parse().ok()).filter(|percent| *percent <= jitter::MOST);
+    parsed.ok_or_else(|| refuse("--jitter", word, "write a whole number of percent from 0 to 50"))
+}
+
+fn damping(word: &OsStr) -> Result<Damping, UsageError> {
+    let allowed = "write a number from 1 to 100, a slash and a time from 1s to 24h, such as 3/10m";
+    let text = word.to_string_lossy();
+    let (times, within) = text.split_once('/').ok_or_else(|| refuse("--damping", word, allowed))?;
+    let times = times.parse().ok().filter(|times| (1..=100).contains(times));
+    let within = duration::parse(within).ok().filter(|time| (Duration::from_secs(1)..=DAY).contains(time));
+    let both = times.zip(within).map(|(times, within)| Damping { times, within });
+    both.ok_or_else(|| refuse("--damping", word, allowed))
 }
 
 fn check(word: &OsStr) -> Result<Check, UsageError> {
@@ -441,6 +492,23 @@ mod tests {
     }
 
     #[test]
+    fn times_of_a_probe_and_between_probes_are_understood() {
+        let line = "--connect-timeout 200ms --answer-timeout 1s --check-timeout 1m --failing-interval 2 --jitter 10 \
+                    --damping 3/10m";
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let expected = Args {
+            connect_timeout: Some(Duration::from_millis(200)),
+            answer_timeout: Some(Duration::from_secs(1)),
+            check_timeout: Some(Duration::from_secs(60)),
+            failing_interval: Some(Duration::from_secs(2)),
+            jitter: 10,
+            damping: Some(Damping { times: 3, within: Duration::from_secs(600) }),
+            ..Args::default()
+        };
+        assert_eq!(args(&words), expected);
+    }
+
+    #[test]
     fn values_may_look_like_options_and_hold_any_byte() {
         assert_eq!(args(&["-s", "-x", "-x", "--help"]).expect, Some(b"--help".into()));
         let raw = OsString::from_vec(b"\xff\x01".to_vec());
@@ -487,6 +555,24 @@ mod tests {
                 &["-h", "rs1.example"],
                 "-h/--server: \"rs1.example\" is not allowed; write an IPv4 or IPv6 address, such as 10.2.0.11 \
                  (for help use --help)",
+            ),
+            (
+                &["--check-timeout", "25h"],
+                "--check-timeout: \"25h\" is not allowed; write a time from 10ms to 24h; seconds need no unit",
+            ),
+            (
+                &["--jitter", "51"],
+                "--jitter: \"51\" is not allowed; write a whole number of percent from 0 to 50",
+            ),
+            (
+                &["--damping", "3/0"],
+                "--damping: \"3/0\" is not allowed; \
+                 write a number from 1 to 100, a slash and a time from 1s to 24h, such as 3/10m",
+            ),
+            (
+                &["--damping", "10m"],
+                "--damping: \"10m\" is not allowed; \
+                 write a number from 1 to 100, a slash and a time from 1s to 24h, such as 3/10m",
             ),
             (&["--was", "failed"], "--was: \"failed\" is not allowed; write up, down or unknown"),
             (&["--phase", "25h"], "--phase: \"25h\" is not allowed; write a time up to the interval"),

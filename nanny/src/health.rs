@@ -12,6 +12,8 @@
 //! A monitor that takes over from another goes on from the state that it is told: then the first probe decides nothing
 //! alone.
 //!
+//! `hold` raises the `up` of the next time that the server comes back, and only of that.
+//!
 //! `recheck` ends the wait for re-entry: the next good probe brings the server up. `force` sets the state; after a
 //! forced "down" re-entry applies.
 
@@ -73,6 +75,8 @@ impl Thresholds {
 pub struct Health {
     state: State,
     thresholds: Thresholds,
+    /// Good probes that it takes this time.
+    needed: u32,
     good_in_a_row: u32,
     bad_in_a_row: u32,
 }
@@ -81,7 +85,8 @@ impl Health {
     /// Nothing is known yet, and the first probe decides.
     #[must_use]
     pub fn new(thresholds: Thresholds) -> Self {
-        Self { state: State::Unknown, thresholds, good_in_a_row: thresholds.up, bad_in_a_row: 0 }
+        let up = thresholds.up;
+        Self { state: State::Unknown, thresholds, needed: up, good_in_a_row: up, bad_in_a_row: 0 }
     }
 
     /// `state` is known already. Nothing is known of the probes that led to it, so the counts begin anew.
@@ -104,7 +109,7 @@ impl Health {
         if healthy {
             self.bad_in_a_row = 0;
             self.good_in_a_row = self.good_in_a_row.saturating_add(1);
-            return if self.good_in_a_row >= self.thresholds.up { self.change(State::Up) } else { None };
+            return if self.good_in_a_row >= self.needed { self.change(State::Up) } else { None };
         }
         self.good_in_a_row = 0;
         self.bad_in_a_row = self.bad_in_a_row.saturating_add(1);
@@ -112,8 +117,14 @@ impl Health {
         if is_enough { self.change(State::Down) } else { None }
     }
 
+    /// Lets so many good probes bring back the server that is down, if they are more than usual.
+    pub fn hold(&mut self, probes: u32) {
+        self.needed = probes.max(self.thresholds.up);
+    }
+
     /// Lets the next good probe bring the server up.
     pub fn recheck(&mut self) {
+        self.needed = self.thresholds.up;
         self.good_in_a_row = self.thresholds.up;
     }
 
@@ -126,6 +137,9 @@ impl Health {
 
     fn change(&mut self, to: State) -> Option<Transition> {
         let from = std::mem::replace(&mut self.state, to);
+        if to == State::Up {
+            self.needed = self.thresholds.up;
+        }
         (from != to).then_some(Transition { from, to })
     }
 }
@@ -229,6 +243,18 @@ mod tests {
     #[test]
     fn a_threshold_of_zero_needs_one_good_probe() {
         assert_eq!(story(&mut back_after(0), "bg"), "DU");
+    }
+
+    #[test]
+    fn a_hold_is_for_one_way_back_and_a_recheck_ends_it() {
+        let mut health = back_after(2);
+        assert_eq!(story(&mut health, "gb"), "UD");
+        health.hold(4);
+        assert_eq!(story(&mut health, "ggbggggbgg"), "......UD.U");
+        health.force(false);
+        health.hold(4);
+        health.recheck();
+        assert_eq!(story(&mut health, "g"), "U");
     }
 
     #[test]

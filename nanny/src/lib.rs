@@ -15,8 +15,8 @@
 //! | [`args`], [`settings`] | what was asked for, and whether it makes sense |
 //! | [`check`] | what to say to the server and what its answer means |
 //! | [`expect`], [`escape`] | whether bytes are as expected; how they are written down |
-//! | [`health`] | when verdicts make a server up or down |
-//! | [`monitor`] | when to probe, measure, report, stop |
+//! | [`health`], [`flapping`] | when verdicts make a server up or down, and keep it out for longer |
+//! | [`monitor`], [`jitter`] | when to probe, measure, report, stop |
 //! | [`load`], [`advice`] | what a load average or an agent's words mean for the weight |
 //! | [`row`] | which changes bring the server's row in the IPVS table to where it should be |
 //! | [`probe`], [`program`], [`measure`] | nothing: they carry bytes between the above and sockets or children |
@@ -27,7 +27,9 @@ pub mod args;
 pub mod check;
 pub mod escape;
 pub mod expect;
+pub mod flapping;
 pub mod health;
+pub mod jitter;
 pub mod load;
 pub mod measure;
 pub mod monitor;

@@ -6,6 +6,10 @@
 //! | probing | – | judge, report a transition; waiting for one interval | the probe under way counts | stop the probe, report; suspended |
 //! | suspended | – | – | probe | report |
 //!
+//! While the last probe has failed, the interval is [`Rules::failing_interval`]. Every interval differs by up to
+//! [`Rules::jitter`] percent of it. A server that goes down too often ([`Rules::damping`]) is kept out for longer
+//! ([`crate::flapping`]); `CheckNow` ends that too.
+//!
 //! An interval is counted from the end of a probe, so a slow probe delays the next one. `CheckNow` also lets the next
 //! good probe bring the server up without re-entry delay. The first probe comes at once and the second after
 //! [`Rules::phase`], so that monitors that were started together do not probe together ever after.
@@ -20,7 +24,9 @@ use std::time::Duration;
 use daemonkit::clock::Mono;
 
 use crate::check::{Failure, Fault, Success, Verdict};
+use crate::flapping::{Damping, Flapping};
 use crate::health::{Health, State, Thresholds, Transition};
+use crate::jitter::Jitter;
 use crate::load;
 
 /// Least time between two measurements of the load.
@@ -31,6 +37,12 @@ pub const LOAD_PERIOD: Duration = Duration::from_secs(20);
 pub struct Rules {
     /// Time between two probes.
     pub interval: Duration,
+    /// Time between two probes while the last one has failed.
+    pub failing_interval: Duration,
+    /// By how many percent an interval may differ, at most [`crate::jitter::MOST`].
+    pub jitter: u8,
+    /// When the server is kept out for flapping.
+    pub damping: Option<Damping>,
     /// Probes in a row that take the server down or bring it back.
     pub thresholds: Thresholds,
     /// Whether this is the monitor of a failover service.
@@ -121,6 +133,8 @@ enum Phase {
 pub struct Monitor {
     rules: Rules,
     health: Health,
+    jitter: Jitter,
+    flapping: Flapping,
     phase: Phase,
     weight: u16,
     measure_at: Mono,
@@ -136,12 +150,14 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// A monitor that wants its first probe at once.
+    /// A monitor that wants its first probe at once. What is random in it follows from `seed`.
     #[must_use]
-    pub fn new(now: Mono, rules: Rules) -> Self {
+    pub fn new(now: Mono, rules: Rules, seed: u64) -> Self {
         Self {
             rules,
             health: Health::going_on(rules.thresholds, rules.was),
+            jitter: Jitter::new(rules.jitter, seed),
+            flapping: Flapping::new(rules.damping),
             phase: Phase::Waiting { next: now },
             weight: rules.weight,
             measure_at: now,
@@ -175,13 +191,12 @@ impl Monitor {
         match (self.phase, input) {
             (Phase::Waiting { next }, Input::Tick) if now >= next => self.probe(),
             (Phase::Probing, Input::Probed { verdict, took }) => {
-                let was_probed = std::mem::replace(&mut self.probed, true);
-                let wait = if was_probed { self.rules.interval } else { self.rules.phase };
-                self.phase = Phase::Waiting { next: now + wait };
+                self.phase = Phase::Waiting { next: now + self.pause(&verdict) };
                 self.judge(now, verdict, took)
             }
             (phase, Input::CheckNow) => {
                 self.health.recheck();
+                self.flapping.forget();
                 self.settled = now;
                 if phase == Phase::Probing { Vec::new() } else { self.probe() }
             }
@@ -197,6 +212,20 @@ impl Monitor {
         vec![Action::StartProbe]
     }
 
+    /// Time until the next probe, after one with this verdict.
+    fn pause(&mut self, verdict: &Verdict) -> Duration {
+        let Rules { interval, failing_interval, phase, .. } = self.rules;
+        let has_failed = matches!(verdict, Verdict::Unhealthy(_));
+        let pause = if has_failed { failing_interval } else { interval };
+        if std::mem::replace(&mut self.probed, true) {
+            return self.jitter.spread(pause);
+        }
+        // The phase spreads probes over an interval; it is the same share of another one.
+        let share = phase.as_nanos() * pause.as_nanos();
+        let scaled = share.checked_div(interval.as_nanos()).unwrap_or(0);
+        Duration::from_nanos(u64::try_from(scaled).unwrap_or(u64::MAX))
+    }
+
     fn judge(&mut self, now: Mono, verdict: Verdict, took: Duration) -> Vec<Action> {
         let known = !matches!(verdict, Verdict::Unknown(_));
         let faulty_before = std::mem::replace(&mut self.faulty, !known);
@@ -204,7 +233,7 @@ impl Monitor {
             Verdict::Unknown(_) if faulty_before => Vec::new(),
             Verdict::Unknown(fault) => vec![Action::CannotProbe(fault)],
             Verdict::Healthy(reason) => self.good(now, reason, took),
-            Verdict::Unhealthy(reason) => self.bad(reason, took),
+            Verdict::Unhealthy(reason) => self.bad(now, reason, took),
         }
     }
 
@@ -226,8 +255,10 @@ impl Monitor {
         Vec::new()
     }
 
-    fn bad(&mut self, reason: Failure, took: Duration) -> Vec<Action> {
+    fn bad(&mut self, now: Mono, reason: Failure, took: Duration) -> Vec<Action> {
         let transition = self.health.probed(false);
+        let has_fallen = transition.is_some_and(|transition| transition.from == State::Up);
+        let reason = if has_fallen { self.fallen(now, reason) } else { reason };
         self.failures_before_up = self.failures_before_up.saturating_add(1);
         let mut actions = Vec::new();
         if transition.is_some() || (self.untold && self.health.state() == State::Down) {
@@ -240,6 +271,14 @@ impl Monitor {
             actions.push(Action::Exit(1));
         }
         actions
+    }
+
+    /// Holds a server that goes down too often, and returns why it is down.
+    fn fallen(&mut self, now: Mono, reason: Failure) -> Failure {
+        let Rules { thresholds, interval, .. } = self.rules;
+        let Some(hold) = self.flapping.fell(now, thresholds.up, interval) else { return reason };
+        self.health.hold(hold.probes);
+        Failure::Flapping { hold, back_after: interval * hold.probes, failure: Box::new(reason) }
     }
 
     /// A server that has just come up has its configured weight, and its load is measured a while later.
@@ -290,6 +329,9 @@ mod tests {
     fn rules() -> Rules {
         Rules {
             interval: s(10),
+            failing_interval: s(10),
+            jitter: 0,
+            damping: None,
             thresholds: Thresholds { up: 18, down: 1 },
             failover: false,
             phase: s(10),
@@ -332,7 +374,7 @@ mod tests {
 
     #[test]
     fn the_original_numbers_180_by_10_in_simulated_time() {
-        let mut monitor = Monitor::new(at(0), rules());
+        let mut monitor = Monitor::new(at(0), rules(), 0);
         assert_eq!(monitor.step(at(0), Input::Tick), [Action::StartProbe]);
         assert_eq!(monitor.step(at(0), Input::Tick), []);
         assert_eq!(monitor.step(at(0), good()), up(State::Unknown));
@@ -355,7 +397,7 @@ mod tests {
     #[test]
     fn a_server_with_rise_and_fall_leaves_with_the_third_failure_and_is_back_with_the_second_success() {
         let thresholds = Thresholds { up: 2, down: 3 };
-        let mut monitor = Monitor::new(at(0), Rules { thresholds, ..rules() });
+        let mut monitor = Monitor::new(at(0), Rules { thresholds, ..rules() }, 0);
         let mut probe = |seconds, outcome| {
             assert_eq!(monitor.step(at(seconds), Input::Tick), [Action::StartProbe]);
             monitor.step(at(seconds), outcome)
@@ -376,7 +418,7 @@ mod tests {
     #[test]
     fn a_server_that_was_down_serves_the_whole_re_entry_again_before_it_is_up() {
         // 180 s by 10 s, and a second probe after 3 s: the probes of the first interval do not count.
-        let mut monitor = Monitor::new(at(0), Rules { was: State::Down, phase: s(3), ..rules() });
+        let mut monitor = Monitor::new(at(0), Rules { was: State::Down, phase: s(3), ..rules() }, 0);
         for probe in 0..19 {
             let now = at(if probe == 0 { 0 } else { 3 + 10 * (probe - 1) });
             assert_eq!(monitor.step(now, Input::Tick), [Action::StartProbe]);
@@ -389,7 +431,7 @@ mod tests {
     #[test]
     fn a_server_that_was_up_leaves_with_the_third_failure_and_not_with_the_first() {
         let thresholds = Thresholds { up: 18, down: 3 };
-        let mut monitor = Monitor::new(at(0), Rules { was: State::Up, thresholds, ..rules() });
+        let mut monitor = Monitor::new(at(0), Rules { was: State::Up, thresholds, ..rules() }, 0);
         for seconds in [0, 10] {
             monitor.step(at(seconds), Input::Tick);
             assert_eq!(monitor.step(at(seconds), bad()), []);
@@ -401,13 +443,13 @@ mod tests {
     #[test]
     fn a_known_state_is_told_once_as_soon_as_a_probe_agrees() {
         let confirmed = Action::Up { transition: None, reason: Success::Connected, took: TOOK };
-        let mut monitor = Monitor::new(at(0), Rules { was: State::Up, ..rules() });
+        let mut monitor = Monitor::new(at(0), Rules { was: State::Up, ..rules() }, 0);
         for (seconds, told) in [(0, vec![confirmed]), (10, vec![])] {
             monitor.step(at(seconds), Input::Tick);
             assert_eq!(monitor.step(at(seconds), good()), told);
         }
         let confirmed = Action::Down { transition: None, reason: refused(), took: TOOK };
-        let mut monitor = Monitor::new(at(0), Rules { was: State::Down, ..rules() });
+        let mut monitor = Monitor::new(at(0), Rules { was: State::Down, ..rules() }, 0);
         for (seconds, told) in [(0, vec![confirmed]), (10, vec![])] {
             monitor.step(at(seconds), Input::Tick);
             assert_eq!(monitor.step(at(seconds), bad()), told);
@@ -416,14 +458,14 @@ mod tests {
 
     #[test]
     fn a_check_that_is_asked_for_ends_the_wait_of_a_server_that_was_down() {
-        let mut monitor = Monitor::new(at(0), Rules { was: State::Down, ..rules() });
+        let mut monitor = Monitor::new(at(0), Rules { was: State::Down, ..rules() }, 0);
         assert_eq!(monitor.step(at(1), Input::CheckNow), [Action::StartProbe]);
         assert_eq!(monitor.step(at(1), good()), up(State::Down));
     }
 
     #[test]
     fn the_second_probe_comes_after_the_phase_and_all_others_after_the_interval() {
-        let mut monitor = Monitor::new(at(0), Rules { phase: s(3), ..rules() });
+        let mut monitor = Monitor::new(at(0), Rules { phase: s(3), ..rules() }, 0);
         for (now, next) in [(0, 3), (3, 13), (13, 23)] {
             assert_eq!(monitor.step(at(now), Input::Tick), [Action::StartProbe]);
             monitor.step(at(now), good());
@@ -432,9 +474,113 @@ mod tests {
     }
 
     #[test]
+    fn while_probes_fail_they_come_after_the_failing_interval() {
+        let failing = Rules { failing_interval: s(2), phase: s(5), ..rules() };
+        let mut monitor = Monitor::new(at(0), failing, 0);
+        // The phase is half of the interval, so the second probe comes after half of the failing one.
+        for (now, outcome, next) in [(0, bad(), 1), (1, bad(), 3), (3, good(), 13), (13, bad(), 15)] {
+            assert_eq!(monitor.step(at(now), Input::Tick), [Action::StartProbe]);
+            monitor.step(at(now), outcome);
+            assert_eq!(monitor.deadline(), Some(at(next)));
+        }
+    }
+
+    #[test]
+    fn a_faster_interval_while_failing_leaves_the_re_entry_time_as_it_is() {
+        let mut monitor = Monitor::new(at(0), Rules { failing_interval: s(1), ..rules() }, 0);
+        monitor.step(at(0), Input::Tick);
+        assert_eq!(monitor.step(at(0), bad()), down(State::Unknown));
+        let mut now = at(0);
+        let mut actions = Vec::new();
+        while actions.is_empty() {
+            now = monitor.deadline().unwrap();
+            monitor.step(now, Input::Tick);
+            actions = monitor.step(now, good());
+        }
+        // The first good one comes after a second, seventeen more are ten seconds apart: 180 s as ever, less the wait before.
+        assert_eq!((now, actions), (at(1 + 170), up(State::Down)));
+    }
+
+    #[test]
+    fn intervals_differ_by_the_jitter_and_for_each_seed() {
+        let pauses = |seed| {
+            let mut monitor = Monitor::new(at(0), Rules { jitter: 10, ..rules() }, seed);
+            let mut now = at(0);
+            let pause = |_| {
+                monitor.step(now, Input::Tick);
+                monitor.step(now, good());
+                let pause = monitor.deadline().unwrap().since(now);
+                now = now + pause;
+                pause
+            };
+            (0..20).map(pause).collect::<Vec<_>>()
+        };
+        let first = pauses(1);
+        assert_eq!(first[0], s(10), "the second probe comes after the phase");
+        assert!(first.iter().all(|pause| (s(9)..=s(11)).contains(pause)), "{first:?}");
+        assert!(first[1..].windows(2).all(|two| two[0] != two[1]));
+        assert_ne!(first, pauses(2));
+    }
+
+    /// How long a server with these rules is up and down in turn, if it fails whenever it has been up for 20 s.
+    fn flaps(rules: Rules, count: usize) -> Vec<u64> {
+        let (mut monitor, mut now, mut since, mut times) =
+            (Monitor::new(at(0), rules, 0), at(0), at(0), Vec::new());
+        while times.len() < count {
+            monitor.step(now, Input::Tick);
+            let has_failed = monitor.state() == State::Up && now.since(since) >= s(20);
+            let actions = monitor.step(now, if has_failed { bad() } else { good() });
+            if !actions.is_empty() {
+                times.push(now.since(since).as_secs());
+                since = now;
+            }
+            now = monitor.deadline().unwrap();
+        }
+        times
+    }
+
+    #[test]
+    fn a_flapping_server_is_kept_out_longer_and_longer_and_no_longer_than_the_time() {
+        let thresholds = Thresholds { up: 1, down: 1 };
+        let usual = Rules { thresholds, ..rules() };
+        assert_eq!(flaps(usual, 7), [0, 20, 10, 20, 10, 20, 10]);
+        let damping = Some(Damping { times: 2, within: s(300) });
+        let damped = flaps(Rules { damping, ..usual }, 40);
+        assert_eq!(damped[..13], [0, 20, 10, 20, 10, 20, 20, 20, 40, 20, 80, 20, 160]);
+        assert!(damped.iter().all(|time| *time <= 300), "{damped:?}");
+    }
+
+    #[test]
+    fn a_server_that_is_held_says_so_and_a_check_that_is_asked_for_ends_it() {
+        let damping = Some(Damping { times: 1, within: s(600) });
+        let thresholds = Thresholds { up: 2, down: 1 };
+        let mut monitor = Monitor::new(at(0), Rules { damping, thresholds, ..rules() }, 0);
+        let mut now = at(0);
+        let mut probe = |monitor: &mut Monitor, outcome| {
+            monitor.step(now, Input::Tick);
+            let actions = monitor.step(now, outcome);
+            now = now + s(10);
+            actions
+        };
+        probe(&mut monitor, good());
+        assert_eq!(probe(&mut monitor, bad()), down(State::Up));
+        probe(&mut monitor, good());
+        assert_eq!(probe(&mut monitor, good()), up(State::Down));
+        let [Action::Down { reason, .. }] = &probe(&mut monitor, bad())[..] else { panic!("not down") };
+        let text =
+            "flapping, down 2 times within 10m, so back only after 40s of good probes: connection refused";
+        assert_eq!(reason.to_string(), text);
+        for _ in 0..3 {
+            assert_eq!(probe(&mut monitor, good()), []);
+        }
+        assert_eq!(monitor.step(at(49), Input::CheckNow), [Action::StartProbe]);
+        assert_eq!(monitor.step(at(49), good()), up(State::Down));
+    }
+
+    #[test]
     fn a_failover_monitor_ends_only_with_the_failure_that_takes_the_service_down() {
         let thresholds = Thresholds { up: 1, down: 2 };
-        let mut monitor = Monitor::new(at(0), Rules { failover: true, thresholds, ..rules() });
+        let mut monitor = Monitor::new(at(0), Rules { failover: true, thresholds, ..rules() }, 0);
         let mut probe = |seconds, outcome| {
             monitor.step(at(seconds), Input::Tick);
             monitor.step(at(seconds), outcome)
@@ -446,7 +592,7 @@ mod tests {
 
     #[test]
     fn an_override_stops_the_probe_and_lasts_until_a_check_is_asked_for() {
-        let mut monitor = Monitor::new(at(0), rules());
+        let mut monitor = Monitor::new(at(0), rules(), 0);
         monitor.step(at(0), Input::Tick);
         let forced_down = |transition| Action::Down { transition, reason: Failure::Forced, took: s(0) };
         let from_unknown = Some(Transition { from: State::Unknown, to: State::Down });
@@ -464,7 +610,7 @@ mod tests {
 
     #[test]
     fn what_this_machine_cannot_do_changes_nothing_and_is_told_once() {
-        let mut monitor = Monitor::new(at(0), rules());
+        let mut monitor = Monitor::new(at(0), rules(), 0);
         monitor.step(at(0), Input::Tick);
         monitor.step(at(0), good());
         let fault = Fault { doing: "connect", errno: Errno::EMFILE };
@@ -481,13 +627,13 @@ mod tests {
     #[test]
     fn a_failover_monitor_speaks_by_ending() {
         let failover = Rules { failover: true, thresholds: Thresholds { up: 1, down: 1 }, ..rules() };
-        let mut monitor = Monitor::new(at(0), failover);
+        let mut monitor = Monitor::new(at(0), failover, 0);
         monitor.step(at(0), Input::Tick);
         assert_eq!(monitor.step(at(0), bad()), down(State::Unknown));
         monitor.step(at(10), Input::Tick);
         assert_eq!(monitor.step(at(10), bad()), [Action::Exit(1)]);
 
-        let mut monitor = Monitor::new(at(0), failover);
+        let mut monitor = Monitor::new(at(0), failover, 0);
         monitor.step(at(0), Input::Tick);
         monitor.step(at(0), bad());
         monitor.step(at(10), Input::Tick);
@@ -500,7 +646,7 @@ mod tests {
 
     #[test]
     fn the_weight_follows_the_load_every_twenty_seconds() {
-        let mut monitor = Monitor::new(at(0), Rules { scale: Some(10), ..rules() });
+        let mut monitor = Monitor::new(at(0), Rules { scale: Some(10), ..rules() }, 0);
         let mut probe = |now: u64, input: Input| {
             monitor.step(at(now), Input::Tick);
             let actions = monitor.step(at(now), input);
@@ -543,12 +689,16 @@ mod tests {
             phase in 0u64..=2,
             settling in 0u64..20,
             (up, down) in (1u32..=3, 1u32..=2),
+            (failing, jitter, damped) in (1u64..=2, 0u8..=50, any::<bool>()),
             events in prop::collection::vec(happening(), 0..200),
         ) {
             let thresholds = Thresholds { up, down };
             let (phase, settling) = (s(phase), s(settling));
-            let rules = Rules { interval: s(2), phase, thresholds, was, settling, ..rules() };
-            let (mut monitor, mut now) = (Monitor::new(at(0), rules), at(0));
+            let damping = Some(Damping { times: 1, within: s(20) }).filter(|_| damped);
+            let failing_interval = s(failing);
+            let rules =
+                Rules { interval: s(2), failing_interval, jitter, damping, phase, thresholds, was, settling, ..rules() };
+            let (mut monitor, mut now) = (Monitor::new(at(0), rules, 0), at(0));
             let (mut probing, mut told) = (false, was);
             let (mut untold, mut settled) = (was != State::Unknown, at(0));
             if was == State::Down {
@@ -604,7 +754,7 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(monitor.state(), told);
-                prop_assert!(monitor.deadline().is_none_or(|deadline| !probing && deadline <= now + s(2)));
+                prop_assert!(monitor.deadline().is_none_or(|deadline| !probing && deadline <= now + s(3)));
             }
         }
     }

@@ -86,7 +86,7 @@ impl Settings {
         }
         let mut warnings = Vec::new();
         let kind = kind(args, server, port, &mut warnings)?;
-        let check = Check { kind, limits: Limits::each(interval) };
+        let check = Check { kind, limits: limits(args, interval) };
         let is_socket = matches!(check.medium(), Medium::Socket(_));
         if target.port() == 0 && is_socket {
             let allowed = "port 0 cannot be probed: give another, or a program (-e) that knows what to do";
@@ -106,8 +106,16 @@ impl Settings {
             let allowed = "write a time up to the interval";
             return Err(refuse("--phase", OsStr::new(&format!("{phase:?}")), allowed));
         }
+        if args.damping.is_some_and(|damping| damping.within < reentry * damping.times) {
+            warnings.push(
+                "--damping has no effect: a server that comes back after its re-entry time cannot go down so often",
+            );
+        }
         let rules = Rules {
             interval,
+            failing_interval: args.failing_interval.unwrap_or(interval),
+            jitter: args.jitter,
+            damping: args.damping,
             phase,
             was: args.was,
             settling: reentry.min(interval),
@@ -133,6 +141,14 @@ impl Settings {
             verbose: args.verbose,
             warnings,
         })
+    }
+}
+
+fn limits(args: &Args, interval: Duration) -> Limits {
+    Limits {
+        connect: args.connect_timeout.unwrap_or(interval),
+        step: args.answer_timeout.unwrap_or(interval),
+        total: args.check_timeout,
     }
 }
 
@@ -336,6 +352,9 @@ mod tests {
         let interval = DEFAULT_INTERVAL;
         let rules = Rules {
             interval,
+            failing_interval: interval,
+            jitter: 0,
+            damping: None,
             thresholds,
             failover: false,
             phase: interval,
@@ -346,6 +365,7 @@ mod tests {
         };
         assert_eq!((settings.server, settings.rules), ("10.2.0.11:80".parse().unwrap(), rules));
         assert_eq!((settings.place, settings.duty), (Place::Daemon, None));
+        assert_eq!(settings.check.limits, Limits { connect: interval, step: interval, total: None });
         assert_eq!(resolve(&["--fos", "-t", "3"]).unwrap().rules.thresholds.up, 1);
         assert_eq!(resolve(&["-a", "0", "-t", "1"]).unwrap().rules.thresholds.up, 180);
         assert_eq!(resolve(&["-p", "81"]).unwrap().server.port(), 81);
@@ -361,6 +381,25 @@ mod tests {
             resolve(&["-t", "5", "--phase", "5001ms"]).unwrap_err(),
             "--phase: \"5.001s\" is not allowed; write a time up to the interval"
         );
+    }
+
+    #[test]
+    fn each_limit_of_a_probe_has_its_own_option() {
+        let limits = |line: &[&str]| resolve(line).unwrap().check.limits;
+        let (interval, half) = (Duration::from_secs(4), Duration::from_millis(500));
+        let usual = Limits { connect: interval, step: interval, total: None };
+        let connect = Limits { connect: half, ..usual };
+        assert_eq!(limits(&["-t", "4", "--connect-timeout", "500ms"]), connect);
+        let step = Limits { step: half, total: Some(Duration::from_secs(3)), ..usual };
+        assert_eq!(limits(&["-t", "4", "--answer-timeout", "0.5", "--check-timeout", "3"]), step);
+    }
+
+    #[test]
+    fn damping_that_can_never_hold_a_server_is_warned_of() {
+        let warned = |line: &[&str]| resolve(line).unwrap().warnings.len();
+        assert_eq!(warned(&["--damping", "3/10m"]), 0, "three times 180 s fit");
+        assert_eq!(warned(&["--damping", "4/10m"]), 1);
+        assert_eq!(warned(&["--damping", "4/10m", "-a", "60"]), 0);
     }
 
     #[test]

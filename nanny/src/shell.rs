@@ -65,12 +65,13 @@ impl<'s> Shell<'s> {
     /// # Errors
     /// The operating system's, when a signal cannot be caught.
     pub fn new(settings: &'s Settings) -> io::Result<Self> {
+        let now = Mono::now();
         let (read, write) = UnixStream::pair()?;
         let caught = [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD];
         Ok(Self {
             settings,
             server: settings.server.to_string(),
-            monitor: Monitor::new(Mono::now(), settings.rules),
+            monitor: Monitor::new(now, settings.rules, seed(now)),
             signals: SignalDelivery::with_pipe(read, write, SignalOnly, caught)?,
             reporter: Reporter::new(),
             probe: None,
@@ -310,6 +311,12 @@ impl<'s> Shell<'s> {
             tracing::warn!(%vs, %rs, reason, "load not measured; the weight stays as it is");
         }
     }
+}
+
+/// Another number for each process of this machine, whenever it is started.
+fn seed(now: Mono) -> u64 {
+    let clock = u64::try_from(now.since(Mono::ZERO).as_nanos()).unwrap_or(u64::MAX);
+    clock ^ (u64::from(std::process::id()) << 32)
 }
 
 fn millis(time: Duration) -> u64 {

@@ -9,6 +9,7 @@ use nix::errno::Errno;
 
 use crate::escape::quote;
 use crate::expect::LIMIT;
+use crate::flapping::Hold;
 use crate::program::{CANNOT_RUN, NOT_FOUND};
 
 /// Why a probe succeeded.
@@ -102,6 +103,15 @@ pub enum Failure {
         /// Why.
         failure: Box<Failure>,
     },
+    /// The server has gone down too often, and this was the last time.
+    Flapping {
+        /// How often, within which time, and how many good probes it takes now.
+        hold: Hold,
+        /// How long these take.
+        back_after: Duration,
+        /// Why it went down.
+        failure: Box<Failure>,
+    },
     /// The program could not be started.
     ProgramNotStarted(Errno),
     /// The program ended with another status than 0, or by a signal.
@@ -154,6 +164,13 @@ impl fmt::Display for Failure {
                 write!(f, "answer begins with {got}, expected {expected} within the first {LIMIT} bytes")
             }
             Self::InStep { step, of, failure } => write!(f, "step {step} of {of}: {failure}"),
+            Self::Flapping { hold, back_after, failure } => {
+                let (times, time, back_after) = (hold.times, within(&hold.within), within(back_after));
+                write!(
+                    f,
+                    "flapping, down {times} times within {time}, so back only after {back_after} of good probes: {failure}"
+                )
+            }
             Self::ProgramNotStarted(errno) => write!(f, "cannot run the program: {}", describe(*errno)),
             Self::ProgramFailed { exit, said } if !said.is_empty() => {
                 write!(f, "program {exit}, saying {}", quote(said))
@@ -235,6 +252,14 @@ mod tests {
             (failed(Exit::Signal(11), ""), "program killed by SIGSEGV"),
             (Failure::ProgramTimeout(two), "program killed after 2s"),
             (Failure::TotalTimeout(two), "not over within 2s"),
+            (
+                Failure::Flapping {
+                    hold: Hold { times: 4, within: Duration::from_secs(600), probes: 36 },
+                    back_after: Duration::from_secs(72),
+                    failure: Box::new(Failure::Closed),
+                },
+                "flapping, down 4 times within 10m, so back only after 72s of good probes: closed before answering",
+            ),
             (
                 Failure::ProgramOutput { got: b"no".into(), expected: b"OK".into() },
                 "program wrote \"no\", expected exactly \"OK\"",
