@@ -22,7 +22,11 @@ pub(crate) const OPTIONS: &[About] = &[
          variables, no patterns. In an argument `%h` becomes the address and `%p` the port of the real server, `%v` the \
          address and port of the virtual server (or `fwmark NUMBER`), `%w` the weight, `%%` a percent sign.",
     ),
-    About::repeated("env", "NAME=VALUE", "A variable of its environment, which otherwise holds `PATH` only."),
+    About::repeated(
+        "env",
+        "NAME=VALUE",
+        "A variable that is added to its environment. Under `lvs` that holds `PATH` only.",
+    ),
     About::once("expect", "TEXT", "", "Its output must begin with this."),
     About::once("contains", "TEXT", "", "This must be somewhere in its output."),
     About::once("equals", "TEXT", "", "Its output, without the end of its last line, must be this."),

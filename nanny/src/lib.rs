@@ -17,7 +17,7 @@
 //! | [`expect`], [`escape`] | whether bytes are as expected; how they are written down |
 //! | [`health`], [`flapping`] | when verdicts make a server up or down, and keep it out for longer |
 //! | [`monitor`], [`jitter`] | when to probe, measure, report, stop |
-//! | [`load`], [`advice`] | what a load average or an agent's words mean for the weight |
+//! | [`load`], [`advice`], [`weighing`] | what a load average or an agent's words mean; which weight follows |
 //! | [`row`] | which changes bring the server's row in the IPVS table to where it should be |
 //! | [`probe`], [`program`], [`measure`] | nothing: they carry bytes between the above and sockets or children |
 //! | [`reporter`], [`table`], [`shell`] | nothing: they carry out what the monitor wants |
@@ -40,3 +40,4 @@ pub mod row;
 pub mod settings;
 pub mod shell;
 pub mod table;
+pub mod weighing;

@@ -24,7 +24,7 @@ impl Measurement {
     /// # Errors
     /// The kernel's reason why it cannot be started.
     pub fn start(words: &[OsString], until: Mono) -> Result<Self, Errno> {
-        Ok(Self { program: Program::start(words)?, output: Vec::new(), until })
+        Ok(Self { program: Program::start(words, &[])?, output: Vec::new(), until })
     }
 
     /// The program, to wait for its output.

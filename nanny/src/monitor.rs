@@ -17,7 +17,11 @@
 //! A monitor that goes on from a known state ([`Rules::was`]) tells it again as soon as a probe agrees. A server that was
 //! down stays so for [`Rules::settling`], however good its probes: the wait for re-entry begins with this process.
 //!
-//! A monitor of a failover service says what it has to say by ending. A server that is up is asked for its load, if that is wanted, every [`LOAD_PERIOD`], after a good probe.
+//! A server whose probes are good is asked for its load, if that is wanted, after a good probe; what follows for its weight
+//! is decided in [`crate::weighing`]. An agent that objects takes the server down, and back up when it objects no longer,
+//! whatever `rise` and re-entry: it knows.
+//!
+//! A monitor of a failover service says what it has to say by ending.
 
 use std::time::Duration;
 
@@ -27,9 +31,9 @@ use crate::check::{Failure, Fault, Success, Verdict};
 use crate::flapping::{Damping, Flapping};
 use crate::health::{Health, State, Thresholds, Transition};
 use crate::jitter::Jitter;
-use crate::load;
+use crate::weighing::{Change, Measured, Weighing};
 
-/// Least time between two measurements of the load.
+/// Least time between two measurements by a program.
 pub const LOAD_PERIOD: Duration = Duration::from_secs(20);
 
 /// What the monitor has to know.
@@ -55,8 +59,10 @@ pub struct Rules {
     pub settling: Duration,
     /// Configured weight.
     pub weight: u16,
-    /// Largest multiple of the weight, if it follows the load.
-    pub scale: Option<u16>,
+    /// Largest multiple of the weight that a low load can give.
+    pub scale: u16,
+    /// Least time between two measurements of the load, if it is measured.
+    pub measure_every: Option<Duration>,
 }
 
 /// What can happen.
@@ -72,7 +78,7 @@ pub enum Input {
         took: Duration,
     },
     /// The load was measured, or could not be.
-    Measured(Option<f64>),
+    Measured(Option<Measured>),
     /// Probe now, and end an override (SIGHUP).
     CheckNow,
     /// The server is down until `CheckNow` (SIGUSR1).
@@ -109,12 +115,7 @@ pub enum Action {
         took: Duration,
     },
     /// The server is to get this weight.
-    Weight {
-        /// The weight.
-        weight: u16,
-        /// The load that it follows.
-        load: f64,
-    },
+    Weight(Change),
     /// A probe could not be made, the first in a row.
     CannotProbe(Fault),
     /// End the process with this status.
@@ -136,7 +137,9 @@ pub struct Monitor {
     jitter: Jitter,
     flapping: Flapping,
     phase: Phase,
-    weight: u16,
+    /// What has been told of the server.
+    told: State,
+    weighing: Weighing,
     measure_at: Mono,
     measuring: bool,
     faulty: bool,
@@ -159,7 +162,8 @@ impl Monitor {
             jitter: Jitter::new(rules.jitter, seed),
             flapping: Flapping::new(rules.damping),
             phase: Phase::Waiting { next: now },
-            weight: rules.weight,
+            told: rules.was,
+            weighing: Weighing::new(rules.weight, rules.scale),
             measure_at: now,
             measuring: false,
             faulty: false,
@@ -180,10 +184,10 @@ impl Monitor {
         }
     }
 
-    /// What is known of the server.
+    /// What has been told of the server.
     #[must_use]
     pub fn state(&self) -> State {
-        self.health.state()
+        self.told
     }
 
     /// Decides what `input` means at `now`. Inputs that do not fit the phase change nothing.
@@ -202,7 +206,7 @@ impl Monitor {
             }
             (_, Input::ForceDown) => self.force(now, false),
             (_, Input::ForceUp) => self.force(now, true),
-            (_, Input::Measured(load)) => self.measured(load),
+            (_, Input::Measured(measured)) => self.measured(now, measured),
             (_, Input::Tick | Input::Probed { .. }) => Vec::new(),
         }
     }
@@ -241,18 +245,17 @@ impl Monitor {
         if self.health.state() == State::Down && now < self.settled {
             return Vec::new();
         }
-        let transition = self.health.probed(true);
-        if transition.is_some() || (self.untold && self.health.state() == State::Up) {
-            self.is_up(now);
-            return vec![Action::Up { transition, reason, took }];
-        }
-        let is_due = self.rules.scale.is_some() && now >= self.measure_at && !self.measuring;
-        if is_due && self.health.state() == State::Up {
+        self.health.probed(true);
+        self.weighing.probed(reason.percent());
+        let mut actions: Vec<Action> = self.good_news(now, reason, took).into_iter().collect();
+        actions.extend(self.new_weight());
+        let is_asked = self.rules.measure_every.is_some() && self.health.state() == State::Up;
+        if actions.is_empty() && is_asked && now >= self.measure_at && !self.measuring {
             self.measuring = true;
-            self.measure_at = now + LOAD_PERIOD;
-            return vec![Action::Measure];
+            self.measure_next(now);
+            actions.push(Action::Measure);
         }
-        Vec::new()
+        actions
     }
 
     fn bad(&mut self, now: Mono, reason: Failure, took: Duration) -> Vec<Action> {
@@ -260,11 +263,7 @@ impl Monitor {
         let has_fallen = transition.is_some_and(|transition| transition.from == State::Up);
         let reason = if has_fallen { self.fallen(now, reason) } else { reason };
         self.failures_before_up = self.failures_before_up.saturating_add(1);
-        let mut actions = Vec::new();
-        if transition.is_some() || (self.untold && self.health.state() == State::Down) {
-            self.untold = false;
-            actions.push(Action::Down { transition, reason, took });
-        }
+        let mut actions: Vec<Action> = self.bad_news(reason, took).into_iter().collect();
         if self.rules.failover && self.was_up && self.health.state() == State::Down {
             actions.push(Action::Exit(0));
         } else if self.rules.failover && !self.was_up && self.failures_before_up >= 2 {
@@ -281,22 +280,54 @@ impl Monitor {
         Failure::Flapping { hold, back_after: interval * hold.probes, failure: Box::new(reason) }
     }
 
-    /// A server that has just come up has its configured weight, and its load is measured a while later.
-    fn is_up(&mut self, now: Mono) {
-        self.weight = self.rules.weight;
-        self.measure_at = now + LOAD_PERIOD;
+    /// Tells that the server is up, if it is and that is news. It then has its configured weight, and its load is measured
+    /// a while later.
+    fn good_news(&mut self, now: Mono, reason: Success, took: Duration) -> Option<Action> {
+        let is_up = self.health.state() == State::Up && self.weighing.objection().is_none();
+        if !is_up || (self.told == State::Up && !self.untold) {
+            return None;
+        }
+        let transition = self.tell(State::Up);
+        self.weighing.came_up();
+        self.measure_next(now);
         self.was_up = true;
+        Some(Action::Up { transition, reason, took })
+    }
+
+    /// Tells that the server is down, if it is and that is news.
+    fn bad_news(&mut self, reason: Failure, took: Duration) -> Option<Action> {
+        let is_down = self.health.state() == State::Down || self.weighing.objection().is_some();
+        if !is_down || (self.told == State::Down && !self.untold) {
+            return None;
+        }
+        let transition = self.tell(State::Down);
+        Some(Action::Down { transition, reason, took })
+    }
+
+    fn tell(&mut self, to: State) -> Option<Transition> {
         self.untold = false;
+        let from = std::mem::replace(&mut self.told, to);
+        (from != to).then_some(Transition { from, to })
+    }
+
+    fn new_weight(&mut self) -> Option<Action> {
+        if self.told == State::Up { self.weighing.change().map(Action::Weight) } else { None }
+    }
+
+    fn measure_next(&mut self, now: Mono) {
+        self.measure_at = now + self.rules.measure_every.unwrap_or_default();
     }
 
     fn force(&mut self, now: Mono, up: bool) -> Vec<Action> {
         let stop = (self.phase == Phase::Probing).then_some(Action::StopProbe);
         self.phase = Phase::Suspended;
-        let transition = self.health.force(up);
-        self.untold = false;
+        self.health.force(up);
         let took = Duration::ZERO;
+        let transition = self.tell(if up { State::Up } else { State::Down });
         let report = if up {
-            self.is_up(now);
+            self.weighing.came_up();
+            self.measure_next(now);
+            self.was_up = true;
             Action::Up { transition, reason: Success::Forced, took }
         } else {
             Action::Down { transition, reason: Failure::Forced, took }
@@ -304,16 +335,19 @@ impl Monitor {
         stop.into_iter().chain([report]).collect()
     }
 
-    fn measured(&mut self, load: Option<f64>) -> Vec<Action> {
+    /// What was measured of a server whose probes have failed meanwhile, or that is forced, counts later.
+    fn measured(&mut self, now: Mono, measured: Option<Measured>) -> Vec<Action> {
         self.measuring = false;
-        let (Some(load), Some(scale), State::Up) = (load, self.rules.scale, self.health.state()) else {
+        let Some(measured) = measured else { return Vec::new() };
+        self.weighing.measured(measured);
+        if self.phase == Phase::Suspended || self.health.state() != State::Up {
             return Vec::new();
+        }
+        let news = match self.weighing.objection() {
+            Some(objection) => self.bad_news(Failure::Advised(objection), Duration::ZERO),
+            None => self.good_news(now, Success::Advised, Duration::ZERO),
         };
-        let Some(weight) = load::weight(self.rules.weight, self.weight, scale, load) else {
-            return Vec::new();
-        };
-        self.weight = weight;
-        vec![Action::Weight { weight, load }]
+        news.into_iter().chain(self.new_weight()).collect()
     }
 }
 
@@ -323,6 +357,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::advice::Advice;
 
     const TOOK: Duration = Duration::from_millis(3);
 
@@ -338,7 +373,8 @@ mod tests {
             was: State::Unknown,
             settling: s(10),
             weight: 100,
-            scale: None,
+            scale: 10,
+            measure_every: None,
         }
     }
 
@@ -646,24 +682,103 @@ mod tests {
 
     #[test]
     fn the_weight_follows_the_load_every_twenty_seconds() {
-        let mut monitor = Monitor::new(at(0), Rules { scale: Some(10), ..rules() }, 0);
+        let mut monitor = Monitor::new(at(0), Rules { measure_every: Some(LOAD_PERIOD), ..rules() }, 0);
         let mut probe = |now: u64, input: Input| {
             monitor.step(at(now), Input::Tick);
             let actions = monitor.step(at(now), input);
             let loads = if actions == [Action::Measure] { Some(0.0) } else { None };
-            (actions.len(), loads.map(|load| monitor.step(at(now + 1), Input::Measured(Some(load)))))
+            (
+                actions.len(),
+                loads.map(|load| monitor.step(at(now + 1), Input::Measured(Some(Measured::Load(load))))),
+            )
         };
         assert_eq!(probe(0, good()), (1, None));
         assert_eq!(probe(10, good()), (0, None));
-        assert_eq!(probe(20, good()), (1, Some(vec![Action::Weight { weight: 150, load: 0.0 }])));
+        assert_eq!(
+            probe(20, good()),
+            (1, Some(vec![Action::Weight(Change { weight: 150, reason: "load 0.00".into() })]))
+        );
         assert_eq!(probe(30, good()), (0, None));
-        assert_eq!(probe(40, good()), (1, Some(vec![Action::Weight { weight: 200, load: 0.0 }])));
+        assert_eq!(
+            probe(40, good()),
+            (1, Some(vec![Action::Weight(Change { weight: 200, reason: "load 0.00".into() })]))
+        );
         assert_eq!(probe(50, bad()), (1, None));
         assert_eq!(
-            monitor.step(at(51), Input::Measured(Some(0.0))),
+            monitor.step(at(51), Input::Measured(Some(Measured::Load(0.0)))),
             [],
             "a server that is down has no weight"
         );
+    }
+
+    fn agent(line: &str) -> Input {
+        Input::Measured(Advice::parse(line.as_bytes()).map(Measured::Advice))
+    }
+
+    fn weight(weight: u16, reason: &str) -> Action {
+        Action::Weight(Change { weight, reason: reason.into() })
+    }
+
+    #[test]
+    fn an_agent_that_objects_takes_a_good_server_down_and_lets_it_back_at_once() {
+        let mut monitor = Monitor::new(at(0), Rules { measure_every: Some(s(10)), ..rules() }, 0);
+        let mut probe = |seconds, outcome| {
+            monitor.step(at(seconds), Input::Tick);
+            monitor.step(at(seconds), outcome)
+        };
+        assert_eq!(probe(0, good()), up(State::Unknown));
+        assert_eq!(probe(10, good()), [Action::Measure]);
+        let transition = Some(Transition { from: State::Up, to: State::Down });
+        let reason = Failure::Advised("agent says maint".into());
+        let objected = Action::Down { transition, reason, took: s(0) };
+        assert_eq!(monitor.step(at(10), agent("maint")), [objected]);
+        let mut probe = |seconds, outcome| {
+            monitor.step(at(seconds), Input::Tick);
+            monitor.step(at(seconds), outcome)
+        };
+        // It is asked on, and its silence changes nothing.
+        assert_eq!(probe(20, good()), [Action::Measure]);
+        assert_eq!(monitor.step(at(20), Input::Measured(None)), []);
+        monitor.step(at(30), Input::Tick);
+        assert_eq!(monitor.step(at(30), good()), [Action::Measure]);
+        let transition = Some(Transition { from: State::Down, to: State::Up });
+        let back = Action::Up { transition, reason: Success::Advised, took: s(0) };
+        assert_eq!(monitor.step(at(30), agent("ready 50%")), [back, weight(50, "agent says 50%")]);
+    }
+
+    #[test]
+    fn a_server_that_fails_while_its_agent_objects_is_down_for_both_reasons() {
+        let mut monitor = Monitor::new(at(0), Rules { measure_every: Some(s(10)), ..rules() }, 0);
+        for seconds in [0, 10] {
+            monitor.step(at(seconds), Input::Tick);
+            monitor.step(at(seconds), good());
+        }
+        assert_eq!(monitor.step(at(10), agent("down")).len(), 1);
+        monitor.step(at(20), Input::Tick);
+        assert_eq!(monitor.step(at(20), bad()), []);
+        assert_eq!(monitor.step(at(21), agent("up")), []);
+        assert_eq!(monitor.state(), State::Down);
+        assert_eq!(monitor.step(at(22), Input::CheckNow), [Action::StartProbe]);
+        assert_eq!(monitor.step(at(22), good()), up(State::Down));
+    }
+
+    #[test]
+    fn a_probe_that_warns_takes_a_part_of_the_weight_and_the_next_good_one_gives_it_back() {
+        let mut monitor = Monitor::new(at(0), rules(), 0);
+        let warned = || {
+            let reason = Success::ProgramWarned { percent: 40 };
+            Input::Probed { verdict: Verdict::Healthy(reason), took: TOOK }
+        };
+        let mut probe = |seconds, outcome| {
+            monitor.step(at(seconds), Input::Tick);
+            monitor.step(at(seconds), outcome)
+        };
+        let transition = Some(Transition { from: State::Unknown, to: State::Up });
+        let reason = Success::ProgramWarned { percent: 40 };
+        let up = Action::Up { transition, reason, took: TOOK };
+        assert_eq!(probe(0, warned()), [up, weight(40, "check leaves 40%")]);
+        assert_eq!(probe(10, warned()), []);
+        assert_eq!(probe(20, good()), [weight(100, "check leaves 100%")]);
     }
 
     #[derive(Debug, Clone, Copy)]

@@ -49,7 +49,9 @@ impl<'c> Probe<'c> {
                 transport,
                 is_connected: false,
             }),
-            check::Medium::Program(words) => Program::start(words).map(Medium::Program),
+            check::Medium::Program(check) => {
+                Program::start(&check.words, &check.environment).map(Medium::Program)
+            }
         };
         let (next, medium) = match medium {
             Ok(medium) => (conversation.step(now, Event::Started), medium),

@@ -40,7 +40,7 @@ const PIECE: usize = 4096;
 const PIECES: usize = 32;
 
 /// Most bytes kept of what a program writes to standard error: more than a message quotes.
-const COMPLAINT: usize = 256;
+pub(crate) const COMPLAINT: usize = 256;
 
 /// A program that was started and has not been reaped. Dropping it kills its process group.
 #[derive(Debug)]
@@ -66,16 +66,17 @@ enum Progress {
 }
 
 impl Program {
-    /// Starts `words`. A program that is not there ends with status [`NOT_FOUND`].
+    /// Starts `words`, with variables added to the environment. A program that is not there ends with status [`NOT_FOUND`].
     ///
     /// # Errors
     /// The kernel's reason why no process can be started; `EINVAL` for no words.
-    pub fn start(words: &[OsString]) -> Result<Self, Errno> {
+    pub fn start(words: &[OsString], environment: &[(String, String)]) -> Result<Self, Errno> {
         if words.is_empty() {
             return Err(Errno::EINVAL);
         }
         let mut command = Command::new("/proc/self/exe");
         command.arg0("nanny").arg(HELPER).arg(std::process::id().to_string()).args(words);
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         Self::start_command(command)
     }
 
@@ -301,7 +302,7 @@ mod tests {
             CANNOT_RUN,
             "another's child"
         );
-        assert_eq!(Program::start(&[]).map(|_| ()), Err(Errno::EINVAL));
+        assert_eq!(Program::start(&[], &[]).map(|_| ()), Err(Errno::EINVAL));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
+use checkspec::program::Surroundings;
 use ipvsadm::{Destination, DestinationId, Family, Forward, Protocol, ServiceId, Tunnel};
 
 use crate::args::{Args, Method, UsageError, refuse};
@@ -13,7 +14,7 @@ use crate::check::{Check, Exchange, Kind, Limits, Medium, ProgramCheck, Transpor
 use crate::escape::translate;
 use crate::expect::Expect;
 use crate::health::Thresholds;
-use crate::monitor::Rules;
+use crate::monitor::{LOAD_PERIOD, Rules};
 use crate::row::Duty;
 
 /// Port of a virtual server that names none.
@@ -85,7 +86,10 @@ impl Settings {
             return Err(refuse("-u/--udp", OsStr::new("--sctp"), allowed));
         }
         let mut warnings = Vec::new();
-        let kind = kind(args, server, port, &mut warnings)?;
+        let weight = args.weight.unwrap_or(1);
+        let service = service_name(args, port);
+        let surroundings = Surroundings { server, service: &service, weight };
+        let kind = kind(args, surroundings, port, &mut warnings)?;
         let check = Check { kind, limits: limits(args, interval) };
         let is_socket = matches!(check.medium(), Medium::Socket(_));
         if target.port() == 0 && is_socket {
@@ -100,7 +104,6 @@ impl Settings {
         let default_reentry = if args.failover { interval } else { DEFAULT_REENTRY };
         let reentry = args.reentry.filter(|time| !time.is_zero()).unwrap_or(default_reentry);
         let load_words = load_words(args, address)?;
-        let weight = args.weight.unwrap_or(1);
         let phase = args.phase.unwrap_or(interval);
         if phase > interval {
             let allowed = "write a time up to the interval";
@@ -122,12 +125,13 @@ impl Settings {
             thresholds: Thresholds::new(reentry, interval, args.rise.unwrap_or(1), args.fall.unwrap_or(1)),
             failover: args.failover,
             weight,
-            scale: load_words.is_some().then(|| args.scale.unwrap_or(DEFAULT_SCALE)),
+            scale: args.scale.unwrap_or(DEFAULT_SCALE),
+            measure_every: load_words.is_some().then_some(LOAD_PERIOD),
         };
         Ok(Self {
             server,
             target,
-            service: service_name(args, port),
+            service,
             check,
             rules,
             load_words,
@@ -159,13 +163,13 @@ fn is_link_local(address: IpAddr) -> bool {
 
 fn kind(
     args: &Args,
-    server: SocketAddr,
+    surroundings: Surroundings<'_>,
     virtual_port: u16,
     warnings: &mut Vec<&'static str>,
 ) -> Result<Kind, UsageError> {
     if let Some(check) = &args.check {
         excludes(args)?;
-        return asked::kind(check.clone())
+        return asked::kind(check.clone(), surroundings)
             .map_err(|reason| refuse("--check", OsStr::new(&check.to_string()), reason));
     }
     let text = |typed: &Option<Vec<u8>>| match typed {
@@ -176,7 +180,7 @@ fn kind(
     };
     let (send, expected) = (text(&args.send), text(&args.expect));
     if let Some(command) = &args.program {
-        let words = program::split(command, server);
+        let words = program::split(command, surroundings.server);
         if words.is_empty() {
             return Err(refuse("-e/--send_program", OsStr::new(""), "write a program and its arguments"));
         }
@@ -184,7 +188,8 @@ fn kind(
             warnings.push("--regex has no effect with a program: its whole output is compared");
         }
         let expect = (!expected.is_empty()).then_some(expected);
-        return Ok(Kind::Program(ProgramCheck { words, expect }));
+        let expect = expect.map(Expect::Equals);
+        return Ok(Kind::Program(ProgramCheck { words, environment: Vec::new(), expect, warning: None }));
     }
     let transport = transport(args);
     let says_nothing = args.send.is_none() && args.expect.is_none();
@@ -361,7 +366,8 @@ mod tests {
             was: State::Unknown,
             settling: interval,
             weight: 1,
-            scale: None,
+            scale: DEFAULT_SCALE,
+            measure_every: None,
         };
         assert_eq!((settings.server, settings.rules), ("10.2.0.11:80".parse().unwrap(), rules));
         assert_eq!((settings.place, settings.duty), (Place::Daemon, None));
@@ -440,7 +446,7 @@ mod tests {
             panic!("not a program")
         };
         assert_eq!(check.words, ["check", "10.2.0.11", "80"]);
-        assert_eq!(check.expect, Some(b"OK".to_vec()));
+        assert_eq!(check.expect.unwrap().to_string(), "exactly \"OK\"");
         assert!(resolve(&["-e", " "]).is_err());
     }
 
@@ -532,7 +538,7 @@ mod tests {
         assert_eq!(words("rup"), ["rup", "10.2.0.11"]);
         assert_eq!(words("ssh"), ["ssh", "10.2.0.11", "uptime"]);
         assert_eq!(words("/usr/bin/load -q"), ["/usr/bin/load", "-q", "10.2.0.11"]);
-        assert_eq!(resolve(&["-U", "rup"]).unwrap().rules.scale, Some(10));
+        assert_eq!(resolve(&["-U", "rup"]).unwrap().rules.measure_every, Some(LOAD_PERIOD));
     }
 
     #[test]

@@ -30,6 +30,7 @@ use crate::reporter::{Gone, Reporter};
 use crate::row::Row;
 use crate::settings::Settings;
 use crate::table::Table;
+use crate::weighing::{Change, Measured};
 
 /// Most killed programs that the kernel has not let go of; then no further check program is started.
 const MOST_DYING: usize = 8;
@@ -152,7 +153,7 @@ impl<'s> Shell<'s> {
             self.feed(now, Input::Probed { verdict, took })?;
         }
         if let Some(load) = self.measurement.as_mut().and_then(|measurement| measurement.advance(now)) {
-            self.measured(now, load)?;
+            self.measured(now, load.map(Measured::Load))?;
         }
         if let Some(table) = self.table.as_mut().filter(|table| table.deadline().is_some_and(|at| now >= at))
         {
@@ -193,8 +194,7 @@ impl<'s> Shell<'s> {
                 self.want(now, Row::down);
                 self.report(&Report::Inactive { server: self.server.clone(), took, reason })?;
             }
-            Action::Weight { weight, load } => {
-                let reason = format!("load {load:.2}");
+            Action::Weight(Change { weight, reason }) => {
                 self.log_weight(weight, &reason);
                 self.want(now, |row| row.weight(weight));
                 self.report(&Report::Weight { server: self.server.clone(), weight, reason })?;
@@ -251,7 +251,7 @@ impl<'s> Shell<'s> {
         }
     }
 
-    fn measured(&mut self, now: Mono, load: Option<f64>) -> ControlFlow<u8> {
+    fn measured(&mut self, now: Mono, load: Option<Measured>) -> ControlFlow<u8> {
         let killed = self.measurement.take().map(Measurement::stop);
         self.dying.extend(killed.into_iter().filter_map(Dying::still_there));
         match load {

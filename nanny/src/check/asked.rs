@@ -4,18 +4,21 @@
 //! such as an expression that can be compiled in bounded memory.
 
 use checkspec::exchange as spec;
+use checkspec::program::Surroundings;
 
 use super::Kind;
 use super::exchange::{Exchange, Step};
+use super::program::ProgramCheck;
 use crate::expect::Expect;
 
-/// What `check` asks of a server.
+/// What `check` asks of the server in these surroundings.
 ///
 /// # Errors
 /// Why that cannot be done, as a sentence about the check.
-pub fn kind(check: checkspec::Check) -> Result<Kind, String> {
+pub fn kind(check: checkspec::Check, surroundings: Surroundings<'_>) -> Result<Kind, String> {
     match check {
         checkspec::Check::Exchange(asked) => exchange(asked).map(Kind::Exchange),
+        checkspec::Check::Program(asked) => program(asked, surroundings).map(Kind::Program),
         _ => Err("this program cannot make a check of this kind".to_owned()),
     }
 }
@@ -23,6 +26,12 @@ pub fn kind(check: checkspec::Check) -> Result<Kind, String> {
 fn exchange(asked: spec::Exchange) -> Result<Exchange, String> {
     let steps = asked.steps.into_iter().map(step).collect::<Result<_, _>>()?;
     Ok(Exchange { transport: asked.transport, steps, silence_is_up: asked.silence_is_up })
+}
+
+fn program(asked: checkspec::Program, surroundings: Surroundings<'_>) -> Result<ProgramCheck, String> {
+    let words = asked.command(surroundings).into_iter().map(Into::into).collect();
+    let expect = asked.expect.map(expect).transpose()?;
+    Ok(ProgramCheck { words, environment: asked.environment, expect, warning: asked.warning })
 }
 
 fn step(asked: spec::Step) -> Result<Step, String> {
@@ -51,10 +60,26 @@ pub fn expect(asked: spec::Expect) -> Result<Expect, String> {
 mod tests {
     use super::*;
 
+    fn here() -> Surroundings<'static> {
+        Surroundings { server: ([10, 2, 0, 11], 80).into(), service: "10.1.0.100:443", weight: 7 }
+    }
+
+    #[test]
+    fn a_program_is_told_about_its_surroundings() {
+        let check = r#"program run="check '%h %p' %v/%w" env=A=1 regex=^up warning=50"#.parse().unwrap();
+        let Ok(Kind::Program(program)) = kind(check, here()) else { panic!("refused") };
+        assert_eq!(program.words, ["check", "10.2.0.11 80", "10.1.0.100:443/7"]);
+        assert_eq!(program.environment, [("A".to_owned(), "1".to_owned())]);
+        assert_eq!(
+            (program.expect.unwrap().to_string(), program.warning),
+            ("a match of \"^up\"".into(), Some(50))
+        );
+    }
+
     #[test]
     fn an_exchange_keeps_its_steps() {
         let check = r#"sctp any send="a\x00" expect=b contains=c equals=d regex=^e"#.parse().unwrap();
-        let Ok(Kind::Exchange(exchange)) = kind(check) else { panic!("refused") };
+        let Ok(Kind::Exchange(exchange)) = kind(check, here()) else { panic!("refused") };
         let steps: Vec<String> = exchange
             .steps
             .iter()
@@ -72,7 +97,7 @@ mod tests {
     #[test]
     fn an_expression_that_takes_too_much_memory_is_refused() {
         let check = "tcp regex=((a{1000}){1000}){1000}".parse().unwrap();
-        let Err(reason) = kind(check) else { panic!("accepted") };
+        let Err(reason) = kind(check, here()) else { panic!("accepted") };
         assert!(reason.starts_with("the expression `((a{1000}){1000}){1000}` cannot be used"), "{reason}");
     }
 }

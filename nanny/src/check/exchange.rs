@@ -266,6 +266,8 @@ impl<'c> Talk<'c> {
 mod tests {
     use std::time::Duration;
 
+    use checkspec::program::Surroundings;
+
     use super::*;
 
     fn tcp(send: &str, expect: Option<Expect>) -> Exchange {
@@ -274,6 +276,10 @@ mod tests {
 
     fn talk(check: &Exchange) -> Talk<'_> {
         Talk::new(check, Limits::each(Duration::from_secs(2)))
+    }
+
+    fn here() -> Surroundings<'static> {
+        Surroundings { server: ([10, 2, 0, 11], 80).into(), service: "-", weight: 1 }
     }
 
     fn at(millis: u64) -> Mono {
@@ -386,7 +392,7 @@ mod tests {
     }
 
     fn steps(text: &str) -> Exchange {
-        match super::super::asked::kind(text.parse().unwrap()) {
+        match super::super::asked::kind(text.parse().unwrap(), here()) {
             Ok(super::super::Kind::Exchange(exchange)) => exchange,
             other => panic!("{other:?}"),
         }

@@ -10,7 +10,6 @@ pub mod exchange;
 pub mod program;
 mod reason;
 
-use std::ffi::OsString;
 use std::fmt;
 use std::time::Duration;
 
@@ -61,12 +60,12 @@ impl Limits {
 }
 
 /// By what a conversation is carried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub enum Medium<'c> {
     /// A connected socket.
     Socket(Transport),
-    /// A program and its arguments.
-    Program(&'c [OsString]),
+    /// A program.
+    Program(&'c ProgramCheck),
 }
 
 impl Check {
@@ -75,7 +74,7 @@ impl Check {
     pub fn medium(&self) -> Medium<'_> {
         match &self.kind {
             Kind::Exchange(exchange) => Medium::Socket(exchange.transport),
-            Kind::Program(program) => Medium::Program(&program.words),
+            Kind::Program(program) => Medium::Program(program),
         }
     }
 

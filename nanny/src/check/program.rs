@@ -1,7 +1,8 @@
 //! An external program as a check: how it ends, and what it writes.
 //!
 //! Healthy means that it was started, ended by itself with status 0 within its time and, where an output is
-//! expected, wrote exactly that (a newline at the end of its output does not count). It never means less.
+//! expected, wrote that (a newline at the end of its output does not count). It never means less, but for one thing: where
+//! status 1 is a warning, as with the plugins of Nagios, the server is up with a part of its weight.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -12,6 +13,8 @@ use daemonkit::children::Exit;
 use daemonkit::clock::Mono;
 
 use super::{Conversation, Event, Failure, Limits, Next, Success, Verdict};
+use crate::expect::Expect;
+use crate::program::COMPLAINT;
 
 /// Most bytes of output that are kept; the rest is read and thrown away, and then matches no expected output.
 pub const OUTPUT_LIMIT: usize = 4095;
@@ -21,9 +24,16 @@ pub const OUTPUT_LIMIT: usize = 4095;
 pub struct ProgramCheck {
     /// The program, looked up in `PATH` unless it holds a `/`, and its arguments. Not empty.
     pub words: Vec<OsString>,
+    /// Variables that are added to its environment.
+    pub environment: Vec<(String, String)>,
     /// What it must write to standard output, or `None` if only its status counts.
-    pub expect: Option<Vec<u8>>,
+    pub expect: Option<Expect>,
+    /// The part of its weight, in percent, that the server has after status [`WARNING`]; `None` if that is a failure.
+    pub warning: Option<u8>,
 }
+
+/// The status by which plugins of Nagios warn.
+pub const WARNING: u8 = 1;
 
 /// Splits a command at blanks, without any quoting, and replaces words that are exactly `%h` by the server's address
 /// and `%p` by its port.
@@ -64,10 +74,11 @@ impl Conversation for Talk<'_> {
             }
             Event::Connected | Event::Sent | Event::Closed => return Next::Wait { until: self.until },
             Event::Failed(errno) => Verdict::failed("run the program", errno, Failure::ProgramNotStarted),
-            Event::Exited { exit: Exit::Status(0), .. } => self.passed(),
-            Event::Exited { exit, said } => {
-                Verdict::Unhealthy(Failure::ProgramFailed { exit, said: said.to_vec() })
-            }
+            Event::Exited { exit: Exit::Status(0), .. } => self.passed(Success::ProgramPassed),
+            Event::Exited { exit, said } => match self.check.warning {
+                Some(percent) if exit.is(WARNING) => self.passed(Success::ProgramWarned { percent }),
+                _ => Verdict::Unhealthy(Failure::ProgramFailed { exit, said: self.complaint(said) }),
+            },
             Event::Deadline => Verdict::Unhealthy(Failure::ProgramTimeout(self.limit)),
         };
         Next::Done(verdict)
@@ -81,17 +92,27 @@ impl<'c> Talk<'c> {
         Self { check, limit: limits.step, until: Mono::ZERO, output: Vec::new() }
     }
 
-    fn passed(&mut self) -> Verdict {
+    fn passed(&self, success: Success) -> Verdict {
         let output = self.output.strip_suffix(b"\n").unwrap_or(&self.output);
+        let is_cut = self.output.len() > OUTPUT_LIMIT;
+        let is_expected = |expect: &Expect| match expect {
+            Expect::Anything => !output.is_empty(),
+            Expect::Equals(_) => !is_cut && expect.accepts(output),
+            _ => expect.accepts(output),
+        };
         match &self.check.expect {
-            Some(expected) if self.output.len() > OUTPUT_LIMIT || output != expected => {
-                Verdict::Unhealthy(Failure::ProgramOutput {
-                    got: output.to_vec(),
-                    expected: expected.clone(),
-                })
+            Some(expect) if !is_expected(expect) => {
+                let (got, expected) = (output.to_vec(), expect.to_string());
+                Verdict::Unhealthy(Failure::ProgramOutput { got, expected })
             }
-            _ => Verdict::Healthy(Success::ProgramPassed),
+            _ => Verdict::Healthy(success),
         }
+    }
+
+    /// What it says about its failure: plugins do so on standard output.
+    fn complaint(&self, said: &[u8]) -> Vec<u8> {
+        let complaint = if said.is_empty() { &self.output } else { said };
+        complaint[..complaint.len().min(COMPLAINT)].to_vec()
     }
 }
 
@@ -108,9 +129,16 @@ mod tests {
     use super::*;
 
     fn outcome(expect: Option<&str>, events: &[Event<'_>]) -> Verdict {
-        let check =
-            ProgramCheck { words: vec!["check".into()], expect: expect.map(|text| text.as_bytes().to_vec()) };
-        let mut conversation = Talk::new(&check, Limits::each(Duration::from_secs(2)));
+        let expect = expect.map(|text| Expect::Equals(text.into()));
+        outcome_of(&ProgramCheck { expect, ..check() }, events)
+    }
+
+    fn check() -> ProgramCheck {
+        ProgramCheck { words: vec!["check".into()], environment: Vec::new(), expect: None, warning: None }
+    }
+
+    fn outcome_of(check: &ProgramCheck, events: &[Event<'_>]) -> Verdict {
+        let mut conversation = Talk::new(check, Limits::each(Duration::from_secs(2)));
         let wait = Next::Wait { until: Mono::from_millis(2_000) };
         assert_eq!(conversation.step(Mono::ZERO, Event::Started), wait);
         for event in events {
@@ -143,7 +171,7 @@ mod tests {
         assert_eq!(outcome(Some("OK"), &[Event::Received(b"O"), Event::Received(b"K\n"), PASSED]), HEALTHY);
         assert_eq!(outcome(Some("OK"), &[Event::Received(b"OK"), PASSED]), HEALTHY);
         let wrong = |got: &str| {
-            Verdict::Unhealthy(Failure::ProgramOutput { got: got.into(), expected: b"OK".into() })
+            Verdict::Unhealthy(Failure::ProgramOutput { got: got.into(), expected: "exactly \"OK\"".into() })
         };
         assert_eq!(outcome(Some("OK"), &[Event::Received(b"OK\n\n"), PASSED]), wrong("OK\n"));
         assert_eq!(outcome(Some("OK"), &[Event::Received(b"OKAY\n"), PASSED]), wrong("OKAY"));
@@ -176,5 +204,34 @@ mod tests {
             outcome(Some(&text), &[Event::Received(&piece), Event::Received(&piece), PASSED]),
             Verdict::Unhealthy(Failure::ProgramOutput { got, .. }) if got.len() == OUTPUT_LIMIT + 1
         ));
+    }
+
+    #[test]
+    fn an_output_can_be_looked_for_in_other_ways() {
+        let with = |expect| ProgramCheck { expect: Some(expect), ..check() };
+        let said = |expect, output: &'static [u8]| {
+            outcome_of(&with(expect), &[Event::Received(output), PASSED]) == HEALTHY
+        };
+        assert!(
+            said(Expect::Contains(b"PONG".into()), b"+PONG\n")
+                && !said(Expect::Contains(b"PONG".into()), b"P")
+        );
+        assert!(said(Expect::Anything, b".") && !said(Expect::Anything, b"\n"));
+        assert!(said(Expect::pattern(b"^up [0-9]+$").unwrap(), b"up 12\n"));
+        assert!(said(Expect::Literal(b"up".into()), b"up and well\n"));
+    }
+
+    #[test]
+    fn a_warning_is_a_part_of_the_weight_only_where_that_is_said() {
+        let warned = Event::Exited { exit: Exit::Status(1), said: b"" };
+        let nagios = ProgramCheck { warning: Some(40), ..check() };
+        let part = Verdict::Healthy(Success::ProgramWarned { percent: 40 });
+        assert_eq!(outcome_of(&nagios, &[Event::Received(b"WARNING - busy\n"), warned]), part);
+        let failed = |exit| Verdict::Unhealthy(Failure::ProgramFailed { exit, said: b"CRITICAL\n".into() });
+        let critical = Event::Exited { exit: Exit::Status(2), said: b"" };
+        assert_eq!(outcome_of(&nagios, &[Event::Received(b"CRITICAL\n"), critical]), failed(Exit::Status(2)));
+        assert_eq!(outcome_of(&check(), &[Event::Received(b"CRITICAL\n"), warned]), failed(Exit::Status(1)));
+        let picky = ProgramCheck { expect: Some(Expect::Contains(b"busy".into())), ..nagios };
+        assert!(matches!(outcome_of(&picky, &[warned]), Verdict::Unhealthy(Failure::ProgramOutput { .. })));
     }
 }

@@ -27,8 +27,26 @@ pub enum Success {
     Silent,
     /// The program ended with status 0 and, if one was asked for, with the expected output.
     ProgramPassed,
+    /// The program ended with the status of a warning, which leaves the server a part of its weight.
+    ProgramWarned {
+        /// The part, 0 to 100.
+        percent: u8,
+    },
+    /// The server's agent objects no longer.
+    Advised,
     /// An operator said so (SIGUSR2).
     Forced,
+}
+
+impl Success {
+    /// The part of its weight, in percent, that it leaves the server.
+    #[must_use]
+    pub fn percent(&self) -> u16 {
+        match self {
+            Self::ProgramWarned { percent } => (*percent).into(),
+            _ => 100,
+        }
+    }
 }
 
 impl fmt::Display for Success {
@@ -40,6 +58,8 @@ impl fmt::Display for Success {
             Self::AsExpected => "answered as expected",
             Self::Silent => "took the datagram and did not refuse it",
             Self::ProgramPassed => "program passed",
+            Self::ProgramWarned { percent } => return write!(f, "program warned: {percent}% of the weight"),
+            Self::Advised => "agent objects no longer",
             Self::Forced => "forced up by SIGUSR2",
         })
     }
@@ -130,8 +150,10 @@ pub enum Failure {
         /// What it wrote, up to the limit.
         got: Vec<u8>,
         /// What it should have written.
-        expected: Vec<u8>,
+        expected: String,
     },
+    /// The server's agent says this.
+    Advised(String),
     /// The probe as a whole took longer than this.
     TotalTimeout(Duration),
     /// An operator said so (SIGUSR1).
@@ -183,8 +205,9 @@ impl fmt::Display for Failure {
             Self::ProgramTimeout(time) => write!(f, "program killed after {}", within(time)),
             Self::ProgramStuck => f.write_str("earlier runs of the program cannot be killed"),
             Self::ProgramOutput { got, expected } => {
-                write!(f, "program wrote {}, expected exactly {}", quote(got), quote(expected))
+                write!(f, "program wrote {}, expected {expected}", quote(got))
             }
+            Self::Advised(objection) => f.write_str(objection),
             Self::TotalTimeout(time) => write!(f, "not over within {}", within(time)),
             Self::Forced => f.write_str("forced down by SIGUSR1"),
         }
@@ -261,7 +284,7 @@ mod tests {
                 "flapping, down 4 times within 10m, so back only after 72s of good probes: closed before answering",
             ),
             (
-                Failure::ProgramOutput { got: b"no".into(), expected: b"OK".into() },
+                Failure::ProgramOutput { got: b"no".into(), expected: "exactly \"OK\"".into() },
                 "program wrote \"no\", expected exactly \"OK\"",
             ),
         ] {

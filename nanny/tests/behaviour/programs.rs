@@ -65,7 +65,24 @@ fn the_output_must_be_what_is_expected_and_the_status_zero() {
     assert_eq!(script.check("-t 5 -x OK").report(), up("program passed"));
     assert_eq!(script.check("-t 5 -x O").report(), down(r#"program wrote "OK", expected exactly "O""#));
     let script = Script::new("liar", "echo OK; exit 1");
-    assert_eq!(script.check("-t 5 -x OK").report(), down("program exited with status 1"));
+    assert_eq!(script.check("-t 5 -x OK").report(), down(r#"program exited with status 1, saying "OK""#));
+}
+
+#[test]
+fn a_plugin_is_told_about_the_server_and_may_warn() {
+    let text = r#"echo "$PLUGIN says $*"; [ "$*" = "-H 127.0.0.9:7 of - at 9 a b" ] && exit 1; exit 2"#;
+    let script = Script::new("plugin", text);
+    let plugin = |options: &str| {
+        let run = format!("{} -H %h:%p of %v at %w 'a b'", script.path("check").display());
+        let check = format!(r#"program run="{run}" env=PLUGIN=x {options}"#);
+        let server = SocketAddr::from(([127, 0, 0, 9], 7));
+        Nanny::check_words(server, &["-t", "5", "-w", "9", "--check", &check])
+    };
+    let warned = plugin("warning=40 contains=\"x says\"");
+    assert_eq!(warned.report(), up("program warned: 40% of the weight"));
+    assert_eq!(warned.report(), "[ weight ] weight=4 reason=\"check leaves 40%\"");
+    let said = r#"program exited with status 1, saying "x says -H 127.0.0.9:7 of - at 9 a b""#;
+    assert_eq!(plugin("").report(), down(said));
 }
 
 #[test]
