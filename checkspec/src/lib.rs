@@ -16,31 +16,40 @@
 //! | [`exchange`] | `tcp`, `udp`, `sctp`: send and expect |
 //! | [`http`] | `http`, `https`: ask for a page |
 //! | [`tls`] | `tls`: send and expect after a handshake; what `https` shares with it |
+//! | [`dns`] | `dns`: a question to a name server |
+//! | [`smtp`] | `smtp`: a mail server's greeting |
+//! | [`ping`] | `ping`: an echo request |
 //! | [`program`] | `program`: run a program |
 //!
 //! [`load`] is about what tells a server's weight, in the same form. [`words`] cuts the line, [`options`] hands the words
 //! out, [`error`] says what is wrong with one; [`pattern`] and [`posix`] know regular expressions.
 
+pub mod dns;
 pub mod error;
 pub mod exchange;
 pub mod http;
 pub mod load;
 pub mod options;
 pub mod pattern;
+pub mod ping;
 pub mod posix;
 pub mod program;
+pub mod smtp;
 pub mod tls;
 pub mod words;
 
 use std::fmt;
 use std::str::FromStr;
 
+pub use dns::Dns;
 pub use error::SpecError;
 pub use exchange::{Exchange, Expect, Step, Transport};
 pub use http::Http;
 pub use load::Load;
 pub use pattern::Pattern;
+pub use ping::Ping;
 pub use program::Program;
+pub use smtp::Smtp;
 pub use tls::{Tls, TlsExchange};
 
 use options::{About, Options};
@@ -55,6 +64,12 @@ pub enum Check {
     Http(Http),
     /// `tls`.
     Tls(TlsExchange),
+    /// `dns`.
+    Dns(Dns),
+    /// `smtp`.
+    Smtp(Smtp),
+    /// `ping`.
+    Ping(Ping),
     /// `program`.
     Program(Program),
 }
@@ -106,6 +121,24 @@ const KINDS: &[Kind] = &[
         read: |options| TlsExchange::read(options).map(Check::Tls),
     },
     Kind {
+        name: "dns",
+        about: dns::ABOUT,
+        options: dns::OPTIONS,
+        read: |options| Dns::read(options).map(Check::Dns),
+    },
+    Kind {
+        name: "smtp",
+        about: smtp::ABOUT,
+        options: smtp::OPTIONS,
+        read: |options| Smtp::read(options).map(Check::Smtp),
+    },
+    Kind {
+        name: "ping",
+        about: ping::ABOUT,
+        options: ping::OPTIONS,
+        read: |options| Ping::read(options).map(Check::Ping),
+    },
+    Kind {
         name: "program",
         about: program::ABOUT,
         options: program::OPTIONS,
@@ -121,7 +154,9 @@ impl Check {
             Self::Exchange(exchange) => exchange.port,
             Self::Http(http) => http.port,
             Self::Tls(exchange) => exchange.port,
-            Self::Program(_) => None,
+            Self::Dns(dns) => dns.port,
+            Self::Smtp(smtp) => smtp.port,
+            Self::Ping(_) | Self::Program(_) => None,
         }
     }
 
@@ -130,6 +165,7 @@ impl Check {
     pub fn is_of_one_service(&self) -> bool {
         match self {
             Self::Exchange(_) | Self::Http(_) | Self::Tls(_) => false,
+            Self::Dns(_) | Self::Smtp(_) | Self::Ping(_) => false,
             Self::Program(program) => program.is_of_one_service(),
         }
     }
@@ -162,6 +198,9 @@ impl fmt::Display for Check {
             Self::Exchange(exchange) => exchange.write(&mut line),
             Self::Http(http) => http.write(&mut line),
             Self::Tls(exchange) => exchange.write(&mut line),
+            Self::Dns(dns) => dns.write(&mut line),
+            Self::Smtp(smtp) => smtp.write(&mut line),
+            Self::Ping(ping) => ping.write(&mut line),
             Self::Program(program) => program.write(&mut line),
         }
         f.write_str(line.as_str())
