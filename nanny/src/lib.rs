@@ -18,6 +18,7 @@
 //! | [`health`], [`flapping`] | when verdicts make a server up or down, and keep it out for longer |
 //! | [`monitor`], [`jitter`] | when to probe, measure, report, stop |
 //! | [`load`], [`advice`], [`weighing`] | what a load average or an agent's words mean; which weight follows |
+//! | [`random`] | numbers that nobody can guess, for questions whose answers must be told from others |
 //! | [`row`] | which changes bring the server's row in the IPVS table to where it should be |
 //! | [`probe`], [`program`], [`measure`] | nothing: they carry bytes between the above and sockets or children |
 //! | [`reporter`], [`table`], [`shell`] | nothing: they carry out what the monitor wants |
@@ -35,6 +36,7 @@ pub mod measure;
 pub mod monitor;
 pub mod probe;
 pub mod program;
+pub mod random;
 pub mod reporter;
 pub mod row;
 pub mod settings;

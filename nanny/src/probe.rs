@@ -43,12 +43,10 @@ impl<'c> Probe<'c> {
     /// The verdict, when the probe is over before it has begun.
     pub fn start(now: Mono, check: &'c Check, server: SocketAddr) -> Result<Self, Verdict> {
         let mut conversation = check.conversation();
+        let by = |transport| move |socket| Medium::Socket { socket, transport, is_connected: false };
         let medium = match check.medium() {
-            check::Medium::Socket(transport) => connect(server, transport).map(|socket| Medium::Socket {
-                socket,
-                transport,
-                is_connected: false,
-            }),
+            check::Medium::Socket(transport) => connect(server, transport).map(by(transport)),
+            check::Medium::Echo => open_for_echo(server).map(by(Transport::Udp)),
             check::Medium::Program(check) => {
                 Program::start(&check.words, &check.environment).map(Medium::Program)
             }
@@ -187,6 +185,16 @@ fn connect(server: SocketAddr, transport: Transport) -> Result<Socket, Errno> {
         Transport::Udp => (Type::DGRAM, Protocol::UDP),
         Transport::Sctp => (Type::STREAM, Protocol::SCTP),
     };
+    open(server, kind, protocol)
+}
+
+/// Gets a socket for echo requests without privileges. What it hears are replies that carry its number, from anybody.
+fn open_for_echo(server: SocketAddr) -> Result<Socket, Errno> {
+    let protocol = if server.is_ipv4() { Protocol::ICMPV4 } else { Protocol::ICMPV6 };
+    open(server, Type::DGRAM, protocol)
+}
+
+fn open(server: SocketAddr, kind: Type, protocol: Protocol) -> Result<Socket, Errno> {
     let open = || {
         let socket = Socket::new(Domain::for_address(server), kind.nonblocking().cloexec(), Some(protocol))?;
         match socket.connect(&SockAddr::from(server)) {

@@ -91,12 +91,11 @@ impl Settings {
         let surroundings = Surroundings { server, service: &service, weight };
         let kind = kind(args, surroundings, port, &mut warnings)?;
         let check = Check { kind, limits: limits(args, interval) };
-        let is_socket = matches!(check.medium(), Medium::Socket(_));
-        if target.port() == 0 && is_socket {
+        if target.port() == 0 && matches!(check.medium(), Medium::Socket(_)) {
             let allowed = "port 0 cannot be probed: give another, or a program (-e) that knows what to do";
             return Err(refuse("-r/--rport", OsStr::new("0"), allowed));
         }
-        if is_socket && is_link_local(address) {
+        if !matches!(check.medium(), Medium::Program(_)) && is_link_local(address) {
             warnings.push(
                 "a link-local address cannot be reached without its interface, which cannot be given: use another",
             );
@@ -513,12 +512,15 @@ mod tests {
         let warned = |line: &[&str]| resolve(line).unwrap().warnings.len();
         assert_eq!(warned(&["-h", "fe80::1"]), 1);
         assert_eq!(warned(&["-h", "fe80::1", "-e", "check"]), 0);
+        assert_eq!(warned(&["-h", "fe80::1", "--check", "ping"]), 1);
         assert_eq!(warned(&["-h", "2001:db8::1"]), 0);
     }
 
     #[test]
-    fn port_zero_is_for_programs() {
+    fn port_zero_is_for_programs_and_echoes() {
         assert!(resolve(&["-p", "0", "-e", "check"]).is_ok());
+        assert!(resolve(&["-p", "0", "--check", "ping"]).is_ok());
+        assert!(resolve(&["-p", "0", "--check", "dns"]).is_err());
         assert_eq!(
             resolve(&["-p", "0"]).unwrap_err(),
             "-r/--rport: \"0\" is not allowed; port 0 cannot be probed: give another, or a program (-e) that knows \

@@ -5,10 +5,13 @@
 
 use checkspec::exchange as spec;
 use checkspec::program::Surroundings;
+use checkspec::smtp::HeloName;
 
 use super::Kind;
 use super::exchange::{Exchange, Step};
+use super::ping::Echo;
 use super::program::ProgramCheck;
+use super::smtp::Greeting;
 use crate::expect::Expect;
 
 /// What `check` asks of the server in these surroundings.
@@ -18,6 +21,11 @@ use crate::expect::Expect;
 pub fn kind(check: checkspec::Check, surroundings: Surroundings<'_>) -> Result<Kind, String> {
     match check {
         checkspec::Check::Exchange(asked) => exchange(asked).map(Kind::Exchange),
+        checkspec::Check::Dns(asked) => Ok(Kind::Dns(asked)),
+        checkspec::Check::Smtp(asked) => {
+            Ok(Kind::Smtp(Greeting { helo: asked.helo.unwrap_or_else(own_name) }))
+        }
+        checkspec::Check::Ping(asked) => Ok(Kind::Ping(Echo::new(asked.size, surroundings.server.ip()))),
         checkspec::Check::Program(asked) => program(asked, surroundings).map(Kind::Program),
         _ => Err("this program cannot make a check of this kind".to_owned()),
     }
@@ -56,6 +64,12 @@ pub fn expect(asked: spec::Expect) -> Result<Expect, String> {
     })
 }
 
+/// How this machine introduces itself: by its host name, if it has one that can be said.
+fn own_name() -> HeloName {
+    let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    name.and_then(|name| name.parse().ok()).unwrap_or_else(HeloName::localhost)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,6 +88,16 @@ mod tests {
             (program.expect.unwrap().to_string(), program.warning),
             ("a match of \"^up\"".into(), Some(50))
         );
+    }
+
+    #[test]
+    fn this_machine_introduces_itself_by_its_name_or_by_the_one_given() {
+        let helo = |text: &str| match kind(text.parse().unwrap(), here()) {
+            Ok(Kind::Smtp(greeting)) => greeting.helo.to_string(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(helo("smtp helo=lb1.example.org"), "lb1.example.org");
+        assert!(!helo("smtp").is_empty());
     }
 
     #[test]

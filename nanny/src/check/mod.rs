@@ -6,9 +6,13 @@
 
 pub mod answer;
 pub mod asked;
+pub mod dns;
 pub mod exchange;
+pub mod ping;
 pub mod program;
+mod progress;
 mod reason;
+pub mod smtp;
 
 use std::fmt;
 use std::time::Duration;
@@ -21,6 +25,8 @@ pub use checkspec::Transport;
 pub use exchange::{Exchange, Step};
 pub use program::ProgramCheck;
 pub use reason::{Failure, Fault, Success};
+
+use crate::random;
 
 /// A check as it was asked for.
 #[derive(Debug, Clone)]
@@ -38,6 +44,12 @@ pub enum Kind {
     Exchange(Exchange),
     /// Run a program and look at how it ends.
     Program(ProgramCheck),
+    /// Ask a name server.
+    Dns(checkspec::Dns),
+    /// Greet a mail server.
+    Smtp(smtp::Greeting),
+    /// Ask the machine for an echo.
+    Ping(ping::Echo),
 }
 
 /// How long a probe may take.
@@ -64,6 +76,9 @@ impl Limits {
 pub enum Medium<'c> {
     /// A connected socket.
     Socket(Transport),
+    /// A socket for echo requests, which tells as datagrams what comes back; the kernel fills in the number of the
+    /// socket and the checksum.
+    Echo,
     /// A program.
     Program(&'c ProgramCheck),
 }
@@ -75,6 +90,9 @@ impl Check {
         match &self.kind {
             Kind::Exchange(exchange) => Medium::Socket(exchange.transport),
             Kind::Program(program) => Medium::Program(program),
+            Kind::Dns(check) => Medium::Socket(dns::transport(check)),
+            Kind::Smtp(_) => Medium::Socket(Transport::Tcp),
+            Kind::Ping(_) => Medium::Echo,
         }
     }
 
@@ -84,6 +102,12 @@ impl Check {
         match &self.kind {
             Kind::Exchange(exchange) => Box::new(exchange::Talk::new(exchange, self.limits)),
             Kind::Program(program) => Box::new(program::Talk::new(program, self.limits)),
+            Kind::Dns(check) => {
+                let [low, high, ..] = random::number().to_le_bytes();
+                Box::new(dns::Talk::new(check, self.limits, u16::from_le_bytes([low, high])))
+            }
+            Kind::Smtp(greeting) => Box::new(smtp::Talk::new(greeting, self.limits)),
+            Kind::Ping(echo) => Box::new(ping::Talk::new(*echo, self.limits, random::number())),
         }
     }
 }

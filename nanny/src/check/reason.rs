@@ -7,6 +7,7 @@ use daemonkit::children::Exit;
 use daemonkit::duration;
 use nix::errno::Errno;
 
+use super::{dns, smtp};
 use crate::escape::quote;
 use crate::expect::LIMIT;
 use crate::flapping::Hold;
@@ -154,6 +155,10 @@ pub enum Failure {
     },
     /// The server's agent says this.
     Advised(String),
+    /// A name server's answer is not as it should be.
+    Dns(dns::Flaw),
+    /// A mail server does not answer as it should.
+    Smtp(smtp::Flaw),
     /// The probe as a whole took longer than this.
     TotalTimeout(Duration),
     /// An operator said so (SIGUSR1).
@@ -208,6 +213,8 @@ impl fmt::Display for Failure {
                 write!(f, "program wrote {}, expected {expected}", quote(got))
             }
             Self::Advised(objection) => f.write_str(objection),
+            Self::Dns(flaw) => flaw.fmt(f),
+            Self::Smtp(flaw) => flaw.fmt(f),
             Self::TotalTimeout(time) => write!(f, "not over within {}", within(time)),
             Self::Forced => f.write_str("forced down by SIGUSR1"),
         }
