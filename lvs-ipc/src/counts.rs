@@ -119,6 +119,9 @@ pub struct Monitors {
     pub starts: u64,
     /// How often one ended by itself, could not be started or had to be replaced.
     pub failures: u64,
+    /// How many checks began later than they were due.
+    #[serde(default)]
+    pub late_starts: u64,
 }
 
 /// The process that checks a real server; it may check for other virtual servers too.
@@ -130,6 +133,9 @@ pub struct Monitor {
     pub starts: u64,
     /// How often one ended by itself, could not be started or had to be replaced.
     pub failures: u64,
+    /// How many checks began later than they were due.
+    #[serde(default)]
+    pub late_starts: u64,
     /// Whether it ended saying that it would end again, and is left alone until the file is read again.
     pub given_up: bool,
 }

@@ -139,6 +139,14 @@ const DIRECTOR: DirectorTable = &[
         |lvs| one(Value::Count(lvs.monitors.failures)),
     ),
     (
+        counter(
+            "lvs_check_late_starts_total",
+            &[],
+            "Checks that began later than they were due, by more than 0.1 s or a tenth of their interval.",
+        ),
+        |lvs| one(Value::Count(lvs.monitors.late_starts)),
+    ),
+    (
         gauge(
             "lvs_state_saved",
             &[],
@@ -362,6 +370,14 @@ const REAL: Table<RealServerStatus> = &[
             "How often that monitor ended by itself, could not be started or had to be replaced.",
         ),
         |rs| Some(Value::Count(rs.monitor_process.failures)),
+    ),
+    (
+        counter(
+            "lvs_real_server_check_late_starts_total",
+            OF_REAL,
+            "Checks of it that began later than they were due.",
+        ),
+        |rs| Some(Value::Count(rs.monitor_process.late_starts)),
     ),
     (
         gauge(

@@ -4,10 +4,11 @@
 //! [ active ] rs=10.2.0.11:80 took_ms=3 reason="answered as expected"
 //! [inactive] rs=10.2.0.11:80 took_ms=1 reason="connection refused"
 //! [ weight ] rs=10.2.0.11:80 weight=40 reason="load 0.31"
+//! [  late  ] rs=10.2.0.11:80 starts=3 worst_ms=140
 //! ```
 //!
-//! The first ten characters are the tokens that the original director looked for in its monitors' output, so a
-//! monitor of either suite is understood. A director knows which monitor wrote a line by the pipe it came
+//! The first ten characters are, but for the last, the tokens that the original director looked for in its monitors' output,
+//! so a monitor of either suite is understood; it takes no notice of other lines. A director knows which monitor wrote a line by the pipe it came
 //! through; `rs` is for people. The reason comes last and may hold anything but control characters.
 
 use std::fmt;
@@ -21,6 +22,7 @@ const MAX_SERVER: usize = 128;
 const ACTIVE: &str = "[ active ]";
 const INACTIVE: &str = "[inactive]";
 const WEIGHT: &str = "[ weight ]";
+const LATE: &str = "[  late  ]";
 
 /// One event of a monitored real server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,17 +54,29 @@ pub enum Report {
         /// Why.
         reason: String,
     },
+    /// Probes have begun later than they were due, because this machine has too much to do.
+    Late {
+        /// Address and port, for people.
+        server: String,
+        /// How many since the last such report.
+        starts: u32,
+        /// How late the latest of them was, to the millisecond.
+        worst: Duration,
+    },
 }
 
 /// Why a line is no report.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReportError {
-    /// It begins with none of the three tokens.
+    /// It begins with none of the tokens.
     #[error("not a report: {0:?}")]
     UnknownToken(String),
     /// A weight report without a weight from 0 to 65535.
     #[error("weight report without a weight from 0 to 65535: {0:?}")]
     BadWeight(String),
+    /// A report of late probes without their number.
+    #[error("report of late probes without their number: {0:?}")]
+    BadCount(String),
 }
 
 impl Report {
@@ -73,17 +87,21 @@ impl Report {
     /// [`ReportError`] with (the beginning of) the line.
     pub fn parse(line: &str) -> Result<Self, ReportError> {
         let excerpt = || line.chars().take(80).collect();
-        let tokens = [ACTIVE, INACTIVE, WEIGHT];
+        let tokens = [ACTIVE, INACTIVE, WEIGHT, LATE];
         // The first token counts: a reason further on may quote the others.
         let (at, token) = tokens
             .into_iter()
             .filter_map(|token| Some((line.find(token)?, token)))
             .min()
             .ok_or_else(|| ReportError::UnknownToken(excerpt()))?;
-        let Fields { server, took, weight, reason } = Fields::parse(&line[at + token.len()..]);
+        let Fields { server, took, weight, starts, worst, reason } = Fields::parse(&line[at + token.len()..]);
         match token {
             ACTIVE => Ok(Self::Active { server, took, reason }),
             INACTIVE => Ok(Self::Inactive { server, took, reason }),
+            LATE => {
+                let starts = starts.ok_or_else(|| ReportError::BadCount(excerpt()))?;
+                Ok(Self::Late { server, starts, worst })
+            }
             _ => {
                 let weight = weight.ok_or_else(|| ReportError::BadWeight(excerpt()))?;
                 Ok(Self::Weight { server, weight, reason })
@@ -103,6 +121,10 @@ impl fmt::Display for Report {
             }
             Self::Weight { server, weight, reason } => {
                 (format!("{WEIGHT} rs={} weight={weight}", word(server)), reason)
+            }
+            Self::Late { server, starts, worst } => {
+                let (server, worst) = (word(server), worst.as_millis());
+                return write!(f, "{LATE} rs={server} starts={starts} worst_ms={worst}");
             }
         };
         let room = MAX_LINE.saturating_sub(head.len() + " reason=\"\"".len());
@@ -135,6 +157,8 @@ struct Fields {
     server: String,
     took: Duration,
     weight: Option<u16>,
+    starts: Option<u32>,
+    worst: Duration,
     reason: String,
 }
 
@@ -147,6 +171,8 @@ impl Fields {
             match key {
                 "rs" => value.clone_into(&mut fields.server),
                 "took_ms" => fields.took = Duration::from_millis(value.parse().unwrap_or(0)),
+                "worst_ms" => fields.worst = Duration::from_millis(value.parse().unwrap_or(0)),
+                "starts" => fields.starts = value.parse().ok(),
                 "weight" => fields.weight = value.parse().ok(),
                 _ => {}
             }
@@ -185,6 +211,10 @@ mod tests {
                 r#"[ weight ] rs=10.2.0.11:80 weight=40 reason="load 0.31""#,
                 Report::Weight { server: server(), weight: 40, reason: "load 0.31".into() },
             ),
+            (
+                "[  late  ] rs=10.2.0.11:80 starts=3 worst_ms=140",
+                Report::Late { server: server(), starts: 3, worst: Duration::from_millis(140) },
+            ),
         ] {
             assert_eq!(report.to_string(), line);
             assert_eq!(Report::parse(line), Ok(report));
@@ -213,6 +243,9 @@ mod tests {
         assert_eq!(Report::parse("hello"), Err(ReportError::UnknownToken("hello".into())));
         for line in ["[ weight ] rs=a", "[ weight ] weight=65536", "[ weight ] weight=-1"] {
             assert_eq!(Report::parse(line), Err(ReportError::BadWeight(line.into())));
+        }
+        for line in ["[  late  ] rs=a worst_ms=5", "[  late  ] starts=4294967296", "[  late  ] starts=-1"] {
+            assert_eq!(Report::parse(line), Err(ReportError::BadCount(line.into())));
         }
     }
 
@@ -252,6 +285,8 @@ mod tests {
                 true => Report::Active { server: server.clone(), took, reason: reason.clone() },
                 false => Report::Inactive { server: server.clone(), took, reason: reason.clone() },
             };
+            prop_assert_eq!(Report::parse(&report.to_string()), Ok(report));
+            let report = Report::Late { server: server.clone(), starts: weight.into(), worst: took };
             prop_assert_eq!(Report::parse(&report.to_string()), Ok(report));
             let report = Report::Weight { server, weight, reason };
             prop_assert_eq!(Report::parse(&report.to_string()), Ok(report));

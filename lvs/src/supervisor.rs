@@ -176,7 +176,8 @@ impl Supervisor {
     /// Remembers what the monitor `token` said of its server's health.
     pub fn heard(&mut self, token: u64, report: &Report) {
         let slot = self.running.get(&token).and_then(|number| self.slots.get_mut(number));
-        if let Some(slot) = slot.filter(|_| !matches!(report, Report::Weight { .. })) {
+        if let Some(slot) = slot.filter(|_| matches!(report, Report::Active { .. } | Report::Inactive { .. }))
+        {
             slot.last = Some(report.clone());
         }
     }

@@ -8,6 +8,11 @@ pub(crate) fn counted<N: Copy + Display + PartialEq + From<u8>>(number: N, unit:
     format!("{number} {unit}{plural}")
 }
 
+/// `; 3 checks began late`, or nothing when none did.
+pub(crate) fn late_starts(count: u64) -> String {
+    if count == 0 { String::new() } else { format!("; {} began late", counted(count, "check")) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,7 +16,7 @@
 //! | [`check`] | what to say to the server and what its answer means |
 //! | [`expect`], [`escape`] | whether bytes are as expected; how they are written down |
 //! | [`health`], [`flapping`] | when verdicts make a server up or down, and keep it out for longer |
-//! | [`monitor`], [`jitter`] | when to probe, measure, report, stop |
+//! | [`monitor`], [`jitter`] | when to probe, measure, report, stop; [`lateness`]: whether that was in time |
 //! | [`load`], [`advice`], [`weighing`] | what a load average or an agent's words mean; which weight follows |
 //! | [`random`] | numbers that nobody can guess, for questions whose answers must be told from others |
 //! | [`row`] | which changes bring the server's row in the IPVS table to where it should be |
@@ -31,6 +31,7 @@ pub mod expect;
 pub mod flapping;
 pub mod health;
 pub mod jitter;
+pub mod lateness;
 pub mod load;
 pub mod measure;
 pub mod monitor;

@@ -31,6 +31,7 @@ use crate::check::{Failure, Fault, Success, Verdict};
 use crate::flapping::{Damping, Flapping};
 use crate::health::{Health, State, Thresholds, Transition};
 use crate::jitter::Jitter;
+use crate::lateness::{Late, Lateness};
 use crate::weighing::{Change, Measured, Weighing};
 
 /// Least time between two measurements by a program.
@@ -118,6 +119,8 @@ pub enum Action {
     Weight(Change),
     /// A probe could not be made, the first in a row.
     CannotProbe(Fault),
+    /// Probes have begun later than they were due.
+    Late(Late),
     /// End the process with this status.
     Exit(u8),
 }
@@ -150,6 +153,7 @@ pub struct Monitor {
     settled: Mono,
     was_up: bool,
     failures_before_up: u32,
+    lateness: Lateness,
 }
 
 impl Monitor {
@@ -172,6 +176,7 @@ impl Monitor {
             settled: if rules.was == State::Down { now + rules.settling } else { now },
             was_up: rules.was == State::Up,
             failures_before_up: 0,
+            lateness: Lateness::new(rules.interval.min(rules.failing_interval)),
         }
     }
 
@@ -193,7 +198,10 @@ impl Monitor {
     /// Decides what `input` means at `now`. Inputs that do not fit the phase change nothing.
     pub fn step(&mut self, now: Mono, input: Input) -> Vec<Action> {
         match (self.phase, input) {
-            (Phase::Waiting { next }, Input::Tick) if now >= next => self.probe(),
+            (Phase::Waiting { next }, Input::Tick) if now >= next => {
+                let late = self.lateness.begins(next, now).map(Action::Late);
+                self.probe().into_iter().chain(late).collect()
+            }
             (Phase::Probing, Input::Probed { verdict, took }) => {
                 self.phase = Phase::Waiting { next: now + self.pause(&verdict) };
                 self.judge(now, verdict, took)

@@ -22,6 +22,7 @@ use signal_hook::iterator::exfiltrator::SignalOnly;
 
 use crate::check::{Failure, Medium, Verdict};
 use crate::health::{State, Transition};
+use crate::lateness::Late;
 use crate::measure::Measurement;
 use crate::monitor::{Action, Input, Monitor};
 use crate::probe::Probe;
@@ -57,6 +58,7 @@ pub struct Shell<'s> {
 #[derive(Debug, Clone, Copy, Default)]
 struct News {
     reader_gone: bool,
+    signalled: bool,
     probe_ready: bool,
 }
 
@@ -121,12 +123,14 @@ impl<'s> Shell<'s> {
         let left = deadlines.into_iter().flatten().min().map(|deadline| TimeSpec::from(deadline.since(now)));
         match ppoll(&mut fds, left, None) {
             Ok(_) => {}
-            Err(Errno::EINTR) => return Ok(News::default()),
+            // By a signal, which is in the pipe by now.
+            Err(Errno::EINTR) => return Ok(News { signalled: true, ..News::default() }),
             Err(errno) => return Err(anyhow::Error::new(errno).context("wait")),
         }
         let came = |at: usize| fds.get(at).and_then(PollFd::revents).unwrap_or(PollFlags::empty());
         Ok(News {
             reader_gone: came(1).intersects(CLOSED),
+            signalled: !came(0).is_empty(),
             probe_ready: of_probe.into_iter().any(|at| !came(at).is_empty()),
         })
     }
@@ -136,7 +140,7 @@ impl<'s> Shell<'s> {
         if news.reader_gone || self.reporter.flush().is_err() {
             return ControlFlow::Break(exit::OK);
         }
-        let arrived: Vec<i32> = self.signals.pending().collect();
+        let arrived: Vec<i32> = if news.signalled { self.signals.pending().collect() } else { Vec::new() };
         for signal in arrived {
             match signal {
                 SIGTERM | SIGINT => return ControlFlow::Break(exit::OK),
@@ -202,6 +206,9 @@ impl<'s> Shell<'s> {
             Action::CannotProbe(fault) => {
                 let (vs, rs) = (&self.settings.service, &self.server);
                 tracing::warn!(%vs, %rs, reason = %fault, "cannot check; the state stays as it is");
+            }
+            Action::Late(Late { starts, worst }) => {
+                self.report(&Report::Late { server: self.server.clone(), starts, worst })?;
             }
             Action::Exit(status) => return ControlFlow::Break(status),
         }

@@ -41,6 +41,7 @@ pub(super) struct ServerCounts {
     pub(super) health_changes: u64,
     pub(super) starts: u64,
     pub(super) failures: u64,
+    pub(super) late_starts: u64,
     pub(super) last_change: Option<Happened>,
 }
 
@@ -139,6 +140,12 @@ impl Counters {
             }
             _ => {}
         }
+    }
+
+    /// The monitor of these real servers has begun so many checks late.
+    pub(super) fn late(&mut self, keys: &[ServerKey], starts: u64) {
+        self.monitors.late_starts += starts;
+        keys.iter().for_each(|key| self.of(key).late_starts += starts);
     }
 
     fn of(&mut self, key: &ServerKey) -> &mut ServerCounts {

@@ -268,6 +268,10 @@ impl Engine {
         let keys = self.supervisor.servers_of(token).to_vec();
         let Some(first) = keys.first() else { return Vec::new() };
         match Report::parse(line) {
+            Ok(Report::Late { starts, .. }) => {
+                self.counters.late(&keys, starts.into());
+                Vec::new()
+            }
             Ok(report) => {
                 self.supervisor.heard(token, &report);
                 keys.into_iter().flat_map(|key| self.told(now, key, &report)).collect()
@@ -290,6 +294,7 @@ impl Engine {
                 Report::Weight { weight, reason, .. } => server.health.weighed(*weight).then(|| {
                     Event::Weight { vs: server.vs.clone(), key, to: *weight, reason: reason.clone() }
                 }),
+                Report::Late { .. } => None,
             };
         self.hooks.extend(event.as_ref().and_then(|event| server.hook(event)));
         self.stale.add(key.service);

@@ -211,6 +211,7 @@ impl Engine {
                 pid: self.supervisor.token_of(&key).and_then(|token| view.processes.monitor(token)),
                 starts: counts.map_or(0, |counts| counts.starts),
                 failures: counts.map_or(0, |counts| counts.failures),
+                late_starts: counts.map_or(0, |counts| counts.late_starts),
                 given_up: monitor.is_some_and(|(state, ..)| state == Child::Stopped),
             },
             overrides: self.overrides.of_server(clock, &key),

@@ -6,7 +6,7 @@ use lvs_ipc::status::{Health, RealServerStatus, VirtualServerStatus};
 
 use super::look::{Colours, Tone, age};
 use super::notes;
-use crate::wording::counted;
+use crate::wording::{counted, late_starts};
 
 /// The details, one to a line.
 pub(super) fn render(
@@ -54,7 +54,8 @@ pub(super) fn render(
     let (starts, failures) = (counted(process.starts, "start"), counted(process.failures, "failure"));
     let (state, since) = (server.monitor.state, age(server.monitor.since_ms, now_ms));
     let reason = &server.monitor.reason;
-    line("monitor", format!("{state}{pid} for {since}: {reason}; {starts}, {failures}"));
+    let late = late_starts(process.late_starts);
+    line("monitor", format!("{state}{pid} for {since}: {reason}; {starts}, {failures}{late}"));
     if let Some(last) = &server.last_change {
         line("last change", format!("{} ago: {}", age(last.at_ms, now_ms), last.what));
     }

@@ -14,7 +14,7 @@ use lvs_ipc::status::{Health, LvsStatus, RealServerStatus, Since, VirtualServerS
 pub use look::Colours;
 pub(crate) use look::in_two_units;
 
-use crate::wording::counted;
+use crate::wording::{counted, late_starts};
 use look::{Tone, age, short};
 
 /// Columns of a real server's row.
@@ -85,7 +85,8 @@ fn head(status: &LvsStatus, now_ms: u64, colours: Colours) -> String {
             write!(text, "\nrepaired  {}, the last {ago} ago: {what}", counted(repairs.count(), "change"));
     }
     let (starts, failures) = (counted(monitors.starts, "start"), counted(monitors.failures, "failure"));
-    let _ = write!(text, "\nmonitors  {} running, {starts}, {failures}", monitors.running);
+    let late = late_starts(monitors.late_starts);
+    let _ = write!(text, "\nmonitors  {} running, {starts}, {failures}{late}", monitors.running);
     for (tone, setting) in settings::lines(&status.sysctls) {
         let _ = write!(text, "\nsetting   {}", colours.paint(tone, &setting));
     }

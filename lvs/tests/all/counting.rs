@@ -1,11 +1,12 @@
 //! What the status counts: the kernel's numbers, and the director's own doings across reloads.
 
 use ipvsadm::{Request, Stats, Table};
+use lvs::action::Input;
 use lvs_ipc::control::Command;
 use lvs_ipc::counts::{Moment, Monitor, Rates, Reloads, Repairs, Requests, Traffic};
-use lvs_ipc::status::Left;
+use lvs_ipc::status::{Left, LvsStatus};
 
-use crate::world::{Director, config, two_servers, virtual_server};
+use crate::world::{Director, assert_lines, config, two_servers, virtual_server};
 
 /// Two servers that serve, at 100 ms.
 fn serving() -> Director {
@@ -121,7 +122,7 @@ fn a_reload_is_counted_and_resets_nothing_of_what_stays() {
     director.until(1500);
     let before = director.status();
     assert_eq!(before.reloads, Reloads::default());
-    director.at(1600, lvs::action::Input::Reload(Err(vec!["lvs.cf:1:1: error: x".into()])));
+    director.at(1600, Input::Reload(Err(vec!["lvs.cf:1:1: error: x".into()])));
     let body = virtual_server("web", "10.1.0.100", "", &["10.2.0.11", "10.2.0.13"]);
     director.reload(1700, &config(&body));
     let after = director.status();
@@ -140,14 +141,30 @@ fn a_reload_is_counted_and_resets_nothing_of_what_stays() {
 fn starts_and_failures_of_a_monitor_are_counted_and_its_process_is_named() {
     let mut director = serving();
     let monitor = |director: &Director| director.status().virtual_servers[0].real_servers[0].monitor_process;
-    let running = Monitor { pid: Some(1001), starts: 1, failures: 0, given_up: false };
+    let running = Monitor { pid: Some(1001), starts: 1, failures: 0, late_starts: 0, given_up: false };
     assert_eq!(monitor(&director), running);
     director.ended(400, 1, 1);
     assert_eq!(monitor(&director), Monitor { pid: None, failures: 1, ..running });
     director.until(2000);
-    assert_eq!(monitor(&director), Monitor { pid: Some(1003), starts: 2, failures: 1, given_up: false });
+    assert_eq!(monitor(&director), Monitor { pid: Some(1003), starts: 2, failures: 1, ..running });
     director.ended(2100, 3, 125);
-    assert_eq!(monitor(&director), Monitor { pid: None, starts: 2, failures: 2, given_up: true });
+    assert_eq!(monitor(&director), Monitor { pid: None, starts: 2, failures: 2, given_up: true, ..running });
+}
+
+#[test]
+fn checks_that_began_late_are_counted_for_all_who_share_the_monitor_and_change_nothing_else() {
+    let mut director = serving();
+    let before = director.status();
+    for starts in [3, 1] {
+        let line = format!("[  late  ] rs=10.2.0.11:80 starts={starts} worst_ms=140");
+        assert_lines(&director.at(400, Input::Line(1, line)), &[]);
+    }
+    let after = director.status();
+    assert_eq!((after.monitors.late_starts, before.monitors.late_starts), (4, 0));
+    let servers = |status: &LvsStatus| status.virtual_servers[0].real_servers.clone();
+    let [one, other] = &servers(&after)[..] else { panic!("{after:?}") };
+    assert_eq!((one.monitor_process.late_starts, other.monitor_process.late_starts), (4, 0));
+    assert_eq!((&one.health, one.weight), (&servers(&before)[0].health, servers(&before)[0].weight));
 }
 
 #[test]

@@ -25,6 +25,7 @@ mod reload;
 mod retiring;
 mod sharing;
 mod simulation;
+mod spread;
 mod status;
 mod supervision;
 mod sysctls;
