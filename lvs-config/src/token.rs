@@ -68,6 +68,18 @@ pub(crate) struct Line {
     number: u32,
 }
 
+impl Line {
+    fn span(&self, start: usize, end: usize) -> Span {
+        span(start, end, self.number)
+    }
+}
+
+fn span(start: usize, end: usize, line: u32) -> Span {
+    // Texts are limited to far less than 4 GiB before they get here.
+    let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    Span { start: narrow(start), end: narrow(end), line }
+}
+
 /// The lines of `range` of `text` in order, with their numbers in it.
 pub(crate) fn lines(text: &str, range: Range<usize>) -> impl Iterator<Item = Line> + '_ {
     let bytes = &text.as_bytes()[..range.end];
@@ -109,10 +121,9 @@ pub(crate) fn tokenize(
     out: &mut Vec<Token>,
 ) -> Result<(), Problem> {
     let first = out.len();
-    let mut lexer = Lexer { text, at: line.start, end: line.end, line: line.number, expect: Expect::Keyword };
     if line.end - line.start > MAX_LINE {
         let message = format!("the line is {} bytes long", line.end - line.start);
-        let span = lexer.span(line.start, line.start);
+        let span = line.span(line.start, line.start);
         return Err(
             Problem::error(Code::LineTooLong, span, message).help(format!("allowed: up to {MAX_LINE}"))
         );
@@ -120,10 +131,11 @@ pub(crate) fn tokenize(
     if oddities.controls
         && let Some(at) = text[line.start..line.end].find('\0')
     {
-        let span = lexer.span(line.start + at, line.start + at + 1);
+        let span = line.span(line.start + at, line.start + at + 1);
         return Err(Problem::error(Code::BadCharacter, span, "a NUL character cannot be in this file"));
     }
-    while let Some(token) = lexer.next()? {
+    let mut lexer = Lexer::new(text, line, Expect::Keyword);
+    while let Some(token) = lexer.next().map_err(|fault| fault.problem(text, line))? {
         out.push(token);
     }
     if oddities != Oddities::default() {
@@ -160,111 +172,118 @@ pub(crate) fn all(text: &str, oddities: Oddities) -> Vec<Token> {
 /// The values in `span` of `text`, again as they were cut when the line was: behind `=`, or behind a directive that has
 /// none.
 pub(crate) fn values(text: &str, span: Span, has_equals: bool) -> impl Iterator<Item = Token> + '_ {
+    let line = Line { start: span.start as usize, end: span.end as usize, number: span.line };
     let expect = if has_equals { Expect::FirstValue } else { Expect::AfterKeyword };
-    let mut lexer = Lexer { text, at: span.start as usize, end: span.end as usize, line: span.line, expect };
+    let mut lexer = Lexer::new(text, &line, expect);
     std::iter::from_fn(move || lexer.next().ok().flatten())
 }
 
+/// What cannot be a token, and where.
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    /// A quote that is not closed on its line.
+    Unclosed(usize),
+    /// No blank after a closing quote.
+    NoBlank(usize),
+}
+
+impl Fault {
+    #[cold]
+    fn problem(self, text: &str, line: &Line) -> Problem {
+        let (span, message) = match self {
+            Self::Unclosed(at) => {
+                let quote = text[at..].chars().next().unwrap_or('"');
+                (line.span(at, line.end), format!("the quote {quote} is not closed on its line"))
+            }
+            Self::NoBlank(at) => {
+                let end = if text.is_char_boundary(at + 1) { at + 1 } else { at };
+                (line.span(at, end), "a blank is missing after the closing quote".to_owned())
+            }
+        };
+        Problem::error(Code::Quoting, span, message).help(
+            "a quoted value cannot contain its own quote character; the other kind may be used around it",
+        )
+    }
+}
+
+/// Cuts a line. Everything that is read goes through it, value by value, so it looks at each byte no more than it must.
 struct Lexer<'t> {
-    text: &'t str,
+    /// The text up to the end of the line.
+    bytes: &'t [u8],
     at: usize,
-    end: usize,
     line: u32,
     expect: Expect,
 }
 
-impl Lexer<'_> {
-    fn span(&self, start: usize, end: usize) -> Span {
-        // Texts are limited to far less than 4 GiB before they get here.
-        let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        Span { start: narrow(start), end: narrow(end), line: self.line }
+impl<'t> Lexer<'t> {
+    fn new(text: &'t str, line: &Line, expect: Expect) -> Self {
+        let bytes = text.as_bytes().get(..line.end).unwrap_or_default();
+        Self { bytes, at: line.start, line: line.number, expect }
     }
 
-    fn rest(&self) -> &[u8] {
-        &self.text.as_bytes()[self.at..self.end]
-    }
-
-    fn next(&mut self) -> Result<Option<Token>, Problem> {
-        self.at += self.rest().iter().take_while(|b| is_blank(**b)).count();
-        let Some(&byte) = self.rest().first() else { return Ok(None) };
-        if byte == b'#' {
-            return Ok(None);
-        }
-        let kind = match byte {
-            b'"' | b'\'' => return self.quoted(byte).map(Some),
-            b'=' if !self.expects_value() => Kind::Equals,
-            b'{' if !self.expects_value() => Kind::Open,
-            b'}' if !self.expects_value() => Kind::Close,
-            b'}' if self.expect == Expect::Values && self.ends_token(1) => Kind::Close,
-            _ => Kind::Word,
+    #[inline]
+    fn next(&mut self) -> Result<Option<Token>, Fault> {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let Some(blanks) = rest.iter().position(|byte| !is_blank(*byte)) else { return Ok(None) };
+        self.at += blanks;
+        let rest = &rest[blanks..];
+        let is_value = matches!(self.expect, Expect::FirstValue | Expect::Values);
+        let (kind, length) = match rest[0] {
+            b'#' => return Ok(None),
+            quote @ (b'"' | b'\'') => (Kind::Quoted, self.quoted(rest, quote)?),
+            b'=' if !is_value => (Kind::Equals, 1),
+            b'{' if !is_value => (Kind::Open, 1),
+            b'}' if !is_value || self.expect == Expect::Values && ends_token(rest, 1) => (Kind::Close, 1),
+            _ => (Kind::Word, self.word_length(rest)),
         };
-        let length = if kind == Kind::Word { self.word_length() } else { 1 };
         self.expect = match kind {
             Kind::Open | Kind::Close => Expect::Keyword,
             Kind::Equals => Expect::FirstValue,
-            Kind::Word | Kind::Quoted => self.after_value(),
+            Kind::Word | Kind::Quoted if is_value => Expect::Values,
+            Kind::Word | Kind::Quoted => Expect::AfterKeyword,
         };
-        let span = self.span(self.at, self.at + length);
+        let start = self.at;
         self.at += length;
-        Ok(Some(Token { kind, span }))
+        Ok(Some(Token { kind, span: span(start, self.at, self.line) }))
     }
 
-    fn after_value(&self) -> Expect {
-        match self.expect {
-            Expect::Keyword | Expect::AfterKeyword => Expect::AfterKeyword,
-            Expect::FirstValue | Expect::Values => Expect::Values,
-        }
-    }
-
-    fn expects_value(&self) -> bool {
-        matches!(self.expect, Expect::FirstValue | Expect::Values)
-    }
-
-    /// Whether the token that would be `length` bytes long is followed by a blank or the end of the line.
-    fn ends_token(&self, length: usize) -> bool {
-        self.rest().get(length).is_none_or(|b| is_blank(*b))
-    }
-
-    fn word_length(&self) -> usize {
-        let rest = self.rest();
-        let blank = rest.iter().position(|b| is_blank(*b)).unwrap_or(rest.len());
+    /// Length of the word that `rest` begins with.
+    fn word_length(&self, rest: &[u8]) -> usize {
         match self.expect {
             Expect::Keyword => {
-                rest[..blank].iter().position(|b| matches!(b, b'=' | b'{' | b'}')).unwrap_or(blank)
+                length_until(rest, |byte| is_blank(byte) || matches!(byte, b'=' | b'{' | b'}'))
             }
-            // `virtual name{`: the brace is not part of the name.
-            Expect::AfterKeyword => rest[..blank].iter().rposition(|b| *b != b'{').map_or(blank, |n| n + 1),
-            Expect::FirstValue | Expect::Values => blank,
+            Expect::AfterKeyword => {
+                // `virtual name{`: the brace is not part of the name.
+                let blank = length_until(rest, is_blank);
+                rest[..blank].iter().rposition(|byte| *byte != b'{').map_or(blank, |last| last + 1)
+            }
+            Expect::FirstValue | Expect::Values => length_until(rest, is_blank),
         }
     }
 
-    fn quoted(&mut self, quote: u8) -> Result<Token, Problem> {
-        let Some(length) = self.rest()[1..].iter().position(|b| *b == quote).map(|n| n + 2) else {
-            let span = self.span(self.at, self.end);
-            let message = format!("the quote {} is not closed on its line", char::from(quote));
-            return Err(Problem::error(Code::Quoting, span, message).help(
-                "a quoted value cannot contain its own quote character; the other kind may be used around it",
-            ));
-        };
-        let punctuation =
-            !self.expects_value() && self.rest().get(length).is_some_and(|b| matches!(b, b'=' | b'{' | b'}'));
-        if !punctuation && !self.ends_token(length) {
-            let span = self.span(self.at + length, self.at + length + 1);
-            let message = "a blank is missing after the closing quote";
-            let span = if self.text.is_char_boundary(span.end as usize) {
-                span
-            } else {
-                Span { end: span.start, ..span }
-            };
-            return Err(Problem::error(Code::Quoting, span, message).help(
-                "a quoted value cannot contain its own quote character; the other kind may be used around it",
-            ));
+    /// Length of what `rest` begins with in quotes.
+    fn quoted(&self, rest: &[u8], quote: u8) -> Result<usize, Fault> {
+        let inside = rest[1..].iter().position(|byte| *byte == quote).ok_or(Fault::Unclosed(self.at))?;
+        let length = inside + 2;
+        let is_value = matches!(self.expect, Expect::FirstValue | Expect::Values);
+        let punctuation = !is_value && matches!(rest.get(length), Some(b'=' | b'{' | b'}'));
+        if punctuation || ends_token(rest, length) {
+            Ok(length)
+        } else {
+            Err(Fault::NoBlank(self.at + length))
         }
-        self.expect = self.after_value();
-        let span = self.span(self.at, self.at + length);
-        self.at += length;
-        Ok(Token { kind: Kind::Quoted, span })
     }
+}
+
+/// How many bytes stand before the first one that `ends`.
+fn length_until(bytes: &[u8], ends: impl Fn(u8) -> bool) -> usize {
+    bytes.iter().position(|byte| ends(*byte)).unwrap_or(bytes.len())
+}
+
+/// Whether the token that would be the first `length` bytes of `rest` is followed by a blank or the end of the line.
+fn ends_token(rest: &[u8], length: usize) -> bool {
+    rest.get(length).is_none_or(|byte| is_blank(*byte))
 }
 
 /// Space and tab.
