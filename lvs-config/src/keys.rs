@@ -234,7 +234,12 @@ impl Key {
 
     /// The row of `directive` in `section`.
     pub(crate) fn of(section: Section, directive: Directive) -> Option<&'static Self> {
-        Self::in_section(section).iter().find(|key| key.directive == directive)
+        let rows = match section {
+            Section::Global => &GLOBAL_ROWS,
+            Section::Service => &SERVICE_ROWS,
+            Section::Server => &SERVER_ROWS,
+        };
+        Self::in_section(section).get(usize::from(rows[directive as usize]))
     }
 
     /// The rows of `section`.
@@ -245,6 +250,24 @@ impl Key {
             Section::Server => SERVER,
         }
     }
+}
+
+/// Which row of a section each directive is; beyond the last one if it has none. Looked up for every directive that could
+/// stand in a block, which in a large file is far more often than one does.
+type Rows = [u8; Directive::COUNT];
+
+static GLOBAL_ROWS: Rows = rows(GLOBAL);
+static SERVICE_ROWS: Rows = rows(SERVICE);
+static SERVER_ROWS: Rows = rows(SERVER);
+
+const fn rows(section: &[Key]) -> Rows {
+    let mut rows = [u8::MAX; Directive::COUNT];
+    let mut row = 0;
+    while (row as usize) < section.len() {
+        rows[section[row as usize].directive as usize] = row;
+        row += 1;
+    }
+    rows
 }
 
 const fn key(

@@ -13,6 +13,9 @@ use crate::words::TunnelKind;
 /// Port of the real server's end where none is given.
 const DEFAULT_PORT: NonZeroU16 = NonZeroU16::new(6080).expect("not zero");
 
+/// What can be said about a tunnel.
+const TUNNEL: [Directive; 3] = [Directive::TunnelType, Directive::TunnelPort, Directive::TunnelChecksum];
+
 impl TunnelKind {
     /// A tunnel of this kind as it is when nothing else is said.
     fn plain(self) -> Tunnel {
@@ -39,6 +42,9 @@ impl<'a> Lowering<'a> {
         found: &Found<'_>,
         inherited: Option<Located<Tunnel>>,
     ) -> Option<Located<Tunnel>> {
+        if !TUNNEL.into_iter().any(|directive| found.is_given(directive)) {
+            return inherited;
+        }
         // Read whatever becomes of the type, for what may be wrong with them.
         let port = self.port(found, Directive::TunnelPort, Protocol::Udp);
         let port = port.filter(|_| found.entry(Directive::TunnelPort).is_some());
@@ -118,7 +124,7 @@ impl<'a> Lowering<'a> {
         if methods.into_iter().any(|method| matches!(method, Forwarding::Tunnel(_))) {
             return;
         }
-        for directive in [Directive::TunnelType, Directive::TunnelPort, Directive::TunnelChecksum] {
+        for directive in TUNNEL {
             if let Some(span) = found.span(directive) {
                 let name = span.of(self.text);
                 let message = format!("`{name}` has no effect without `network = tunnel`");
