@@ -184,6 +184,34 @@ fn a_directive_of_another_file_is_as_good_as_one_of_this() {
 }
 
 #[test]
+fn of_two_servers_alike_the_one_that_is_read_first_is_the_first() {
+    let here = |lines: &str| {
+        format!("include = more.cf\nserver again {{\naddress = 10.0.0.1\nactive = 1\n{lines}}}\n")
+    };
+    let library = Library::default()
+        .with("/etc/more.cf", server(1) + "server s2 {\n address = 10.0.0.2\nport = 81\nactive = 1\n}\n");
+    let text = |lines| format!("{ROUTERS}{}", virtual_server("a", 10, &here(lines)));
+    assert_eq!(
+        library.told(&text("")),
+        ["/etc/lvs.cf:7:11: error: this real server is given twice (first given at /etc/more.cf:2)"]
+    );
+    // Given twice is told; that they are reached in two ways would be the same mistake told twice.
+    assert_eq!(
+        library.told(&text("network = direct\n")),
+        ["/etc/lvs.cf:7:11: error: this real server is given twice (first given at /etc/more.cf:2)"]
+    );
+    let told = library.told(&text("port = 81\nnetwork = direct\n"));
+    assert_eq!(
+        told.first().map(String::as_str),
+        Some(
+            "/etc/lvs.cf:7:11: error: the kernel knows this real server and another one as 10.0.0.1:80, and can reach \
+             that in one way only; with `direct` and `tunnel` packets keep the virtual server's port (the other one at \
+             /etc/more.cf:2)"
+        )
+    );
+}
+
+#[test]
 fn what_is_wrong_with_a_file_that_is_included_twice_is_told_once() {
     let library = Library::default().with("/etc/common.cf", "port = 0\nschedular = rr\n");
     let servers = server(1) + "include = common.cf";

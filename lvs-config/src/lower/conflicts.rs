@@ -10,19 +10,35 @@ use crate::diagnostic::{Code, Problem, shown};
 use crate::model::{FloatingAddress, Protocol};
 use crate::names::Family;
 use crate::span::Span;
-use crate::token::Token;
-use crate::units::{Device, FwMark};
+use crate::units::FwMark;
 
 /// What has been seen, and where first.
 #[derive(Default)]
 pub(super) struct Seen {
     services: HashMap<(IpAddr, u16, Protocol), Span>,
     marks: HashMap<(Family, u32), Span>,
-    floating: HashMap<IpAddr, (Device, Span)>,
-    labels: HashMap<String, (IpAddr, Span)>,
+    /// Where in `moving` each address is, and the first one of each label.
+    floating: HashMap<IpAddr, usize>,
+    labels: HashMap<String, usize>,
     /// Every floating address, once.
     pub(super) moving: Vec<Located<FloatingAddress>>,
     routers: HashMap<IpAddr, Span>,
+}
+
+impl Seen {
+    /// Makes room for so many virtual servers, so that nothing has to grow for them.
+    pub(super) fn expect(&mut self, virtual_servers: usize) {
+        self.services.reserve(virtual_servers);
+        self.floating.reserve(virtual_servers);
+        self.labels.reserve(virtual_servers);
+        self.moving.reserve(virtual_servers);
+    }
+}
+
+/// The name of a block.
+pub(super) struct Name<'a> {
+    pub(super) text: &'a str,
+    pub(super) span: Span,
 }
 
 impl Lowering<'_> {
@@ -61,13 +77,13 @@ impl Lowering<'_> {
     }
 
     /// Warns of active blocks of one name beside each other: commands and logs name them, and could mean either.
-    pub(super) fn told_apart(&mut self, mut named: Vec<Token>, what: &str) {
-        let text = self.text;
-        named.sort_unstable_by_key(|name| (name.text(text), name.span.start));
-        for same in named.chunk_by(|one, other| one.text(text) == other.text(text)) {
+    pub(super) fn told_apart(&mut self, mut named: Vec<Name<'_>>, what: &str) {
+        // Shorter ones first: names that are numbered are in this order already.
+        named.sort_unstable_by_key(|name| (name.text.len(), name.text, name.span.start));
+        for same in named.chunk_by(|one, other| one.text == other.text) {
             let [first, others @ ..] = same else { continue };
             for other in others {
-                let message = format!("another active {what} is named `{}`", shown(other.text(text)));
+                let message = format!("another active {what} is named `{}`", shown(other.text));
                 let problem =
                     Problem::warning(Code::Conflict, other.span, message).note(first.span, "first given");
                 self.if_valid.push(problem.help("`lvs ctl` and the log tell them apart by their names only"));
@@ -84,26 +100,29 @@ impl Lowering<'_> {
                 .add(Problem::error(Code::Conflict, address.span, message).note(*router, "the router's"));
             return;
         }
-        if let Some((first_device, first)) = self.seen.floating.get(ip) {
+        if let Some(first) = self.seen.floating.get(ip).map(|at| &self.seen.moving[*at]) {
+            let first_device = &first.value.device;
             if first_device.label() != device.label() {
                 let message = format!("{ip} is put on {first_device}, not on {device}");
                 let problem = Problem::warning(Code::Conflict, address.span, message);
-                self.report.add(problem.note(*first, "first given"));
+                self.report.add(problem.note(first.span, "first given"));
             }
             return;
         }
-        self.seen.floating.insert(*ip, (device.clone(), address.span));
+        let at = self.seen.moving.len();
+        self.seen.floating.insert(*ip, at);
         self.seen.moving.push(address.clone());
         // IPv6 addresses have no labels, and without an alias the label is the interface's own name.
         if ip.is_ipv6() || device.label() == device.interface() {
             return;
         }
-        if let Some((other, first)) = self.seen.labels.get(device.label()) {
-            let message = format!("{device} already carries {other}");
-            let problem = Problem::error(Code::Conflict, address.span, message).note(*first, "first given");
+        if let Some(first) = self.seen.labels.get(device.label()).map(|at| &self.seen.moving[*at]) {
+            let message = format!("{device} already carries {}", first.value.address);
+            let problem =
+                Problem::error(Code::Conflict, address.span, message).note(first.span, "first given");
             self.report.add(problem.help("give each address an alias of its own"));
         } else {
-            self.seen.labels.insert(device.label().to_owned(), (*ip, address.span));
+            self.seen.labels.insert(device.label().to_owned(), at);
         }
     }
 }

@@ -87,16 +87,22 @@ impl<'a> Lowering<'a> {
         service: Option<ServiceKind>,
         network: Option<Forwarding>,
     ) -> (Vec<VirtualServer>, Vec<FailoverService>) {
-        let mut virtual_servers = Vec::new();
+        let is_virtual =
+            |node: &&Node| matches!(node, Node::Block(block) if block.kind == BlockKind::Virtual);
+        let count = nodes.iter().filter(is_virtual).count();
+        self.seen.expect(count);
+        let mut virtual_servers = Vec::with_capacity(count);
         let mut failover_services = Vec::new();
-        let mut named = Vec::new();
+        let mut named = Vec::with_capacity(count);
         for node in nodes {
             let Node::Block(block) = node else { continue };
             match block.kind {
                 BlockKind::Virtual => {
                     let virtual_server = self.virtual_server(&block, service, network);
-                    named.extend(block.name.filter(|_| virtual_server.as_ref().is_some_and(|it| it.active)));
-                    virtual_servers.extend(virtual_server);
+                    if let Some(virtual_server) = virtual_server {
+                        named.extend(self.name_of(&block).filter(|_| virtual_server.active));
+                        virtual_servers.push(virtual_server);
+                    }
                 }
                 BlockKind::Failover => failover_services.extend(self.failover_service(&block, service)),
                 // A server outside a block has been reported by the tree.

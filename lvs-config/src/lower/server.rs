@@ -1,6 +1,5 @@
 //! `server` blocks, and what they and their block must agree on.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::Lowering;
@@ -38,6 +37,27 @@ impl Around {
     }
 }
 
+/// A server that is used, for what must not be there twice.
+struct Used {
+    /// Which one of its block it is.
+    nth: usize,
+    address: IpAddr,
+    port: u16,
+    forwarding: Forwarding,
+    /// Where its address is given.
+    span: Span,
+}
+
+impl Used {
+    fn key(&self) -> (IpAddr, u16) {
+        (self.address, self.port)
+    }
+
+    fn row(&self, around: &Around) -> Option<(IpAddr, u16)> {
+        around.row(self.address, self.port, self.forwarding)
+    }
+}
+
 impl<'a> Lowering<'a> {
     /// The servers of `block` that can be used.
     pub(super) fn servers(
@@ -47,52 +67,70 @@ impl<'a> Lowering<'a> {
         sorry: Option<&Located<SorryServer>>,
     ) -> Vec<RealServer> {
         let mut servers = Vec::with_capacity(blocks(&block.nodes).count());
-        let mut seen: BTreeMap<(IpAddr, u16), Span> = BTreeMap::new();
-        let mut rows: BTreeMap<(IpAddr, u16), (Forwarding, Span)> = BTreeMap::new();
+        let mut used: Vec<Used> = Vec::with_capacity(servers.capacity());
         let mut named = Vec::with_capacity(servers.capacity());
         for inner in blocks(&block.nodes) {
             let Some((server, span)) = self.server(inner, around) else { continue };
             if server.active && around.is_active {
-                named.extend(inner.name);
-                let key = (server.address, server.port);
-                if let Some(first) = seen.get(&key) {
-                    let problem = Problem::error(Code::Conflict, span, "this real server is given twice");
-                    self.report.add(problem.note(*first, "first given"));
-                } else {
-                    seen.insert(key, span);
-                    self.row_has_one_method(&mut rows, around, &server, span);
-                }
+                named.extend(self.name_of(inner));
+                let RealServer { address, port, forwarding, .. } = server;
+                used.push(Used { nth: used.len(), address, port, forwarding, span });
             }
             servers.push(server);
         }
         self.told_apart(named, "real server of this block");
-        let sorry_row = sorry.and_then(|s| around.row(s.value.address, s.value.port, s.value.forwarding));
-        if let (Some(sorry), Some((_, first))) = (sorry, sorry_row.and_then(|row| rows.get(&row))) {
-            let problem =
-                Problem::error(Code::Conflict, sorry.span, "the sorry server is one of the real servers");
-            self.report.add(problem.note(*first, "given as a real server"));
+        self.each_once(&mut used);
+        self.rows_have_one_method(&used, around);
+        if let Some(sorry) = sorry {
+            self.sorry_is_another(sorry, &used, around);
         }
         servers
     }
 
-    /// Reports a server that the kernel cannot tell from an earlier one which is reached in another way.
-    fn row_has_one_method(
-        &mut self,
-        rows: &mut BTreeMap<(IpAddr, u16), (Forwarding, Span)>,
-        around: &Around,
-        server: &RealServer,
-        span: Span,
-    ) {
-        let Some(row) = around.row(server.address, server.port, server.forwarding) else { return };
-        let (method, first) = *rows.entry(row).or_insert((server.forwarding, span));
-        if method != server.forwarding {
-            let message = format!(
-                "the kernel knows this real server and another one as {}, and can reach that in one way only",
-                SocketAddr::new(row.0, row.1)
-            );
-            let problem = Problem::error(Code::Conflict, span, message).note(first, "the other one");
-            self.report
-                .add(problem.help("with `direct` and `tunnel` packets keep the virtual server's port"));
+    /// Reports servers of one address and port; leaves the first of them.
+    fn each_once(&mut self, used: &mut Vec<Used>) {
+        used.sort_unstable_by_key(|it| (it.key(), it.nth));
+        for same in used.chunk_by(|one, other| one.key() == other.key()) {
+            let [first, others @ ..] = same else { continue };
+            for other in others {
+                let problem = Problem::error(Code::Conflict, other.span, "this real server is given twice");
+                self.report.add(problem.note(first.span, "first given"));
+            }
+        }
+        used.dedup_by_key(|it| it.key());
+    }
+
+    /// Reports servers that the kernel cannot tell from an earlier one which is reached in another way.
+    fn rows_have_one_method(&mut self, used: &[Used], around: &Around) {
+        if used.iter().all(|it| it.forwarding == used[0].forwarding) {
+            return;
+        }
+        let mut rows: Vec<_> = used.iter().filter_map(|it| Some((it.row(around)?, it))).collect();
+        rows.sort_unstable_by_key(|(row, it)| (*row, it.nth));
+        for same in rows.chunk_by(|(one, _), (other, _)| one == other) {
+            let [(row, first), others @ ..] = same else { continue };
+            for (_, other) in others.iter().filter(|(_, other)| other.forwarding != first.forwarding) {
+                let message = format!(
+                    "the kernel knows this real server and another one as {}, and can reach that in one way only",
+                    SocketAddr::new(row.0, row.1)
+                );
+                let problem =
+                    Problem::error(Code::Conflict, other.span, message).note(first.span, "the other one");
+                self.report
+                    .add(problem.help("with `direct` and `tunnel` packets keep the virtual server's port"));
+            }
+        }
+    }
+
+    /// Reports a sorry server that the kernel cannot tell from a real server.
+    fn sorry_is_another(&mut self, sorry: &Located<SorryServer>, used: &[Used], around: &Around) {
+        let SorryServer { address, port, forwarding } = sorry.value;
+        let Some(row) = around.row(address, port, forwarding) else { return };
+        let same = used.iter().filter(|it| it.row(around) == Some(row));
+        if let Some(first) = same.min_by_key(|it| it.nth) {
+            let problem =
+                Problem::error(Code::Conflict, sorry.span, "the sorry server is one of the real servers");
+            self.report.add(problem.note(first.span, "given as a real server"));
         }
     }
 

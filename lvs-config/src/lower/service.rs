@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::Lowering;
+use super::conflicts::Name;
 use super::policy::Policy;
 use super::read::{Found, Located};
 use super::server::Around;
@@ -232,8 +233,12 @@ impl<'a> Lowering<'a> {
         }
     }
 
+    pub(super) fn name_of(&self, block: &Block) -> Option<Name<'a>> {
+        block.name.map(|name| Name { text: name.text(self.text), span: name.span })
+    }
+
     pub(super) fn block_name(&self, block: &Block) -> Option<String> {
-        block.name.map(|name| name.text(self.text).to_owned())
+        self.name_of(block).map(|name| name.text.to_owned())
     }
 
     /// The address of a block or server. Without one, an active thing is an error; an inactive one, which configuration
