@@ -73,8 +73,8 @@ impl Reading<'_, '_> {
         if has_includes { self.expand(nodes, within) } else { nodes }
     }
 
-    fn expand(&mut self, nodes: Vec<Node>, within: Option<BlockKind>) -> Vec<Node> {
-        let mut expanded = Vec::with_capacity(nodes.len());
+    fn expand(&mut self, nodes: impl IntoIterator<Item = Node>, within: Option<BlockKind>) -> Vec<Node> {
+        let mut expanded = Vec::new();
         for node in nodes {
             match node {
                 Node::Entry(entry) => {
@@ -86,7 +86,7 @@ impl Reading<'_, '_> {
                 }
                 Node::Block(mut block) => {
                     if within.is_none() && block.kind != BlockKind::Server {
-                        block.nodes = self.expand(std::mem::take(&mut block.nodes), Some(block.kind));
+                        block.nodes = self.expand(std::mem::take(&mut block.nodes), Some(block.kind)).into();
                     }
                     expanded.push(Node::Block(block));
                 }
@@ -106,7 +106,7 @@ impl Reading<'_, '_> {
     /// Adds what the files that `value` means contain.
     fn follow(&mut self, value: Token, within: Option<BlockKind>, into: &mut Vec<Node>) {
         let pattern = value.text(self.sources.text()).to_owned();
-        let paths = match self.found(&pattern, value.span) {
+        let paths = match self.found(&pattern, value.span()) {
             Ok(paths) => paths,
             Err(problem) => return self.report.add(problem),
         };
@@ -114,7 +114,7 @@ impl Reading<'_, '_> {
             if self.is_exhausted {
                 return;
             }
-            match self.admitted(&path, value.span) {
+            match self.admitted(&path, value.span()) {
                 Ok(part) => {
                     self.chain.push(path);
                     into.extend(self.part(&part, within));

@@ -15,8 +15,8 @@ use memchr::memchr2;
 use crate::diagnostic::{Code, Problem};
 use crate::span::Span;
 
-/// Longest line in bytes. A longer one is reported and skipped.
-const MAX_LINE: usize = 64 * 1024;
+/// Longest line in bytes. A longer one is reported and skipped, so that 16 bits hold every length on a line.
+const MAX_LINE: usize = u16::MAX as usize;
 
 /// What the whole text was found to contain, so that most texts need not be looked at character by character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,21 +42,28 @@ pub(crate) enum Kind {
     Close,
 }
 
-/// One token.
+/// One token. The tree keeps one for each line of a file, so it is small.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Token {
+    start: u32,
+    line: u32,
+    length: u16,
     /// What it is.
     pub(crate) kind: Kind,
-    /// Where it is, quotes included.
-    pub(crate) span: Span,
 }
 
 impl Token {
+    /// Where it is, quotes included.
+    pub(crate) fn span(self) -> Span {
+        Span { start: self.start, end: self.start + u32::from(self.length), line: self.line }
+    }
+
     /// Its text, without the quotes.
     pub(crate) fn text(self, text: &str) -> &str {
+        let span = self.span();
         match self.kind {
-            Kind::Quoted => Span { start: self.span.start + 1, end: self.span.end - 1, ..self.span }.of(text),
-            _ => self.span.of(text),
+            Kind::Quoted => Span { start: span.start + 1, end: span.end - 1, ..span }.of(text),
+            _ => span.of(text),
         }
     }
 }
@@ -70,14 +77,13 @@ pub(crate) struct Line {
 
 impl Line {
     fn span(&self, start: usize, end: usize) -> Span {
-        span(start, end, self.number)
+        Span { start: position(start), end: position(end), line: self.number }
     }
 }
 
-fn span(start: usize, end: usize, line: u32) -> Span {
-    // Texts are limited to far less than 4 GiB before they get here.
-    let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    Span { start: narrow(start), end: narrow(end), line }
+/// Texts are limited to far less than 4 GiB before they get here.
+fn position(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
 }
 
 /// The lines of `range` of `text` in order, with their numbers in it.
@@ -148,10 +154,9 @@ pub(crate) fn tokenize(
 fn plain_characters(text: &str, token: Token, oddities: Oddities) -> Result<(), Problem> {
     let is_odd =
         |c: char| c.is_control() && c != '\t' || oddities.replacements && c == char::REPLACEMENT_CHARACTER;
-    let Some((at, c)) = token.span.of(text).char_indices().find(|(_, c)| is_odd(*c)) else { return Ok(()) };
-    let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    let start = token.span.start + narrow(at);
-    let span = Span { start, end: start + narrow(c.len_utf8()), line: token.span.line };
+    let Some((at, c)) = token.span().of(text).char_indices().find(|(_, c)| is_odd(*c)) else { return Ok(()) };
+    let start = token.start + position(at);
+    let span = Span { start, end: start + position(c.len_utf8()), line: token.line };
     let message = match c {
         char::REPLACEMENT_CHARACTER => "bytes that are not UTF-8 outside a comment".to_owned(),
         _ => format!("a control character, {}, outside a comment", c.escape_unicode()),
@@ -221,7 +226,8 @@ impl<'t> Lexer<'t> {
         Self { bytes, at: line.start, line: line.number, expect }
     }
 
-    #[inline]
+    // Called for every token of a file: the call would cost as much as the work.
+    #[inline(always)]
     fn next(&mut self) -> Result<Option<Token>, Fault> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let Some(blanks) = rest.iter().position(|byte| !is_blank(*byte)) else { return Ok(None) };
@@ -242,9 +248,11 @@ impl<'t> Lexer<'t> {
             Kind::Word | Kind::Quoted if is_value => Expect::Values,
             Kind::Word | Kind::Quoted => Expect::AfterKeyword,
         };
-        let start = self.at;
+        let start = position(self.at);
         self.at += length;
-        Ok(Some(Token { kind, span: span(start, self.at, self.line) }))
+        // Lines are limited to that before they get here.
+        let length = u16::try_from(length).unwrap_or(u16::MAX);
+        Ok(Some(Token { start, line: self.line, length, kind }))
     }
 
     /// Length of the word that `rest` begins with.

@@ -23,9 +23,12 @@ pub(crate) struct Tree<'t> {
 pub(crate) enum Node {
     /// `name = values`.
     Entry(Entry),
-    /// `keyword name { … }`. Boxed: entries are many, blocks are few and large.
+    /// `keyword name { … }`. Boxed: entries are many and small.
     Block(Box<Block>),
 }
+
+// There is one for each line of a file, and a block for each real server.
+const _: () = assert!(size_of::<Node>() <= 16 && size_of::<Block>() <= 56);
 
 /// `name = values`.
 #[derive(Debug)]
@@ -36,21 +39,23 @@ pub(crate) struct Entry {
     pub(crate) has_equals: bool,
     /// Whether a problem on its line has been reported already.
     pub(crate) is_broken: bool,
-    /// Where the last value ends. The tokens of values are cut again when they are asked for: kept for the whole of a
-    /// large file they are most of what reading it costs.
-    end: u32,
+    /// From the start of its name to the end of its last value. The tokens of values are cut again when they are asked
+    /// for: kept for the whole of a large file they are most of what reading it costs.
+    length: u16,
 }
 
 impl Entry {
     /// Its values in `text`, which is that of its tree.
     pub(crate) fn values<'t>(&self, text: &'t str) -> impl Iterator<Item = Token> + use<'t> {
-        let before = self.equals(text).unwrap_or(self.name.span);
-        token::values(text, Span { start: before.end, end: self.end, ..before }, self.has_equals)
+        let name = self.name.span();
+        let start = self.equals(text).unwrap_or(name).end;
+        let end = name.start + u32::from(self.length);
+        token::values(text, Span { start, end, ..name }, self.has_equals)
     }
 
     /// Its `=`.
     fn equals(&self, text: &str) -> Option<Span> {
-        if self.has_equals { mark_after(text, self.name.span, b'=') } else { None }
+        if self.has_equals { mark_after(text, self.name.span(), b'=') } else { None }
     }
 }
 
@@ -76,11 +81,9 @@ pub(crate) struct Block {
     /// The name, when it is there.
     pub(crate) name: Option<Token>,
     /// What stands in it.
-    pub(crate) nodes: Vec<Node>,
+    pub(crate) nodes: Box<[Node]>,
     /// The closing brace, when it is there.
-    pub(crate) close: Option<Span>,
-    /// Whether its `{` has been seen.
-    is_open: bool,
+    pub(crate) close: Option<Token>,
 }
 
 /// The blocks among `nodes`.
@@ -112,15 +115,6 @@ impl BlockKind {
         }
     }
 
-    /// How much stands in most of them. Of tens of thousands of servers, room for one line more would be felt.
-    fn usual_length(self) -> usize {
-        match self {
-            Self::Virtual | Self::Failover => 16,
-            // `address`, `active` and `weight`.
-            Self::Server => 3,
-        }
-    }
-
     fn of(keyword: &str) -> Option<Self> {
         [Self::Virtual, Self::Failover, Self::Server].into_iter().find(|k| k.keyword() == keyword)
     }
@@ -134,7 +128,7 @@ impl Tree<'_> {
 
     /// The `{` of `block`, when it stands behind its name.
     pub(crate) fn brace(&self, block: &Block) -> Option<Span> {
-        mark_after(self.text, block.name.map_or(block.keyword, |name| name.span), b'{')
+        mark_after(self.text, block.name.map_or(block.keyword, Token::span), b'{')
     }
 }
 
@@ -157,7 +151,7 @@ pub(crate) fn read_part(
         text,
         within,
         tokens: Vec::new(),
-        top: Vec::new(),
+        nodes: Vec::new(),
         open: Vec::new(),
         has_includes: false,
         report,
@@ -172,7 +166,7 @@ pub(crate) fn read_part(
         builder.line(is_broken);
     }
     builder.end_of_file();
-    (builder.top, builder.has_includes)
+    (builder.nodes, builder.has_includes)
 }
 
 struct Builder<'b> {
@@ -180,10 +174,23 @@ struct Builder<'b> {
     within: Option<BlockKind>,
     /// Those of the line.
     tokens: Vec<Token>,
-    top: Vec<Node>,
-    open: Vec<Block>,
+    /// What stands outside of all blocks, and behind it what stands in each that is open.
+    nodes: Vec<Node>,
+    /// The blocks that have not ended yet, outermost first.
+    open: Vec<Open>,
     has_includes: bool,
     report: &'b mut Report,
+}
+
+/// A block that has not ended yet.
+struct Open {
+    kind: BlockKind,
+    keyword: Span,
+    name: Option<Token>,
+    /// Where what stands in it begins in [`Builder::nodes`].
+    first: usize,
+    /// Whether its `{` has been seen.
+    has_brace: bool,
 }
 
 impl Builder<'_> {
@@ -196,7 +203,7 @@ impl Builder<'_> {
                 Kind::Open => self.opening_brace(at),
                 Kind::Equals => {
                     let message = "the name of a directive is missing before `=`";
-                    self.fault_unless(is_broken, Problem::error(Code::Structure, token.span, message));
+                    self.fault_unless(is_broken, Problem::error(Code::Structure, token.span(), message));
                     self.tokens.len()
                 }
                 Kind::Word | Kind::Quoted => self.statement(at, is_broken),
@@ -218,7 +225,7 @@ impl Builder<'_> {
             Some(kind) => {
                 let keyword = kind.keyword();
                 let problem =
-                    Problem::error(Code::Structure, token.span, format!("`{keyword}` begins a block"))
+                    Problem::error(Code::Structure, token.span(), format!("`{keyword}` begins a block"))
                         .help(format!("write `{keyword} NAME {{`"));
                 self.fault_unless(is_broken, problem);
                 self.tokens.len()
@@ -237,18 +244,17 @@ impl Builder<'_> {
             end = self.tokens.len();
         }
         self.has_includes |= self.tokens[at].text(self.text) == INCLUDE;
-        let last = self.tokens[first + count - 1].span;
-        self.push(Node::Entry(Entry { name: self.tokens[at], has_equals, is_broken, end: last.end }));
+        let name = self.tokens[at];
+        let length = self.tokens[first + count - 1].span().end - name.span().start;
+        // As long as a line at most.
+        let length = u16::try_from(length).unwrap_or(u16::MAX);
+        self.nodes.push(Node::Entry(Entry { name, has_equals, is_broken, length }));
         end
-    }
-
-    fn push(&mut self, node: Node) {
-        self.open.last_mut().map_or(&mut self.top, |block| &mut block.nodes).push(node);
     }
 
     /// `keyword name {` at `at`. The block is opened even when something is missing, so that its lines find a home.
     fn header(&mut self, kind: BlockKind, at: usize, is_broken: bool) -> usize {
-        let keyword = self.tokens[at].span;
+        let keyword = self.tokens[at].span();
         self.make_room_for(kind, keyword, is_broken);
         let name = self.tokens.get(at + 1).copied().filter(|token| is_value(token.kind));
         let mut next = if name.is_some() { at + 2 } else { at + 1 };
@@ -265,8 +271,8 @@ impl Builder<'_> {
         } else {
             let (span, message) = match self.tokens.get(next) {
                 Some(odd) => {
-                    let found = shown(odd.span.of(self.text));
-                    (odd.span, format!("`{found}` stands where the block's `{{` should be"))
+                    let found = shown(odd.span().of(self.text));
+                    (odd.span(), format!("`{found}` stands where the block's `{{` should be"))
                 }
                 None => (keyword, format!("`{{` is missing after `{}`", self.header_text(at, next))),
             };
@@ -275,14 +281,13 @@ impl Builder<'_> {
             self.report.add(Problem::error(Code::Structure, span, message).help(help));
             next = self.tokens.len();
         }
-        let is_open = is_open || is_broken;
-        let nodes = Vec::with_capacity(kind.usual_length());
-        self.open.push(Block { kind, keyword, name, nodes, close: None, is_open });
+        let has_brace = is_open || is_broken;
+        self.open.push(Open { kind, keyword, name, first: self.nodes.len(), has_brace });
         next
     }
 
     fn header_text(&self, from: usize, to: usize) -> String {
-        shown(self.tokens[from].span.to(self.tokens[to - 1].span).of(self.text))
+        shown(self.tokens[from].span().to(self.tokens[to - 1].span()).of(self.text))
     }
 
     /// Closes what must have ended before a block of `kind` can begin here.
@@ -305,7 +310,7 @@ impl Builder<'_> {
         if let Some(innermost) = self.open.last() {
             let message = format!("`}}` is missing before this `{}`", kind.keyword());
             let problem = Problem::error(Code::Structure, keyword, message)
-                .note(innermost.keyword, format!("{} begins", self.describe(innermost)));
+                .note(innermost.keyword, format!("{} begins", self.describe(innermost.kind, innermost.name)));
             self.report.add(problem);
         }
         while self.has_no_room_for(kind) {
@@ -320,37 +325,37 @@ impl Builder<'_> {
     /// A `server` outside a block: most likely a `}` too many closed the block before it. That block goes on.
     fn reopen_for_server(&mut self, keyword: Span, is_broken: bool) {
         let problem = Problem::error(Code::Structure, keyword, "`server` outside of a `virtual` block");
-        if !matches!(self.top.last(), Some(Node::Block(_))) {
+        let Some(Node::Block(block)) = self.nodes.last() else {
             self.fault_unless(is_broken, problem);
             return;
-        }
-        if let Some(Node::Block(block)) = self.top.pop() {
-            let problem = match block.close {
-                Some(close) => problem.note(close, format!("{} ends", self.describe(&block))),
-                None => problem,
-            };
-            self.fault_unless(is_broken, problem);
-            if block.kind == BlockKind::Server {
-                self.top.push(Node::Block(block));
-            } else {
-                self.open.push(*block);
-            }
+        };
+        let Block { kind, keyword, name, close, .. } = **block;
+        let problem = match close {
+            Some(close) => problem.note(close.span(), format!("{} ends", self.describe(kind, name))),
+            None => problem,
+        };
+        self.fault_unless(is_broken, problem);
+        if kind != BlockKind::Server
+            && let Some(Node::Block(block)) = self.nodes.pop()
+        {
+            self.open.push(Open { kind, keyword, name, first: self.nodes.len(), has_brace: true });
+            self.nodes.extend(block.nodes);
         }
     }
 
-    fn describe(&self, block: &Block) -> String {
-        match block.name {
-            Some(name) => format!("`{} {}`", block.kind.keyword(), shown(name.text(self.text))),
-            None => format!("the `{}` block", block.kind.keyword()),
+    fn describe(&self, kind: BlockKind, name: Option<Token>) -> String {
+        match name {
+            Some(name) => format!("`{} {}`", kind.keyword(), shown(name.text(self.text))),
+            None => format!("the `{}` block", kind.keyword()),
         }
     }
 
     fn opening_brace(&mut self, at: usize) -> usize {
         // The `{` of a header that stands on the next line has been told as missing there.
         match self.open.last_mut() {
-            Some(block) if !block.is_open => block.is_open = true,
+            Some(block) if !block.has_brace => block.has_brace = true,
             _ => {
-                let problem = Problem::error(Code::Structure, self.tokens[at].span, "`{` without a block");
+                let problem = Problem::error(Code::Structure, self.tokens[at].span(), "`{` without a block");
                 self.report.add(
                     problem
                         .help("a block begins with `virtual NAME {`, `server NAME {` or `failover NAME {`"),
@@ -362,33 +367,34 @@ impl Builder<'_> {
 
     /// A `}`, and what the original ignored after it: only another brace or block may follow.
     fn closing_brace(&mut self, at: usize) -> usize {
-        let span = self.tokens[at].span;
+        let brace = self.tokens[at];
         if self.open.is_empty() {
-            self.report.add(Problem::error(Code::Structure, span, "`}` without a block to close"));
+            self.report.add(Problem::error(Code::Structure, brace.span(), "`}` without a block to close"));
         } else {
-            self.close(Some(span));
+            self.close(Some(brace));
         }
         let Some(next) = self.tokens.get(at + 1) else { return at + 1 };
-        let is_header = next.kind == Kind::Word && BlockKind::of(next.span.of(self.text)).is_some();
+        let is_header = next.kind == Kind::Word && BlockKind::of(next.span().of(self.text)).is_some();
         if next.kind == Kind::Close || is_header {
             return at + 1;
         }
-        let rest = next.span.to(self.tokens[self.tokens.len() - 1].span);
+        let rest = next.span().to(self.tokens[self.tokens.len() - 1].span());
         let message = format!("`{}` after `}}` is ignored", shown(rest.of(self.text)));
         self.report.add(Problem::warning(Code::NoEffect, rest, message).help("put it on a line of its own"));
         self.tokens.len()
     }
 
-    fn close(&mut self, brace: Option<Span>) {
-        if let Some(mut block) = self.open.pop() {
-            block.close = brace;
-            self.push(Node::Block(Box::new(block)));
+    fn close(&mut self, brace: Option<Token>) {
+        if let Some(Open { kind, keyword, name, first, .. }) = self.open.pop() {
+            // As many as there are, without room for more.
+            let nodes = self.nodes.drain(first..).collect();
+            self.nodes.push(Node::Block(Box::new(Block { kind, keyword, name, nodes, close: brace })));
         }
     }
 
     fn end_of_file(&mut self) {
         if let Some(innermost) = self.open.last() {
-            let message = format!("{} is not closed", self.describe(innermost));
+            let message = format!("{} is not closed", self.describe(innermost.kind, innermost.name));
             let problem = Problem::error(Code::Structure, innermost.keyword, message);
             self.report.add(problem.help("`}` is missing before the end of the file"));
         }
@@ -503,7 +509,7 @@ mod tests {
             entries(&tree.nodes, &mut found);
             for entry in found {
                 let at = tokens.iter().position(|token| *token == entry.name).unwrap();
-                let on_line = tokens[at + 1..].iter().take_while(|token| token.span.line == entry.name.span.line);
+                let on_line = tokens[at + 1..].iter().take_while(|token| token.span().line == entry.name.span().line);
                 let behind: Vec<Token> =
                     on_line.skip(usize::from(entry.has_equals)).take_while(|t| is_value(t.kind)).copied().collect();
                 prop_assert_eq!(entry.values(&text).collect::<Vec<_>>(), behind);
@@ -519,8 +525,8 @@ mod tests {
         let mut gaps = Vec::new();
         let mut at = 0;
         for token in token::all(text, Oddities::default()) {
-            gaps.push(&text[at..token.span.start as usize]);
-            at = token.span.end as usize;
+            gaps.push(&text[at..token.span().start as usize]);
+            at = token.span().end as usize;
         }
         gaps.push(&text[at..]);
         for line in gaps.iter().flat_map(|gap| gap.split(['\n', '\r'])) {

@@ -11,6 +11,7 @@ use super::scope::{Scope, named};
 use super::splice::{Splice, Statement, statements_of};
 use crate::diagnostic::{Code, Problem, shown};
 use crate::span::Span;
+use crate::token::Token;
 use crate::tree::{Block, BlockKind, Node, Tree, blocks};
 
 /// A block, the one around it, and what stands in that.
@@ -42,7 +43,7 @@ fn is_new(tree: &Tree<'_>, siblings: &[Node], kind: BlockKind, name: &str) -> Re
 
 /// The closing brace of `block`.
 fn closing_brace(tree: &Tree<'_>, block: &Block) -> Result<Span, Problem> {
-    block.close.ok_or_else(|| {
+    block.close.map(Token::span).ok_or_else(|| {
         let name = block.name.map_or("", |name| name.text(tree.text));
         let message = format!("`{} {}` is not closed", block.kind.keyword(), shown(name));
         Problem::error(Code::Structure, block.keyword, message).help("add its `}` first")
@@ -193,7 +194,10 @@ impl Chunk {
         let rest = &text[at..];
         let content = at + (rest.len() - rest.trim_start_matches([' ', '\t', '\n', '\r']).len());
         content == text.len()
-            || spot.around.and_then(|block| block.close).is_some_and(|close| close.start as usize == content)
+            || spot
+                .around
+                .and_then(|block| block.close)
+                .is_some_and(|close| close.span().start as usize == content)
     }
 
     /// Whether the line at `at` is the first one in the block around.
@@ -243,11 +247,11 @@ pub(super) fn rename<'s>(
     let Spot { kind, block, siblings, .. } = Spot::find(tree, scope)?;
     let Some(old) = block.name.filter(|_| scope.name() != Some(name)) else { return Ok(Vec::new()) };
     is_new(tree, siblings, kind, name)?;
-    let word = name_word(name, Some((old, old.span.of(tree.text))), block.keyword)?;
+    let word = name_word(name, Some((old, old.span().of(tree.text))), block.keyword)?;
     let start = block.keyword.start as usize;
-    let text = format!("{}{word}", &tree.text[start..old.span.start as usize]);
+    let text = format!("{}{word}", &tree.text[start..old.span().start as usize]);
     let statements = vec![Statement::Open(kind, Some(name.into()))];
-    Ok(vec![Splice { range: start..old.span.end as usize, text, statements }])
+    Ok(vec![Splice { range: start..old.span().end as usize, text, statements }])
 }
 
 /// Moves a block before another one, or after the last.

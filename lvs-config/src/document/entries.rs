@@ -50,36 +50,36 @@ fn is_whole(entry: &Entry) -> bool {
 
 /// Where `entry` stands: to the end of its values, or of its line when something is wrong with it.
 fn extent(tree: &Tree<'_>, entry: &Entry) -> Range<usize> {
-    let start = entry.name.span.start as usize;
+    let start = entry.name.span().start as usize;
     let Some(equals) = tree.equals(entry).filter(|_| is_whole(entry)) else {
         let line = &tree.text[start..lines::end(tree.text, start)];
         return start..start + line.trim_end_matches([' ', '\t']).len();
     };
-    let end = entry.values(tree.text).last().map_or(equals.end, |value| value.span.end);
+    let end = entry.values(tree.text).last().map_or(equals.end, |value| value.span().end);
     start..end as usize
 }
 
 /// `entry` with other values: its name, blanks and quotes stay.
 fn replaced(tree: &Tree<'_>, entry: &Entry, values: &[String]) -> Result<String, Problem> {
     let text = tree.text;
-    let raw_name = entry.name.span.of(text);
+    let raw_name = entry.name.span().of(text);
     let Some(equals) = tree.equals(entry).filter(|_| is_whole(entry)) else {
-        return Layout::usual(String::new()).line(raw_name, values, entry.name.span);
+        return Layout::usual(String::new()).line(raw_name, values, entry.name.span());
     };
     let old: Vec<Token> = entry.values(text).collect();
-    let head_end = old.first().map_or(equals.end, |first| first.span.start) as usize;
-    let mut out = text[entry.name.span.start as usize..head_end].to_owned();
+    let head_end = old.first().map_or(equals.end, |first| first.span().start) as usize;
+    let mut out = text[entry.name.span().start as usize..head_end].to_owned();
     if old.is_empty() && out.trim_end_matches('=').ends_with([' ', '\t']) {
         out.push(' ');
     }
     for (at, value) in values.iter().enumerate() {
         if at > 0 {
             let between =
-                old.get(at).map(|next| &text[old[at - 1].span.end as usize..next.span.start as usize]);
+                old.get(at).map(|next| &text[old[at - 1].span().end as usize..next.span().start as usize]);
             out.push_str(between.unwrap_or(" "));
         }
-        let like = old.get(at).or(old.last()).map(|token| (*token, token.span.of(text)));
-        out.push_str(&word(entry.name.text(text), value, like, entry.name.span)?);
+        let like = old.get(at).or(old.last()).map(|token| (*token, token.span().of(text)));
+        out.push_str(&word(entry.name.text(text), value, like, entry.name.span())?);
     }
     Ok(out)
 }

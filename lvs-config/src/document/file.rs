@@ -168,7 +168,7 @@ fn next_serial_no(tree: &Tree<'_>) -> Result<u64, Problem> {
         _ => None,
     };
     present.and_then(|number| number.checked_add(1)).ok_or_else(|| {
-        let place = values.first().map_or(entry.name.span, |first| first.span);
+        let place = values.first().map_or(entry.name.span(), |first| first.span());
         let found: Vec<&str> = values.iter().map(|value| value.text(tree.text)).collect();
         let message = format!("`{SERIAL_NO}` cannot be counted up from `{}`", shown(&found.join(" ")));
         Problem::error(Code::OutOfRange, place, message).help(format!("allowed: 0 to {}", u64::MAX - 1))

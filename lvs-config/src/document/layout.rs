@@ -28,7 +28,7 @@ impl<'t> Layout<'t> {
     /// That of `entry`, which is whole.
     pub(super) fn of(tree: &Tree<'t>, entry: &Entry) -> Self {
         let text = tree.text;
-        let name = entry.name.span;
+        let name = entry.name.span();
         let mut indentation = lines::indentation(text, name.start as usize).to_owned();
         if !lines::is_first(text, name.start as usize) {
             indentation.push_str(unit(tree));
@@ -37,17 +37,17 @@ impl<'t> Layout<'t> {
         let Some(equals) = tree.equals(entry) else { return usual };
         let before_equals = &text[name.end as usize..equals.start as usize];
         let is_padded = before_equals.len() > 1 && before_equals.bytes().all(|b| b == b' ');
-        let width = entry.name.span.of(text).chars().count() + before_equals.len();
+        let width = entry.name.span().of(text).chars().count() + before_equals.len();
         let first = entry.values(text).next();
         let after_equals =
-            first.map_or(usual.after_equals, |first| &text[equals.end as usize..first.span.start as usize]);
+            first.map_or(usual.after_equals, |first| &text[equals.end as usize..first.span().start as usize]);
         Self { before_equals, column: is_padded.then_some(width), after_equals, ..usual }
     }
 
     /// That of the directives in `block`.
     pub(super) fn within(tree: &Tree<'t>, block: &Block) -> Self {
         let text = tree.text;
-        let first = |entry: &&Entry| lines::is_first(text, entry.name.span.start as usize);
+        let first = |entry: &&Entry| lines::is_first(text, entry.name.span().start as usize);
         match whole_entries(&block.nodes).find(first) {
             Some(entry) => Self::of(tree, entry),
             None => Self::usual(format!(
@@ -88,7 +88,7 @@ pub(super) fn unit<'t>(tree: &Tree<'t>) -> &'t str {
 fn deeper<'t>(tree: &Tree<'t>, block: &Block) -> Option<&'t str> {
     let text = tree.text;
     let outer = lines::indentation(text, block.keyword.start as usize);
-    let inner = whole_entries(&block.nodes).map(|entry| entry.name.span.start as usize);
+    let inner = whole_entries(&block.nodes).map(|entry| entry.name.span().start as usize);
     inner
         .filter(|at| lines::is_first(text, *at))
         .find_map(|at| lines::indentation(text, at).strip_prefix(outer).filter(|deeper| !deeper.is_empty()))
@@ -107,7 +107,7 @@ pub(super) fn block(
 ) -> Result<String, Problem> {
     let text = tree.text;
     let gap = like.and_then(|block| {
-        let name_end = block.name?.span.end as usize;
+        let name_end = block.name?.span().end as usize;
         text.get(name_end..tree.brace(block)?.start as usize)
             .filter(|gap| gap.bytes().all(|b| matches!(b, b' ' | b'\t')))
     });

@@ -123,7 +123,7 @@ pub(super) fn statements<'t>(tree: &Tree<'t>, nodes: &[Node]) -> Vec<(usize, Sta
 fn collect<'t>(tree: &Tree<'t>, nodes: &[Node], found: &mut Vec<(usize, Statement<'t>)>) {
     for node in nodes {
         match node {
-            Node::Entry(entry) => found.push((entry.name.span.start as usize, Statement::of(tree, entry))),
+            Node::Entry(entry) => found.push((entry.name.span().start as usize, Statement::of(tree, entry))),
             Node::Block(block) => collect_block(tree, block, found),
         }
     }
@@ -133,7 +133,7 @@ fn collect_block<'t>(tree: &Tree<'t>, block: &Block, found: &mut Vec<(usize, Sta
     let name = block.name.map(|name| name.text(tree.text).into());
     found.push((block.keyword.start as usize, Statement::Open(block.kind, name)));
     collect(tree, &block.nodes, found);
-    let at = block.close.map_or(usize::MAX, |close| close.start as usize);
+    let at = block.close.map_or(usize::MAX, |close| close.span().start as usize);
     found.push((at, Statement::Close(block.close.is_some())));
 }
 

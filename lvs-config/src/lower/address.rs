@@ -76,9 +76,9 @@ impl<'a> Lowering<'a> {
         };
         let text = host.text(self.text);
         let (host_text, suffix) = text.split_once('/').map_or((text, None), |(host, n)| (host, Some(n)));
-        let whole = Argument { key, text, span: host.span };
+        let whole = Argument { key, text, span: host.span() };
         let address = self.host_of(Argument { text: host_text, ..whole }, Some(Family::V4));
-        let device = self.device(Argument { key, text: device.text(self.text), span: device.span });
+        let device = self.device(Argument { key, text: device.text(self.text), span: device.span() });
         let family = address.as_ref().map(|a| Family::of(a.value));
         let from_suffix = suffix.and_then(|n| self.prefix(whole, n, family));
         let from_mask = self.mask(found, mask, family);
@@ -86,12 +86,12 @@ impl<'a> Lowering<'a> {
             && suffix != mask_length.value
         {
             let message = format!("/{suffix} contradicts the mask, which is /{}", mask_length.value);
-            let problem = Problem::error(Code::Conflict, host.span, message);
+            let problem = Problem::error(Code::Conflict, host.span(), message);
             self.report.add(problem.note(mask_length.span, "the mask is given"));
         }
         let prefix = from_suffix.or(from_mask.map(|m| m.value));
         let value = FloatingAddress { address: address?.value, prefix, device: device? };
-        Some(Located { value, span: host.span })
+        Some(Located { value, span: host.span() })
     }
 
     fn device(&mut self, argument: Argument<'_>) -> Option<Device> {

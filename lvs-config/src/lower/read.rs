@@ -36,7 +36,7 @@ impl<'a> Found<'a> {
 
     /// Where `directive` is, if it is there.
     pub(super) fn span(&self, directive: Directive) -> Option<Span> {
-        self.entry(directive).map(|entry| entry.name.span)
+        self.entry(directive).map(|entry| entry.name.span())
     }
 }
 
@@ -71,7 +71,7 @@ impl<'a> Lowering<'a> {
             if !entry.has_equals && !entry.is_broken {
                 let problem = Problem::error(
                     Code::MissingEquals,
-                    entry.name.span,
+                    entry.name.span(),
                     format!("`=` is missing after `{name}`"),
                 );
                 self.report.add(problem);
@@ -84,8 +84,8 @@ impl<'a> Lowering<'a> {
             }
             if let Some(first) = found.entries[key.directive as usize].replace(entry) {
                 let message = format!("`{name}` is given twice; this one holds");
-                let problem = Problem::warning(Code::Repeated, entry.name.span, message);
-                self.report.add(problem.note(first.name.span, "first given"));
+                let problem = Problem::warning(Code::Repeated, entry.name.span(), message);
+                self.report.add(problem.note(first.name.span(), "first given"));
             }
         }
         found
@@ -110,7 +110,7 @@ impl<'a> Lowering<'a> {
             ),
         };
         if !entry.is_broken {
-            let problem = Problem::error(Code::UnknownDirective, entry.name.span, message);
+            let problem = Problem::error(Code::UnknownDirective, entry.name.span(), message);
             self.report.add(match help {
                 Some(help) => problem.help(help),
                 None => problem,
@@ -145,7 +145,7 @@ impl<'a> Lowering<'a> {
             return if is_default { convert(self, default) } else { None };
         };
         let [token] = self.values(key, entry)?;
-        convert(self, Argument { key, text: token.text(self.text), span: token.span })
+        convert(self, Argument { key, text: token.text(self.text), span: token.span() })
     }
 
     /// The values of `entry`, which must be `N`.
@@ -167,15 +167,15 @@ impl<'a> Lowering<'a> {
         let tokens: Vec<Token> = entry.values(self.text).collect();
         let (span, message) = match tokens.get(N) {
             Some(extra) => {
-                let last = tokens.last().map_or(extra.span, |t| t.span);
-                let found = shown(extra.span.to(last).of(self.text));
+                let last = tokens.last().map_or(extra.span(), |t| t.span());
+                let found = shown(extra.span().to(last).of(self.text));
                 (
-                    extra.span.to(last),
+                    extra.span().to(last),
                     format!("`{}` takes {}; `{found}` is too much", key.name, count_text(N)),
                 )
             }
             None => {
-                let end = tokens.last().map_or(entry.name.span, |t| t.span);
+                let end = tokens.last().map_or(entry.name.span(), |t| t.span());
                 let count = if tokens.is_empty() { "none".to_owned() } else { tokens.len().to_string() };
                 (end, format!("`{}` takes {}, found {count}", key.name, count_text(N)))
             }
@@ -255,7 +255,7 @@ impl<'a> Lowering<'a> {
             matches!(&*tokens, [first, .., last] if first.text(text) == "[" && last.text(text) == "]");
         if !is_list {
             let message = format!("`{}` takes a list", key.name);
-            let problem = Problem::error(Code::BadValue, entry.name.span, message);
+            let problem = Problem::error(Code::BadValue, entry.name.span(), message);
             self.report.add(
                 problem.help(format!("allowed: {}, with blanks around the brackets", key.value.allowed())),
             );

@@ -6,6 +6,7 @@ use crate::diagnostic::{Code, Problem, shown};
 use crate::keys::{Directive, Key};
 use crate::model::{Scheduler, SchedulerFlags};
 use crate::sched_flags::{FLAGS, Flag, is_used};
+use crate::token::Token;
 
 impl<'a> Lowering<'a> {
     /// The switches; `scheduler` is `None` when it could not be read.
@@ -24,7 +25,7 @@ impl<'a> Lowering<'a> {
         for token in entry.values(self.text) {
             for text in token.text(self.text).split([',', ' ', '\t']).filter(|word| !word.is_empty()) {
                 count += 1;
-                match self.scheduler_flag(Argument { key, text, span: token.span }, scheduler) {
+                match self.scheduler_flag(Argument { key, text, span: token.span() }, scheduler) {
                     Some(flag) => {
                         if let Some(flags) = &mut flags {
                             *(flag.of)(flags) = true;
@@ -35,7 +36,7 @@ impl<'a> Lowering<'a> {
             }
         }
         if count == 0 {
-            let span = entry.values(self.text).last().map_or(entry.name.span, |token| token.span);
+            let span = entry.values(self.text).last().map_or(entry.name.span(), Token::span);
             let message = format!("`{}` takes one word or more, found none", key.name);
             let problem = Problem::error(Code::ValueCount, span, message);
             self.report.add(problem.help(format!("allowed: {}", key.value.allowed())));

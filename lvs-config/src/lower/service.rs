@@ -234,7 +234,7 @@ impl<'a> Lowering<'a> {
     }
 
     pub(super) fn name_of(&self, block: &Block) -> Option<Name<'a>> {
-        block.name.map(|name| Name { text: name.text(self.text), span: name.span })
+        block.name.map(|name| Name { text: name.text(self.text), span: name.span() })
     }
 
     pub(super) fn block_name(&self, block: &Block) -> Option<String> {

@@ -36,13 +36,13 @@ impl<'a> Lowering<'a> {
             Some(token) => {
                 let text = token.text(self.text);
                 let value = words::value::<Forwarding>(text).or_else(|| {
-                    let argument = Argument { key, text, span: token.span };
+                    let argument = Argument { key, text, span: token.span() };
                     self.reject_word(argument, &words::all::<Forwarding>())
                 });
-                Some(Located { value: value?, span: token.span })
+                Some(Located { value: value?, span: token.span() })
             }
         };
-        let whole = Argument { key, text: first.text(self.text), span: first.span };
+        let whole = Argument { key, text: first.text(self.text), span: first.span() };
         let (host, port) = split(whole);
         let address = self.host_of(host, None);
         let port = match port {

@@ -30,26 +30,26 @@ impl<'a> Lowering<'a> {
             return Some(Sysctls::LeaveAll);
         }
         let [first, items @ .., last] = &*tokens else {
-            return self.no_list(key, entry.name.span);
+            return self.no_list(key, entry.name.span());
         };
         if first.text(text) != "[" || last.text(text) != "]" {
-            return self.no_list(key, entry.name.span);
+            return self.no_list(key, entry.name.span());
         }
         let mut chosen = BTreeMap::<SysctlName, (Choice, Span)>::new();
         let mut is_good = true;
         for token in items {
-            let argument = Argument { key, text: token.text(text).trim_end_matches(','), span: token.span };
+            let argument = Argument { key, text: token.text(text).trim_end_matches(','), span: token.span() };
             let Some((name, choice)) = self.sysctl(argument) else {
                 is_good = false;
                 continue;
             };
             if let Some((_, before)) = chosen.get(&name) {
                 let message = format!("`{name}` is given twice");
-                let problem = Problem::error(Code::Repeated, token.span, message);
+                let problem = Problem::error(Code::Repeated, token.span(), message);
                 self.report.add(problem.note(*before, "first given"));
                 is_good = false;
             } else {
-                chosen.insert(name, (choice, token.span));
+                chosen.insert(name, (choice, token.span()));
             }
         }
         let chosen = chosen.into_iter().map(|(name, (choice, _))| (name, choice));

@@ -62,18 +62,18 @@ fn ignored(text: &str, oddities: Oddities) -> Vec<Range<usize>> {
     let tokens = token::all(text, oddities);
     let mut found: Vec<Range<usize>> = Vec::new();
     for (at, token) in tokens.iter().enumerate() {
-        let Some(next) = tokens.get(at + 1).filter(|next| next.span.line == token.span.line) else {
+        let Some(next) = tokens.get(at + 1).filter(|next| next.span().line == token.span().line) else {
             continue;
         };
-        let is_header = ["virtual", "failover", "server"].contains(&next.span.of(text));
-        let start = next.span.start as usize;
+        let is_header = ["virtual", "failover", "server"].contains(&next.span().of(text));
+        let start = next.span().start as usize;
         let is_inside = found.last().is_some_and(|last| start < last.end);
         if token.kind != Kind::Close || next.kind == Kind::Close || is_header || is_inside {
             continue;
         }
-        let on_line = tokens[at + 1..].iter().take_while(|t| t.span.line == token.span.line);
-        let end = on_line.last().map_or(start, |last| last.span.end as usize);
-        found.push(token.span.end as usize..end);
+        let on_line = tokens[at + 1..].iter().take_while(|t| t.span().line == token.span().line);
+        let end = on_line.last().map_or(start, |last| last.span().end as usize);
+        found.push(token.span().end as usize..end);
     }
     found
 }

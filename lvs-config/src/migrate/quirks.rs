@@ -390,20 +390,23 @@ pub(super) fn of_layout(bytes: &[u8]) -> Vec<String> {
 fn refused_layout(text: &str, oddities: Oddities) -> Option<u32> {
     let tokens = token::all(text, oddities);
     for (at, token) in tokens.iter().enumerate() {
-        let next = tokens.get(at + 1).filter(|next| next.span.line == token.span.line);
-        let glued = next.is_some_and(|next| next.span.start == token.span.end);
+        let next = tokens.get(at + 1).filter(|next| next.span().line == token.span().line);
+        let glued = next.is_some_and(|next| next.span().start == token.span().end);
         let is_mark = |kind: Kind| matches!(kind, Kind::Equals | Kind::Open);
         let is_second = token.kind == Kind::Close
-            && at.checked_sub(1).and_then(|b| tokens.get(b)).is_some_and(|b| b.span.line == token.span.line);
+            && at
+                .checked_sub(1)
+                .and_then(|b| tokens.get(b))
+                .is_some_and(|b| b.span().line == token.span().line);
         let goes_on = token.kind == Kind::Open && next.is_some();
         let commented =
-            next.is_none() && has_comment(text, token.span.end as usize) && token.kind != Kind::Close;
+            next.is_none() && has_comment(text, token.span().end as usize) && token.kind != Kind::Close;
         if (glued && (is_mark(token.kind) || next.is_some_and(|n| is_mark(n.kind))))
             || is_second
             || goes_on
             || commented
         {
-            return Some(token.span.line);
+            return Some(token.span().line);
         }
     }
     None

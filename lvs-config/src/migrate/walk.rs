@@ -75,7 +75,7 @@ impl<'t> Walker<'t> {
         let section = scope.section();
         let key = Key::find(section, name);
         let same = same(self.tree, nodes, name);
-        let is_last = same.last().is_some_and(|last| *last == entry.name.span.start);
+        let is_last = same.last().is_some_and(|last| *last == entry.name.span().start);
         let (quirks, change) = match key {
             Some(key) if is_last => quirks::of_entry(section, key, &values, around),
             Some(_) => {
@@ -98,9 +98,9 @@ impl<'t> Walker<'t> {
             }
             _ => {}
         }
-        let shown: Vec<String> = entry.values(text).map(|value| value.span.of(text).to_owned()).collect();
+        let shown: Vec<String> = entry.values(text).map(|value| value.span().of(text).to_owned()).collect();
         let line = Line {
-            line: entry.name.span.line,
+            line: entry.name.span().line,
             depth,
             text: format!("{name} = {}", shown.join(" ")),
             meaning: key.map_or_else(|| unknown(section), |key| meaning::entry(section, key, &values)),
@@ -121,7 +121,7 @@ fn unknown(section: Section) -> String {
 /// Where the directives called `name` among `nodes` begin.
 fn same(tree: &Tree<'_>, nodes: &[Node], name: &str) -> Vec<u32> {
     let begin = |node: &Node| match node {
-        Node::Entry(other) if other.name.text(tree.text) == name => Some(other.name.span.start),
+        Node::Entry(other) if other.name.text(tree.text) == name => Some(other.name.span().start),
         _ => None,
     };
     nodes.iter().filter_map(begin).collect()
