@@ -80,7 +80,9 @@ What is done about it:
 How it runs:
   -n, --nodaemon                stay in the foreground, log to standard error
   -c, --nofork                  let go of the terminal without forking, log to syslog
-  -v, --verbose                 log each probe
+      --once                    make one probe, write its outcome to standard output, and end with status 0 (healthy),
+                                1 (unhealthy) or 3 (unknown)
+  -v, --verbose                 log each probe, and in the foreground without --report what happens in it
       --version                 print the version
   -?, --help, --usage           print this
 ";
@@ -227,6 +229,8 @@ pub struct Args {
     pub foreground: bool,
     /// `--nofork`.
     pub no_fork: bool,
+    /// `--once`.
+    pub once: bool,
     /// `--verbose`.
     pub verbose: bool,
 }
@@ -296,6 +300,7 @@ fn switch(args: &mut Args, word: lexopt::Arg<'_>) -> Result<(), UsageError> {
         Long("test-start" | "norun") => &mut args.no_table,
         Short('n') | Long("nodaemon") => &mut args.foreground,
         Short('c') | Long("nofork") => &mut args.no_fork,
+        Long("once") => &mut args.once,
         Short('v') | Long("verbose") => &mut args.verbose,
         other => return Err(other.unexpected().into()),
     };

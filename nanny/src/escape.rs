@@ -25,6 +25,17 @@ pub fn translate(text: &[u8]) -> Vec<u8> {
     out
 }
 
+/// Most bytes that are shown to whoever looks on.
+const SHOWN: usize = 256;
+
+/// The beginning of `bytes` in quotes, at most 256 bytes, everything but printable ASCII escaped. `…` after the quotes
+/// tells that there is more.
+#[must_use]
+pub fn excerpt(bytes: &[u8]) -> String {
+    let shown = &bytes[..bytes.len().min(SHOWN)];
+    format!("\"{}\"{}", shown.escape_ascii(), if shown.len() == bytes.len() { "" } else { "…" })
+}
+
 /// The beginning of `bytes` in quotes: its first line, at most 60 bytes, everything but printable ASCII escaped.
 /// `…` after the quotes tells that there is more.
 #[must_use]
@@ -60,6 +71,12 @@ mod tests {
         assert_eq!(quote(b"220 ready\r\n"), r#""220 ready""#);
         assert_eq!(quote(b"\n\x1b[2J\"\xff"), r#""\n\x1b[2J\"\xff""#);
         assert_eq!(quote(&[b'x'; 61]), format!("\"{}\"…", "x".repeat(60)));
+    }
+
+    #[test]
+    fn an_excerpt_holds_all_lines_up_to_a_limit() {
+        assert_eq!(excerpt(b"a\r\n\0\"\xff"), r#""a\r\n\x00\"\xff""#);
+        assert_eq!(excerpt(&[b'x'; 257]), format!("\"{}\"…", "x".repeat(256)));
     }
 
     proptest! {

@@ -21,6 +21,7 @@
 //! | [`random`] | numbers that nobody can guess, for questions whose answers must be told from others |
 //! | [`row`] | which changes bring the server's row in the IPVS table to where it should be |
 //! | [`probe`], [`program`], [`measure`] | nothing: they carry bytes between the above and sockets or children |
+//! | [`narrator`], [`once`] | what is told to whoever looks on |
 //! | [`reporter`], [`table`], [`shell`] | nothing: they carry out what the monitor wants |
 
 pub mod advice;
@@ -35,6 +36,8 @@ pub mod lateness;
 pub mod load;
 pub mod measure;
 pub mod monitor;
+pub mod narrator;
+pub mod once;
 pub mod probe;
 pub mod program;
 pub mod random;

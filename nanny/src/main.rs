@@ -9,6 +9,7 @@ use daemonkit::children::die_with_parent;
 use daemonkit::privilege::{Capability, keep_only, no_new_privileges};
 use daemonkit::{exit, log};
 use nanny::args::{HELP, Invocation, parse};
+use nanny::once::UNKNOWN;
 use nanny::program::{HELPER, become_program};
 use nanny::settings::{Place, Settings};
 use nanny::shell::Shell;
@@ -46,7 +47,11 @@ fn main() -> ExitCode {
         Err(error) => {
             tracing::error!(reason = %format_args!("{error:#}"), "cannot go on");
             let lacks_permission = error.is::<daemonkit::privilege::PrivilegeError>();
-            ExitCode::from(if lacks_permission { exit::NO_PERMISSION } else { exit::FAILED })
+            ExitCode::from(match (lacks_permission, settings.once) {
+                (true, _) => exit::NO_PERMISSION,
+                (false, true) => UNKNOWN,
+                (false, false) => exit::FAILED,
+            })
         }
     }
 }
@@ -66,7 +71,7 @@ fn run(settings: &Settings) -> anyhow::Result<u8> {
     }
     // A daemon has left its parent on purpose.
     if settings.place != Place::Daemon && !die_with_parent().context("follow the director")? {
-        return Ok(exit::OK);
+        return Ok(settings.unasked());
     }
     let shell = Shell::new(settings).context("prepare to wait for signals")?;
     let needed: &[Capability] = if settings.duty.is_some() { &[Capability::NET_ADMIN] } else { &[] };

@@ -37,12 +37,12 @@ enum Medium {
 }
 
 impl<'c> Probe<'c> {
-    /// Begins to probe `server`.
+    /// Begins to probe `server`, and tells whoever looks on what happens if it is `narrated`.
     ///
     /// # Errors
     /// The verdict, when the probe is over before it has begun.
-    pub fn start(now: Mono, check: &'c Check, server: SocketAddr) -> Result<Self, Verdict> {
-        let mut conversation = check.conversation();
+    pub fn start(now: Mono, check: &'c Check, server: SocketAddr, narrated: bool) -> Result<Self, Verdict> {
+        let mut conversation = check.conversation(narrated);
         let by = |transport| move |socket| Medium::Socket { socket, transport, is_connected: false };
         let medium = match check.medium() {
             check::Medium::Socket(transport) => connect(server, transport).map(by(transport)),

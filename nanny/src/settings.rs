@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use checkspec::program::Surroundings;
+use daemonkit::exit;
 use ipvsadm::{Destination, DestinationId, Family, Forward, Protocol, ServiceId, Tunnel};
 
 use crate::args::{Args, Method, UsageError, refuse};
@@ -15,6 +16,7 @@ use crate::escape::translate;
 use crate::expect::Expect;
 use crate::health::Thresholds;
 use crate::monitor::{LOAD_PERIOD, Rules};
+use crate::once::UNKNOWN;
 use crate::row::Duty;
 
 /// Port of a virtual server that names none.
@@ -60,6 +62,10 @@ pub struct Settings {
     pub reports_only: bool,
     /// Whether to log each probe.
     pub verbose: bool,
+    /// Whether to log what happens in a probe, for somebody who looks on.
+    pub narrated: bool,
+    /// Whether one probe is all.
+    pub once: bool,
     /// What looks like a mistake and is none that stops anything.
     pub warnings: Vec<&'static str>,
 }
@@ -135,15 +141,27 @@ impl Settings {
             rules,
             load_words,
             duty: duty(args, server, port, weight, &mut warnings)?,
-            place: match (args.foreground, args.no_fork) {
-                (true, _) => Place::Foreground,
-                (false, true) => Place::Detached,
-                (false, false) => Place::Daemon,
-            },
+            place: place(args),
             reports_only: args.report,
             verbose: args.verbose,
+            narrated: args.verbose && place(args) == Place::Foreground && !args.report,
+            once: args.once,
             warnings,
         })
+    }
+
+    /// The exit status of a process that ends before its time: nobody wants to know any more.
+    #[must_use]
+    pub fn unasked(&self) -> u8 {
+        if self.once { UNKNOWN } else { exit::OK }
+    }
+}
+
+fn place(args: &Args) -> Place {
+    match (args.foreground || args.once, args.no_fork) {
+        (true, _) => Place::Foreground,
+        (false, true) => Place::Detached,
+        (false, false) => Place::Daemon,
     }
 }
 
@@ -276,7 +294,7 @@ fn duty(
     weight: u16,
     warnings: &mut Vec<&'static str>,
 ) -> Result<Option<Duty>, UsageError> {
-    if !args.lvs || args.failover || args.report || args.no_table {
+    if !args.lvs || args.failover || args.report || args.no_table || args.once {
         return Ok(None);
     }
     let virtual_address = args.virtual_address.as_deref();
@@ -386,6 +404,16 @@ mod tests {
             resolve(&["-t", "5", "--phase", "5001ms"]).unwrap_err(),
             "--phase: \"5.001s\" is not allowed; write a time up to the interval"
         );
+    }
+
+    #[test]
+    fn one_probe_is_made_in_the_foreground_and_told_only_to_who_asks() {
+        let once = resolve(&["--once", "-c"]).unwrap();
+        assert_eq!((once.place, once.once, once.narrated), (Place::Foreground, true, false));
+        assert_eq!((once.unasked(), resolve(&[]).unwrap().unasked()), (3, 0));
+        let narrated = |line: &[&str]| resolve(line).unwrap().narrated;
+        assert!(narrated(&["-n", "-v"]) && narrated(&["--once", "-v"]));
+        assert!(!narrated(&["-n"]) && !narrated(&["-c", "-v"]) && !narrated(&["-n", "-v", "--report"]));
     }
 
     #[test]
@@ -549,7 +577,7 @@ mod tests {
         let duty = resolve(&by_hand).unwrap().duty.unwrap();
         assert_eq!(duty.service.to_string(), "TCP 10.1.0.100:80");
         assert_eq!((duty.destination.weight, duty.quiesce), (3, true));
-        for more in ["--report", "--test-start", "--norun", "--fos"] {
+        for more in ["--report", "--test-start", "--norun", "--fos", "--once"] {
             let line: Vec<&str> = by_hand.into_iter().chain([more]).collect();
             assert_eq!(resolve(&line).unwrap().duty, None, "{more}");
         }

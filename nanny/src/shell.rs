@@ -25,8 +25,10 @@ use crate::health::{State, Transition};
 use crate::lateness::Late;
 use crate::measure::Measurement;
 use crate::monitor::{Action, Input, Monitor};
+use crate::once;
 use crate::probe::Probe;
 use crate::program::Dying;
+use crate::random;
 use crate::reporter::{Gone, Reporter};
 use crate::row::Row;
 use crate::settings::Settings;
@@ -74,7 +76,7 @@ impl<'s> Shell<'s> {
         Ok(Self {
             settings,
             server: settings.server.to_string(),
-            monitor: Monitor::new(now, settings.rules, seed(now)),
+            monitor: Monitor::new(now, settings.rules, random::number()),
             signals: SignalDelivery::with_pipe(read, write, SignalOnly, caught)?,
             reporter: Reporter::new(),
             probe: None,
@@ -138,12 +140,12 @@ impl<'s> Shell<'s> {
     /// Does what can be done at `now`.
     fn turn(&mut self, now: Mono, news: News) -> ControlFlow<u8> {
         if news.reader_gone || self.reporter.flush().is_err() {
-            return ControlFlow::Break(exit::OK);
+            return ControlFlow::Break(self.settings.unasked());
         }
         let arrived: Vec<i32> = if news.signalled { self.signals.pending().collect() } else { Vec::new() };
         for signal in arrived {
             match signal {
-                SIGTERM | SIGINT => return ControlFlow::Break(exit::OK),
+                SIGTERM | SIGINT => return ControlFlow::Break(self.settings.unasked()),
                 SIGHUP => self.feed(now, Input::CheckNow)?,
                 SIGUSR1 => self.feed(now, Input::ForceDown)?,
                 SIGUSR2 => self.feed(now, Input::ForceUp)?,
@@ -172,6 +174,9 @@ impl<'s> Shell<'s> {
         while let Some(input) = inputs.pop() {
             if let Input::Probed { verdict, took } = &input {
                 self.log_probe(verdict, *took);
+                if self.settings.once {
+                    return ControlFlow::Break(once::tell(self.settings.target, verdict, *took));
+                }
             }
             for action in self.monitor.step(now, input) {
                 inputs.extend(self.carry_out(now, action)?);
@@ -223,7 +228,7 @@ impl<'s> Shell<'s> {
             let verdict = Verdict::Unhealthy(Failure::ProgramStuck);
             return Some(Input::Probed { verdict, took });
         }
-        match Probe::start(now, &self.settings.check, self.settings.target) {
+        match Probe::start(now, &self.settings.check, self.settings.target, self.settings.narrated) {
             Ok(probe) => {
                 self.probe = Some(probe);
                 None
@@ -318,12 +323,6 @@ impl<'s> Shell<'s> {
             tracing::warn!(%vs, %rs, reason, "load not measured; the weight stays as it is");
         }
     }
-}
-
-/// Another number for each process of this machine, whenever it is started.
-fn seed(now: Mono) -> u64 {
-    let clock = u64::try_from(now.since(Mono::ZERO).as_nanos()).unwrap_or(u64::MAX);
-    clock ^ (u64::from(std::process::id()) << 32)
 }
 
 fn millis(time: Duration) -> u64 {

@@ -10,11 +10,14 @@
 //! unless it is said that silence is good, and what the server's machine says of a closed port (ICMP) ends the wait. Each
 //! datagram is an answer of its own.
 
+use std::fmt;
+
 use daemonkit::clock::Mono;
 use nix::errno::Errno;
 
 use super::answer::Answer;
 use super::{Conversation, Event, Failure, Limits, Next, Success, Transport, Verdict};
+use crate::escape::excerpt;
 use crate::expect::{Expect, Judgement, LIMIT};
 
 /// An exchange as it was asked for.
@@ -36,6 +39,15 @@ pub enum Step {
     Send(Vec<u8>),
     /// What comes must be so.
     Expect(Expect),
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Send(bytes) => write!(f, "send {}", excerpt(bytes)),
+            Self::Expect(expect) => write!(f, "expect {expect}"),
+        }
+    }
 }
 
 impl Exchange {
@@ -108,6 +120,14 @@ impl Conversation for Talk<'_> {
             (_, Event::Deadline) => self.too_late(),
             _ => self.wait(),
         }
+    }
+
+    fn done(&self) -> usize {
+        self.at
+    }
+
+    fn steps(&self) -> Vec<String> {
+        self.check.steps.iter().map(ToString::to_string).collect()
     }
 }
 

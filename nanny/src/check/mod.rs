@@ -26,6 +26,7 @@ pub use exchange::{Exchange, Step};
 pub use program::ProgramCheck;
 pub use reason::{Failure, Fault, Success};
 
+use crate::narrator::Narrated;
 use crate::random;
 
 /// A check as it was asked for.
@@ -96,10 +97,11 @@ impl Check {
         }
     }
 
-    /// A new conversation; its first event is [`Event::Started`] or [`Event::Failed`].
+    /// A new conversation, told to whoever looks on if it is `narrated`; its first event is [`Event::Started`] or
+    /// [`Event::Failed`].
     #[must_use]
-    pub fn conversation(&self) -> Box<dyn Conversation + '_> {
-        match &self.kind {
+    pub fn conversation(&self, narrated: bool) -> Box<dyn Conversation + '_> {
+        let plain: Box<dyn Conversation + '_> = match &self.kind {
             Kind::Exchange(exchange) => Box::new(exchange::Talk::new(exchange, self.limits)),
             Kind::Program(program) => Box::new(program::Talk::new(program, self.limits)),
             Kind::Dns(check) => {
@@ -108,7 +110,8 @@ impl Check {
             }
             Kind::Smtp(greeting) => Box::new(smtp::Talk::new(greeting, self.limits)),
             Kind::Ping(echo) => Box::new(ping::Talk::new(*echo, self.limits, random::number())),
-        }
+        };
+        if narrated { Box::new(Narrated::new(plain)) } else { plain }
     }
 }
 
@@ -117,6 +120,16 @@ pub trait Conversation: fmt::Debug {
     /// Tells what happened at `now`. An event that does not belong to what is waited for changes nothing. After
     /// [`Next::Done`] there is nothing more to tell.
     fn step(&mut self, now: Mono, event: Event<'_>) -> Next;
+
+    /// How many of its [`Conversation::steps`] are done.
+    fn done(&self) -> usize {
+        0
+    }
+
+    /// Its steps as they were asked for, for whoever looks on; none if there is nothing to tell apart.
+    fn steps(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// What became of one probe.

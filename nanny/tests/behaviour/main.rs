@@ -7,6 +7,8 @@
 
 mod command_line;
 mod datagrams;
+mod dialogues;
+mod looking_on;
 mod process;
 mod programs;
 mod streams;

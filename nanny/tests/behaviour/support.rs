@@ -125,6 +125,29 @@ fn normalise(line: &str) -> String {
         .join(" ")
 }
 
+/// Makes one probe of `server` as `check` says, with `line` split at blanks as further words, and returns the exit status
+/// and what was written about it, without address and time.
+#[track_caller]
+pub(crate) fn once(server: SocketAddr, check: &str, line: &str) -> (Option<i32>, String) {
+    let (address, port) = (server.ip().to_string(), server.port().to_string());
+    let mut words = vec!["--once", "-h", &address, "-p", &port, "--check", check];
+    words.extend(line.split_whitespace());
+    let output = command(&words).output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.ends_with('\n'), "{words:?}: {told:?}, {}", String::from_utf8_lossy(&output.stderr));
+    (output.status.code(), normalise(told.trim_end()))
+}
+
+/// What [`once`] returns for a healthy server.
+pub(crate) fn healthy(reason: &str) -> (Option<i32>, String) {
+    (Some(0), format!("healthy took_ms=N reason=\"{reason}\""))
+}
+
+/// What [`once`] returns for an unhealthy server.
+pub(crate) fn unhealthy(reason: &str) -> (Option<i32>, String) {
+    (Some(1), format!("unhealthy took_ms=N reason=\"{reason}\""))
+}
+
 /// The report of a server that is up for `reason`.
 pub(crate) fn up(reason: &str) -> String {
     format!("[ active ] took_ms=N reason=\"{reason}\"")
