@@ -70,13 +70,12 @@ impl<'s> Shell<'s> {
     /// # Errors
     /// The operating system's, when a signal cannot be caught.
     pub fn new(settings: &'s Settings) -> io::Result<Self> {
-        let now = Mono::now();
         let (read, write) = UnixStream::pair()?;
         let caught = [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD];
         Ok(Self {
             settings,
             server: settings.server.to_string(),
-            monitor: Monitor::new(now, settings.rules, random::number()),
+            monitor: Monitor::new(Mono::now(), settings.rules, random::number()),
             signals: SignalDelivery::with_pipe(read, write, SignalOnly, caught)?,
             reporter: Reporter::new(),
             probe: None,
