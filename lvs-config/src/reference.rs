@@ -143,7 +143,8 @@ module is missing show themselves in the log and in `lvs status` once they are i
 
 A reload is SIGHUP to `pulse`, which reads the file and passes the signal on to `lvs`. SIGHUP to `lvs`, and `lvs ctl reload`,
 concern `lvs` alone: a VIP that is new or moved is in the kernel's table then, but not yet on an interface. `lvs diff FILE`
-tells beforehand what `lvs` would do. A file with an error changes nothing.
+tells beforehand what `lvs` would do. A file with an error changes nothing. `lvs check FILE` warns of what needs a restart
+of `pulse` where one runs that reads this file.
 
 ## Differences from Piranha
 

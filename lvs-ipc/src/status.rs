@@ -3,6 +3,8 @@
 //! Every state carries its reason and since when. Times are milliseconds since the Unix epoch, for people; no
 //! program decides anything by them. Fields are only ever added; readers ignore what they do not know.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::counts::{Moment, Monitor, Monitors, Reloads, Repairs, Requests, Traffic};
@@ -54,6 +56,10 @@ pub struct PulseStatus {
     pub addresses: Vec<AddressStatus>,
     /// Whether `lvs` runs.
     pub lvs: Since<Child>,
+    /// What the file in force says where another word takes effect only with a restart, by the directives; empty from a
+    /// `pulse` that did not tell it yet.
+    #[serde(default)]
+    pub only_with_restart: BTreeMap<String, String>,
 }
 
 /// Whether a router serves.

@@ -22,7 +22,7 @@ const USUAL_WATCH: Duration = Duration::from_secs(2);
 /// Text of `--help`.
 pub const HELP: &str = "\
 Usage: lvs [OPTION]...
-       lvs check [--json] [FILE]
+       lvs check [--json] [FILE] [--run-dir DIR]
        lvs doctor [--json] [FILE]
        lvs status [--json | --metrics] [--watch [SECONDS]] [VS[/RS]]...
        lvs ctl VERB [ARGUMENT]... [--reason TEXT] [--json] [--run-dir DIR]
@@ -54,7 +54,8 @@ SIGHUP reads the file again; SIGTERM withdraws the services and ends.
   -h, --help             show this help
       --version          show the version
 
-lvs check tells all that is wrong or odd in a file, with --json as one line of
+lvs check tells all that is wrong or odd in a file, and what in the file of the
+pulse that runs takes effect only with its restart, with --json as one line of
 JSON on standard output. lvs status prints the virtual and real servers, or only
 those named, with state, weight, connections and rates; every detail of a real
 server named alone. --json prints what the status socket gives, --metrics the
@@ -110,6 +111,8 @@ pub enum Command {
         json: bool,
         /// The file, if not the default one.
         file: Option<PathBuf>,
+        /// Where `pulse` has its socket.
+        run_dir: PathBuf,
     },
     /// Tell what is wrong or missing on this router, and what real servers need.
     Doctor {
@@ -371,7 +374,7 @@ impl Words {
                 not_with(self.metrics.is_some(), "--metrics", "check")?;
                 not_with(self.dry_run, "-t", "check")?;
                 not_with(self.file.is_some() && self.config.is_some(), "-c", "check FILE")?;
-                Ok(Command::Check { json: self.json, file: self.file.or(self.config) })
+                Ok(Command::Check { json: self.json, file: self.file.or(self.config), run_dir })
             }
             Some(Verb::Doctor) => {
                 not_with(self.withdraw, "--withdraw", "doctor")?;

@@ -1,4 +1,5 @@
-//! `lvs check FILE`: everything that is wrong or odd in a file, without touching anything.
+//! `lvs check FILE`: everything that is wrong or odd in a file, without touching anything, and what in it takes effect
+//! only when the `pulse` that runs is restarted.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
@@ -9,17 +10,24 @@ use lvs_config::model::Config;
 use lvs_ipc::check::{self as ipc, CheckReport};
 
 use crate::configuration::{NO_FAILOVER, Unusable, Usable, load};
+use crate::running_pulse;
 use crate::wording::counted;
 
 /// Checks `path`, tells what was found and returns the exit code. People get the diagnostics on standard error and the
-/// verdict on standard output, programs (`json`) a [`CheckReport`] on standard output.
+/// verdict on standard output, programs (`json`) a [`CheckReport`] on standard output. `pulse` is asked in `run_dir`.
 #[must_use]
-pub fn check(path: &Path, json: bool) -> u8 {
+pub fn check(path: &Path, run_dir: &Path, json: bool) -> u8 {
     let result = load(path);
+    let restarts = match &result {
+        Ok(usable) => running_pulse::restarts(run_dir, path, &usable.config),
+        Err(_) => Vec::new(),
+    };
     let (out, problems) = if json {
-        (as_json(path, &result), String::new())
+        (as_json(path, &result, &restarts), String::new())
     } else {
-        (verdict(path, &result), as_text(path, &result, Style::of_stderr()))
+        let warn = |restart: &String| format!("{}: warning: {restart}\n", path.display());
+        let warnings: String = restarts.iter().map(warn).collect();
+        (verdict(path, &result), as_text(path, &result, Style::of_stderr()) + &warnings)
     };
     // A reader that has gone away has seen enough.
     let _ = std::io::stderr().write_all(problems.as_bytes());
@@ -99,12 +107,14 @@ fn as_text(path: &Path, result: &Result<Usable, Unusable>, style: Style) -> Stri
     }
 }
 
-fn as_json(path: &Path, result: &Result<Usable, Unusable>) -> String {
+fn as_json(path: &Path, result: &Result<Usable, Unusable>, restarts: &[String]) -> String {
     let file = path.display().to_string();
     let mut problems: Vec<ipc::Problem> = diagnostics(result).iter().map(|d| problem(&file, d)).collect();
     if let Err(unusable) = result {
-        problems.extend(whole_file(&file, unusable));
+        problems.extend(unserved(&file, unusable));
     }
+    let restart = |said: &String| whole_file(&file, ipc::Severity::Warning, "restart", said.clone());
+    problems.extend(restarts.iter().map(restart));
     let counts = result.as_ref().ok().map(|usable| counts(&usable.config));
     let report = CheckReport {
         file,
@@ -143,20 +153,24 @@ fn place(place: &lvs_config::Place) -> ipc::Place {
     ipc::Place { line: place.line, column: place.column, length: place.length }
 }
 
-/// What is wrong with the file as a whole.
-fn whole_file(file: &str, unusable: &Unusable) -> Option<ipc::Problem> {
+/// Why the file as a whole cannot be served.
+fn unserved(file: &str, unusable: &Unusable) -> Option<ipc::Problem> {
     let (code, message) = match unusable {
         Unusable::Load(lvs_config::LoadError::Read { source, .. }) => ("unreadable", source.to_string()),
         Unusable::Load(lvs_config::LoadError::Invalid { .. }) => return None,
         Unusable::FailoverServices(_) => ("unsupported", NO_FAILOVER.to_owned()),
     };
-    Some(ipc::Problem {
+    Some(whole_file(file, ipc::Severity::Error, code, message))
+}
+
+fn whole_file(file: &str, severity: ipc::Severity, code: &str, message: String) -> ipc::Problem {
+    ipc::Problem {
         file: file.to_owned(),
         place: None,
-        severity: ipc::Severity::Error,
+        severity,
         code: code.to_owned(),
         message,
         help: None,
         note: None,
-    })
+    }
 }

@@ -34,7 +34,7 @@
 //! | [`routes`] | asks the kernel for its routes |
 //! | [`kernel`] | the connection to IPVS |
 //! | [`state`] | the file that keeps what is to survive a restart; `saver`: a thread that writes it |
-//! | [`configuration`] | reads the file, `loader` on a thread; [`check`] tells what is wrong with it |
+//! | [`configuration`] | reads the file, `loader` on a thread; [`check`] tells what is wrong with it, also (`running_pulse`) what needs a restart |
 //! | [`ask`], [`ctl`] | ask the director that runs |
 //! | [`migrate`], [`convert_keepalived`] | read files of the original and of keepalived |
 
@@ -69,6 +69,7 @@ pub mod plan;
 pub mod reconciler;
 pub mod record;
 pub mod routes;
+mod running_pulse;
 mod saver;
 pub mod scope;
 mod screen;

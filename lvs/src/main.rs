@@ -23,8 +23,8 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Help => return print(args::HELP),
         Command::Version => return print(concat!("lvs ", env!("CARGO_PKG_VERSION"), "\n")),
-        Command::Check { json, file } => {
-            return check::check(&file.unwrap_or_else(lvs_config::default_file), json).into();
+        Command::Check { json, file, run_dir } => {
+            return check::check(&file.unwrap_or_else(lvs_config::default_file), &run_dir, json).into();
         }
         Command::Doctor { json, file } => {
             doctor::examine(&file.unwrap_or_else(lvs_config::default_file), json).map(|(text, is_bad)| {

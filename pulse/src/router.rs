@@ -128,6 +128,8 @@ mod tests {
             reloadable(&old, &config("backup_active = 1\nheartbeat_port = 540\nsyncdaemon = 1")),
             Err("heartbeat_port, syncdaemon, syncd_iface, syncd_id change only with a restart".into())
         );
+        let other = config("backup_active = 1\nprimary_shared = /dev/sda1");
+        assert_eq!(reloadable(&old, &other), Ok(()), "nobody uses it");
         let fos = reloadable(&old, &config("backup_active = 1\nservice = fos")).unwrap_err();
         assert!(fos.starts_with("service = fos:"), "{fos}");
     }

@@ -41,6 +41,11 @@ impl Status {
             paths: paths.iter().map(path).collect(),
             addresses: Vec::new(),
             lvs: since(Child::Stopped, "just started"),
+            // A file that says something else is refused.
+            only_with_restart: config
+                .only_with_restart()
+                .map(|(names, said)| (names.to_owned(), said))
+                .into(),
         };
         Self { snapshot, changed: true }
     }
@@ -218,6 +223,8 @@ fn age(time: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn at<T>(state: T, reason: &str, since_ms: u64) -> Since<T> {
@@ -247,6 +254,7 @@ mod tests {
                 present: true,
             }],
             lvs: at(Child::Running, "its first plan is in the kernel", 61_000),
+            only_with_restart: BTreeMap::new(),
         };
         assert_eq!(
             render(&status, 3_661_000),

@@ -373,6 +373,10 @@ fn a_reload_moves_addresses_and_refuses_a_broken_file(lab: &Lab) -> Result<()> {
     ensure!(pair.status(1)?.serial_no == 2);
 
     router.write_file(crate::pair::CONFIG, moved.replace("primary = 10.1.0.11", "primary = 10.1.0.13"))?;
+    let checked = router.program("lvs").args(["check", crate::pair::CONFIG]).run(SOON)?.success()?;
+    let restart = "warning: primary, primary_private: 10.1.0.13, 10.2.0.11 instead of 10.1.0.11, 10.2.0.11 takes effect \
+                   only when pulse is restarted";
+    ensure!(checked.stderr.contains(restart), "{}", checked.stderr);
     pulses[0].signal(Signal::SIGHUP)?;
     pulses[0].wait_for_line("lvs.cf: primary, primary_private change only with a restart", SOON)?;
     let reload = pair.status(1)?.reload;

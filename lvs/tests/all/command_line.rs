@@ -15,6 +15,12 @@ fn run() -> Run {
     Run { mode: Mode::Daemon, config: None, nanny: None, run_dir, state_dir, verbose: false, metrics: None }
 }
 
+const RUN_DIR: &str = "/run/lvs-router";
+
+fn checked(json: bool, file: Option<&str>, run_dir: &str) -> Command {
+    Command::Check { json, file: file.map(PathBuf::from), run_dir: run_dir.into() }
+}
+
 #[track_caller]
 fn understands(words: &str, command: &Command) {
     assert_eq!(parse(words.split_whitespace().map(OsString::from)).unwrap(), *command, "{words}");
@@ -47,10 +53,11 @@ fn our_own_options_are_understood() {
     understands("--metrics [::1]:9646", &Command::Run(Run { metrics, ..run() }));
     understands("--nanny /n --run-dir /r", &Command::Run(Run { nanny, run_dir: "/r".into(), ..run() }));
     for check in ["--check /x.cf", "check /x.cf", "-n check /x.cf", "-c /x.cf --check"] {
-        understands(check, &Command::Check { json: false, file: Some("/x.cf".into()) });
+        understands(check, &checked(false, Some("/x.cf"), RUN_DIR));
     }
-    understands("check", &Command::Check { json: false, file: None });
-    understands("check --json /x", &Command::Check { json: true, file: Some("/x".into()) });
+    understands("check", &checked(false, None, RUN_DIR));
+    understands("check --json /x", &checked(true, Some("/x"), RUN_DIR));
+    understands("check /x --run-dir /r", &checked(false, Some("/x"), "/r"));
     let query = Query { form: Form::Table, watch: None, names: vec![], run_dir: "/run/lvs-router".into() };
     let status = |query: Query| Command::Status(query);
     understands("status", &status(query.clone()));

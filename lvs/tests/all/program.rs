@@ -1,5 +1,8 @@
 //! The program itself, as far as it goes without privileges.
 
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
@@ -69,6 +72,60 @@ fn checked(file: &str) -> (i32, CheckReport) {
     let (code, stdout, stderr) = lvs(&["check", "--json", file]);
     assert_eq!((stdout.lines().count(), stderr.as_str()), (1, ""));
     (code, serde_json::from_str(&stdout).unwrap())
+}
+
+/// Answers every question as a `pulse` would that runs with this file and these directives.
+fn play_pulse(folder: &Folder, config: &str, said: [(&str, &str); 2]) {
+    let since = |state: &str| serde_json::json!({ "state": state, "reason": "", "since_ms": 0 });
+    let good = serde_json::json!({ "state": true, "reason": "", "since_ms": 0 });
+    let status = serde_json::json!({
+        "version": "1.2.3", "pid": 42, "config": config, "serial_no": 1, "reload": good, "router": "primary",
+        "role": since("active"), "peer": null, "paths": [], "addresses": [], "lvs": since("running"),
+        "only_with_restart": BTreeMap::from(said),
+    });
+    let listener = UnixListener::bind(folder.0.join("pulse.sock")).unwrap();
+    std::thread::spawn(move || {
+        for asked in listener.incoming() {
+            asked.unwrap().write_all(status.to_string().as_bytes()).unwrap();
+        }
+    });
+}
+
+#[test]
+fn what_takes_effect_only_with_a_restart_of_pulse_is_told_of_the_file_that_it_reads() {
+    let folder = Folder::new("restart");
+    let file = folder.file(&format!("heartbeat_port = 1539\n{GOOD}"));
+    let run_dir = folder.0.to_str().unwrap();
+    let other = folder.0.join("other.cf").display().to_string();
+    std::fs::copy(&file, &other).unwrap();
+    // The same file by another name.
+    let link = folder.0.join("link.cf").display().to_string();
+    std::os::unix::fs::symlink("lvs.cf", &link).unwrap();
+    play_pulse(&folder, &link, [("heartbeat_port", "539"), ("backup_active", "0")]);
+
+    let told = "heartbeat_port: 1539 instead of 539 takes effect only when pulse is restarted; until then it refuses to \
+                reload this file";
+    let verdict = |file: &str| format!("{file}: configuration OK (1 virtual server, 1 real server)\n");
+    let checked = |file: &str| lvs(&["check", file, "--run-dir", run_dir]);
+    assert_eq!(checked(&file), (0, verdict(&file), format!("{file}: warning: {told}\n")));
+    assert_eq!(checked(&other), (0, verdict(&other), String::new()));
+
+    let (code, stdout, stderr) = lvs(&["check", "--json", &file, "--run-dir", run_dir]);
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    let report: CheckReport = serde_json::from_str(&stdout).unwrap();
+    let warning = Problem {
+        file: file.clone(),
+        place: None,
+        severity: Severity::Warning,
+        code: "restart".to_owned(),
+        message: told.to_owned(),
+        help: None,
+        note: None,
+    };
+    assert_eq!((report.good, report.problems), (true, vec![warning]));
+
+    folder.file(&format!("heartbeat_port = 539\n{GOOD}"));
+    assert_eq!(checked(&file), (0, verdict(&file), String::new()));
 }
 
 #[test]
