@@ -26,6 +26,7 @@
 
 pub mod dns;
 pub mod error;
+pub mod escape;
 pub mod exchange;
 pub mod http;
 pub mod load;

@@ -57,7 +57,7 @@ pub fn split(text: &str) -> Result<Vec<Word<'_>>, SpecError> {
             None => (None, name_len),
             Some(after) if after.starts_with('"') => {
                 let begin = start + name_len + 1;
-                let inner = closing(&after[1..]).ok_or_else(|| {
+                let inner = closing(&after.as_bytes()[1..]).ok_or_else(|| {
                     SpecError::new(
                         begin..text.len(),
                         "the quotes are not closed",
@@ -95,12 +95,28 @@ pub fn split(text: &str) -> Result<Vec<Word<'_>>, SpecError> {
     Ok(words)
 }
 
+/// Length of the word that `text` begins with: to the blank behind it, or to the end of the text when its quotes are not
+/// closed. For those who find a check among other text.
+#[must_use]
+pub fn first_len(text: &[u8]) -> usize {
+    let until_blank = |from: usize| {
+        let rest = text.get(from..).unwrap_or_default();
+        from + rest.iter().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(rest.len())
+    };
+    let blank = until_blank(0);
+    let quoted = text[..blank].iter().position(|byte| *byte == b'=').map(|equals| equals + "=".len());
+    match quoted.and_then(|value| Some((value + 1, text[value..].strip_prefix(b"\"")?))) {
+        None => blank,
+        Some((begin, inner)) => closing(inner).map_or(text.len(), |len| until_blank(begin + len + 1)),
+    }
+}
+
 /// Length of what stands before the closing quotes.
-fn closing(text: &str) -> Option<usize> {
+fn closing(text: &[u8]) -> Option<usize> {
     let mut is_escaped = false;
-    text.bytes().position(|byte| {
-        let closes = byte == b'"' && !is_escaped;
-        is_escaped = byte == b'\\' && !is_escaped;
+    text.iter().position(|byte| {
+        let closes = *byte == b'"' && !is_escaped;
+        is_escaped = *byte == b'\\' && !is_escaped;
         closes
     })
 }
@@ -227,6 +243,21 @@ mod tests {
     }
 
     #[test]
+    fn a_word_ends_at_a_blank_outside_of_its_quotes() {
+        for (text, first) in [
+            ("tcp send=x", "tcp"),
+            ("send=a\tb", "send=a"),
+            (r#"send="a \" b" x"#, r#"send="a \" b""#),
+            (r#"send="a"b c"#, r#"send="a"b"#),
+            (r#"send=a" b"#, r#"send=a""#),
+            (r#"send="a b"#, r#"send="a b"#),
+            ("", ""),
+        ] {
+            assert_eq!(&text[..first_len(text.as_bytes())], first);
+        }
+    }
+
+    #[test]
     fn what_cannot_be_cut_is_told_with_its_place() {
         assert_eq!(wrong("tcp send=\"abc"), ("the quotes are not closed".into(), "\"abc"));
         assert_eq!(wrong("tcp send=\"abc\\\""), ("the quotes are not closed".into(), "\"abc\\\""));
@@ -271,6 +302,7 @@ mod tests {
             match split(&text) {
                 Ok(words) => {
                     for word in words {
+                        prop_assert_eq!(first_len(text[word.place.start..].as_bytes()), word.raw.len());
                         prop_assert_eq!(word.raw, &text[word.place]);
                     }
                 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::include::INCLUDE;
 use crate::model::{Forwarding, Protocol, Scheduler, ServiceKind, StartPolicy, TunnelChecksum};
 use crate::sched_flags;
+use crate::token::CHECK;
 use crate::units::Weight;
 use crate::words::{self, TunnelKind};
 
@@ -76,6 +77,10 @@ pub(crate) enum Value {
     List,
     /// `leave`, or `[ NAME=VALUE … ]`.
     Sysctls,
+    /// A check: a kind and its options.
+    Check,
+    /// How often within which time, each in this range.
+    Rate((u32, u32), (Duration, Duration)),
     /// A path, in whose last part there may be wildcards.
     Files,
     /// Some of a few words, with commas between them.
@@ -114,6 +119,18 @@ impl Value {
             Self::Sysctls => {
                 "leave, or a list such as `[ net.ipv4.vs.conntrack=1 net.ipv4.ip_forward=leave ]`".to_owned()
             }
+            Self::Check => {
+                let kinds: Vec<_> = checkspec::described().map(|kind| kind.name).collect();
+                format!(
+                    "a kind of check ({}) and its options, such as `tcp expect=\"220 \"`",
+                    kinds.join(", ")
+                )
+            }
+            Self::Rate((fewest, most), (min, max)) => format!(
+                "a number from {fewest} to {most}, `/` and a time from {} to {}, such as `3/10m`",
+                time_text(min),
+                time_text(max)
+            ),
             Self::Files => "the path of a file, in whose name there may be wildcards".to_owned(),
             Self::List => "a list such as `[ a b ]`".to_owned(),
         }
@@ -205,6 +222,13 @@ pub(crate) enum Directive {
     TunnelType,
     TunnelPort,
     TunnelChecksum,
+    Check,
+    ConnectTimeout,
+    AnswerTimeout,
+    CheckTimeout,
+    FailingInterval,
+    Jitter,
+    Damping,
     Include,
 }
 
@@ -293,6 +317,8 @@ const KERNEL_TIMEOUT: Value = Value::WholeTime(seconds(0), seconds(31 * 86_400))
 /// The kernel counts the connections of a server in an `int`.
 const CONNECTIONS: Value = Value::Number(0, i32::MAX as u64);
 const U32_MAX: u64 = u32::MAX as u64;
+/// What a step of a check may take, and the time between two checks.
+const STEP: Value = Value::Time(millis(10), seconds(3600));
 /// Checks in a row.
 const CHECKS: Value = Value::Number(1, 100);
 /// A sum of weights, which is kept as `u32`.
@@ -626,6 +652,14 @@ const SERVICE: &[Key] = &[
         "Program that checks real servers; the default is the suite's own `nanny`, wherever it is.",
     ),
     key(
+        Directive::Check,
+        CHECK,
+        Value::Check,
+        "",
+        "What is asked of a real server, on one line, in place of `send`, `expect`, `use_regex` and `send_program`; see \
+         [Kinds of checks](#kinds-of-checks). The quotes in it are its own, none are needed around it.",
+    ),
+    key(
         Directive::Send,
         "send",
         Value::Text,
@@ -650,9 +684,46 @@ const SERVICE: &[Key] = &[
     key(
         Directive::Timeout,
         "timeout",
-        Value::Time(millis(10), seconds(3600)),
+        STEP,
         "10",
-        "Time between two checks, and limit of each step of a check.",
+        "Time between two checks, and limit of each step of a check that has none of its own.",
+    ),
+    key(
+        Directive::ConnectTimeout,
+        "connect_timeout",
+        STEP,
+        "",
+        "How long connecting may take. Without it, `timeout`.",
+    ),
+    key(
+        Directive::AnswerTimeout,
+        "answer_timeout",
+        STEP,
+        "",
+        "How long each answer may take, and a program. Without it, `timeout`.",
+    ),
+    key(
+        Directive::CheckTimeout,
+        "check_timeout",
+        STEP,
+        "",
+        "How long all of a check may take. Without it, as long as its steps.",
+    ),
+    key(
+        Directive::FailingInterval,
+        "failing_interval",
+        STEP,
+        "",
+        "Time between two checks while the last one has failed. Without it, `timeout`. On the way back checks are `timeout` \
+         apart, so `reentry` is as long as ever.",
+    ),
+    key(
+        Directive::Jitter,
+        "jitter",
+        Value::Number(0, 50),
+        "0",
+        "By how many percent, at random, each time between two checks may be shorter or longer. Checks of different servers \
+         are spread evenly without it.",
     ),
     key(
         Directive::Reentry,
@@ -675,6 +746,15 @@ const SERVICE: &[Key] = &[
         CHECKS,
         "1",
         "How many checks in a row must fail before a real server counts as failed. A server's first check decides alone.",
+    ),
+    key(
+        Directive::Damping,
+        "damping",
+        Value::Rate((1, 100), (seconds(1), seconds(86_400))),
+        "",
+        "What is called flapping. With `3/10m`, a real server that fails more than three times within ten minutes takes twice \
+         as many good checks to come back as `reentry` and `rise` ask for, with each further time twice as many again, but \
+         not those of more than ten minutes. `lvs ctl check-now` ends the wait. Without it, nothing is.",
     ),
     key(
         Directive::Start,

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::keys::{Key, Section};
+use crate::reference::{amount, usage};
 
 const HEAD: &str = r#".\" Generated: cargo run -p lvs-config --example lvs_cf_reference man > docs/man/lvs.cf.5
 .TH LVS.CF 5 2026-11-22 "lvs-router 0.1.0" "lvs-router"
@@ -43,13 +44,13 @@ Addresses are IPv4 or IPv6. Floating ones may carry a prefix length and are foll
 .BR "192.0.2.1/24 eth0:1" .
 .SH CHECKS
 Without
-.BR send ", " expect " and " send_program
-a check connects, and at port 80 it asks for a page. Over UDP a real server must answer, so give
+.BR check ", " send ", " expect " and " send_program
+a check connects, and at port 80 it asks for a page. Over UDP a real server must answer, so give a
+.BR check ,
 .B send
 or
 .BR send_program ;
-otherwise every check fails. All kinds of checks are described in
-.BR nanny (8).
+otherwise every check fails.
 .SH INCLUDED FILES
 .B include = conf.d/*.cf
 reads other files as if their lines stood in its place, outside of the blocks or in a virtual or failover block. A relative
@@ -73,6 +74,19 @@ and the connection synchronisation need a restart of
 .BR pulse .
 .B lvs diff \fIFILE\fR
 tells beforehand what would be done.
+"#;
+
+const KINDS: &str = r#".SH KINDS OF CHECKS
+.B check = \fIKIND NAME=VALUE ...\fR
+stands on one line. A value that has blanks or quotes, or none at all, stands in double quotes; in it \er, \en, \et, \e\e and \e"
+stand for the usual characters and \exHH for any byte. A backslash before anything else is kept.
+.B nanny \-\-check
+takes the same text.
+.PP
+.nf
+check = tcp expect="220 " send=QUIT\er\en expect="221 "
+check = udp send="\exff\exff status" contains="map #1"
+.fi
 "#;
 
 const TAIL: &str = r#".SH FILES
@@ -104,7 +118,21 @@ pub fn reference_man() -> String {
             text.push('\n');
         }
     }
-    text + TAIL
+    text + KINDS + &kinds() + TAIL
+}
+
+/// What each kind of check does, with its options.
+fn kinds() -> String {
+    let mut text = String::new();
+    for kind in checkspec::described() {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, ".SS {}\n{}", roff(kind.name), roff(kind.about));
+        for option in kind.options {
+            let usage = roff(&format!("`{}`", usage(option)));
+            let _ = writeln!(text, ".TP\n{usage}{}\n{}", roff(&amount(option)), roff(option.about));
+        }
+    }
+    text
 }
 
 /// A line of Markdown as roff: code and strong text become bold.

@@ -421,6 +421,9 @@ pub struct Persistence {
 pub struct Check {
     /// `client_monitor`; `None` is the suite's own `nanny`.
     pub client_monitor: Option<PathBuf>,
+    /// `check`: takes the place of `send`, `expect`, `use_regex` and `send_program`, which are not there beside it. `None`
+    /// also with a `client_monitor`, which does not know it.
+    pub spec: Option<checkspec::Check>,
     /// `send`.
     pub send: Option<String>,
     /// `expect`.
@@ -429,8 +432,10 @@ pub struct Check {
     pub use_regex: bool,
     /// `send_program`: takes the place of `send`.
     pub send_program: Option<String>,
-    /// `timeout`: time between probes and limit of each step of a probe.
+    /// `timeout`: time between probes and limit of each step of a probe that has none of its own.
     pub interval: Duration,
+    /// `connect_timeout`, `answer_timeout`, `check_timeout`, `failing_interval` and `jitter`.
+    pub pace: Pace,
     /// `reentry`: how long a failed server must answer well before it is used again.
     pub reentry: Duration,
     /// `rise`: so many good checks in a row are needed, beside [`Check::reentry`], before a failed server is used again; 1
@@ -438,8 +443,35 @@ pub struct Check {
     pub rise: u32,
     /// `fall`: so many failed checks in a row make a server that is up a failed one; 1 to 100.
     pub fall: u32,
+    /// `damping`: how often a server may fail within which time before it is kept out for longer; `None`: any number of
+    /// times.
+    pub damping: Option<Damping>,
     /// `load_monitor`: `none`, `uptime`, `rup`, `ruptime` or a program; `None` when not given.
     pub load_monitor: Option<String>,
+}
+
+/// How long a probe and the time to the next one may be, where that is not [`Check::interval`]. Times are 10 ms to 1 h.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pace {
+    /// `connect_timeout`: limit of connecting.
+    pub connect: Option<Duration>,
+    /// `answer_timeout`: limit of each answer, and of a program.
+    pub answer: Option<Duration>,
+    /// `check_timeout`: limit of all of a probe; `None`: that of its steps together.
+    pub probe: Option<Duration>,
+    /// `failing_interval`: time between probes while the last one has failed.
+    pub failing: Option<Duration>,
+    /// `jitter`: by how many percent a time between probes may differ, 0 to 50.
+    pub jitter: u8,
+}
+
+/// `damping`: a server flaps that fails more than `times` times within `within`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Damping {
+    /// 1 to 100.
+    pub times: u32,
+    /// 1 s to 24 h.
+    pub within: Duration,
 }
 
 /// A `server` block.

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use checkspec::options::About;
+
 use crate::keys::{Key, Section};
 
 const HEAD: &str = "\
@@ -48,13 +50,14 @@ virtual NAME {
 Below, an empty default means that the directive is not set.
 ";
 
-const TAIL: &str = "
+const CHECKS: &str = "
 ## Checks
 
 What makes a real server healthy follows from what its virtual server gives; nanny(8) has the details.
 
 | given | healthy is a server that |
 | --- | --- |
+| `check` | does what it says, see [Kinds of checks](#kinds-of-checks); whatever else of this table is given |
 | nothing | accepts a connection; with `port = 80`, which is the default, also answers `GET / HTTP/1.0` with something that begins with `HTTP` |
 | `send` | accepts a connection, and `send` |
 | `expect`, with `send` or without | answers so: from the beginning on, or anywhere with `use_regex`; with anything for `*` |
@@ -64,7 +67,29 @@ What makes a real server healthy follows from what its virtual server gives; nan
 
 The first check decides alone. After that, `fall` failures in a row take a server out, and it comes back when it has answered
 well for `reentry` and `rise` times. Virtual servers that want the same of the same server share a check.
+";
 
+const KINDS: &str = "
+## Kinds of checks
+
+`check = KIND NAME=VALUE …` stands on one line. A value that has blanks or quotes, or none at all, stands in double quotes;
+in it `\\r`, `\\n`, `\\t`, `\\\\` and `\\\"` stand for the usual characters and `\\xHH` for any byte. A backslash before anything
+else is kept, so that regular expressions can have theirs. `nanny --check` takes the same text, which is the way to try
+one: `nanny -h 10.0.0.11 -r 25 -n -v --check 'tcp expect=\"220 \"'`.
+
+```text
+virtual mail {
+    check = tcp expect=\"220 \" send=QUIT\\r\\n expect=\"221 \"    # a comment
+}
+virtual game {
+    check = 'udp send=\"\\xff\\xff status\" contains=\"map #1\"'
+}
+```
+
+Quotes of this file around all of it are possible and not needed. Examples are in `docs/examples/checks.cf`.
+";
+
+const TAIL: &str = "
 ## Included files
 
 `include = FILE` puts what is in another file in the place of the directive: outside of the blocks, directives and blocks;
@@ -114,6 +139,8 @@ These are errors, found by `lvs check` and at every start and reload:
 - `tunnel_port` without `tunnel_type = gue`; a `tunnel_checksum` that the type has not;
 - `one_packet` with anything but UDP or a `fwmark`; a switch of `sh` or `mh` with another scheduler;
 - `min_connections` greater than `max_connections`; `quorum_hysteresis` that is not less than `quorum`;
+- a `check` of no kind that there is, or with options that it has not; an `expect` that is no regular expression with
+  `use_regex`;
 - an active block without an address; a failover service without `start_cmd` and `stop_cmd`.
 
 What is odd without being wrong is a warning, which stops nothing:
@@ -129,8 +156,8 @@ What is odd without being wrong is a warning, which stops nothing:
 - a VIP or `nat_router` without a mask that is in none of the networks which its interface has on this machine.
 
 Of the machine, the check asks names and the addresses of interfaces only; `lvs doctor` looks at interfaces, routes and
-settings. A program that is missing, a regular expression that `nanny` does not understand, and a scheduler whose kernel
-module is missing show themselves in the log and in `lvs status` once they are in use.
+settings. A program that is missing, a regular expression that is too large, and a scheduler whose kernel module is missing
+show themselves in the log and in `lvs status` once they are in use.
 
 ## When a change takes effect
 
@@ -172,5 +199,32 @@ pub fn reference_markdown() -> String {
             let _ = writeln!(text, "| `{}` | {value} | {default} | {} |", key.name, key.help);
         }
     }
-    text + TAIL
+    text + CHECKS + KINDS + &kinds() + TAIL
+}
+
+/// What each kind of check does, with its options.
+fn kinds() -> String {
+    let mut text = String::new();
+    for kind in checkspec::described() {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "\n### `{}`\n\n{}\n\n", kind.name, kind.about);
+        for option in kind.options {
+            let _ = writeln!(text, "- `{}`{}: {}", usage(option), amount(option), option.about);
+        }
+    }
+    text
+}
+
+/// How an option of a check is written.
+pub(crate) fn usage(option: &About) -> String {
+    if option.value.is_empty() { option.name.to_owned() } else { format!("{}={}", option.name, option.value) }
+}
+
+/// How often an option of a check may be given, and what it is when it is not.
+pub(crate) fn amount(option: &About) -> String {
+    match option.default {
+        _ if option.repeated => " (any number of times)".to_owned(),
+        "" => String::new(),
+        default => format!(" (default: {default})"),
+    }
 }

@@ -3,17 +3,22 @@
 //! Blanks are space and tab. A line ends at LF, CRLF or CR. Outside quotes a `#` that begins a token starts a comment.
 //! A quoted token runs to the next quote of the same kind on its line; nothing is an escape here, so a backslash is
 //! kept for `nanny`. `=` is a token of its own only where a directive can have one, so that values may contain it; the
-//! same goes for braces. Tokens say where they are in the text, and everything between them is blank, line end or
-//! comment: the text can be put together again byte by byte.
+//! same goes for braces. What stands behind `check =` without quotes around all of it is one token: it has words and
+//! quotes of its own, in which nothing ends the line early. Tokens say where they are in the text, and everything between
+//! them is blank, line end or comment: the text can be put together again byte by byte.
 //!
 //! What the tokens of a line mean is `tree.rs`' business.
 
 use std::ops::Range;
 
+use checkspec::words::first_len;
 use memchr::memchr2;
 
 use crate::diagnostic::{Code, Problem};
 use crate::span::Span;
+
+/// The directive whose value has a grammar of its own.
+pub(crate) const CHECK: &str = "check";
 
 /// Longest line in bytes. A longer one is reported and skipped, so that 16 bits hold every length on a line.
 const MAX_LINE: usize = u16::MAX as usize;
@@ -112,6 +117,8 @@ enum Expect {
     AfterKeyword,
     /// The value after `=`, whatever it is.
     FirstValue,
+    /// The value of [`CHECK`].
+    Check,
     /// Further values, to the end of the line or a `}`.
     Values,
 }
@@ -174,13 +181,29 @@ pub(crate) fn all(text: &str, oddities: Oddities) -> Vec<Token> {
     tokens
 }
 
-/// The values in `span` of `text`, again as they were cut when the line was: behind `=`, or behind a directive that has
-/// none.
-pub(crate) fn values(text: &str, span: Span, has_equals: bool) -> impl Iterator<Item = Token> + '_ {
+/// The values in `span` of `text`, again as they were cut when the line was: behind the `=` of the directive `name`, or
+/// behind a directive that has none.
+pub(crate) fn values<'t>(
+    text: &'t str,
+    name: &str,
+    span: Span,
+    has_equals: bool,
+) -> impl Iterator<Item = Token> + use<'t> {
     let line = Line { start: span.start as usize, end: span.end as usize, number: span.line };
-    let expect = if has_equals { Expect::FirstValue } else { Expect::AfterKeyword };
+    let expect = match has_equals {
+        true if name == CHECK => Expect::Check,
+        true => Expect::FirstValue,
+        false => Expect::AfterKeyword,
+    };
     let mut lexer = Lexer::new(text, &line, expect);
     std::iter::from_fn(move || lexer.next().ok().flatten())
+}
+
+/// Whether `value` can stand behind `check =` without quotes around it.
+pub(crate) fn is_bare_check(value: &str) -> bool {
+    let line = Line { start: 0, end: value.len(), number: 1 };
+    let first = Lexer::new(value, &line, Expect::Check).next();
+    matches!(first, Ok(Some(token)) if token.kind == Kind::Word && token.text(value) == value)
 }
 
 /// What cannot be a token, and where.
@@ -218,12 +241,14 @@ struct Lexer<'t> {
     at: usize,
     line: u32,
     expect: Expect,
+    /// Whether the directive that was last named is [`CHECK`].
+    is_check: bool,
 }
 
 impl<'t> Lexer<'t> {
     fn new(text: &'t str, line: &Line, expect: Expect) -> Self {
         let bytes = text.as_bytes().get(..line.end).unwrap_or_default();
-        Self { bytes, at: line.start, line: line.number, expect }
+        Self { bytes, at: line.start, line: line.number, expect, is_check: false }
     }
 
     // Called for every token of a file: the call would cost as much as the work.
@@ -233,17 +258,23 @@ impl<'t> Lexer<'t> {
         let Some(blanks) = rest.iter().position(|byte| !is_blank(*byte)) else { return Ok(None) };
         self.at += blanks;
         let rest = &rest[blanks..];
-        let is_value = matches!(self.expect, Expect::FirstValue | Expect::Values);
+        let is_value = self.expects_value();
         let (kind, length) = match rest[0] {
             b'#' => return Ok(None),
             quote @ (b'"' | b'\'') => (Kind::Quoted, self.quoted(rest, quote)?),
             b'=' if !is_value => (Kind::Equals, 1),
             b'{' if !is_value => (Kind::Open, 1),
+            _ if self.expect == Expect::Check => (Kind::Word, check_length(rest)),
             b'}' if !is_value || self.expect == Expect::Values && ends_token(rest, 1) => (Kind::Close, 1),
             _ => (Kind::Word, self.word_length(rest)),
         };
+        if self.expect == Expect::Keyword {
+            let quotes = usize::from(kind == Kind::Quoted);
+            self.is_check = rest.get(quotes..length - quotes) == Some(CHECK.as_bytes());
+        }
         self.expect = match kind {
             Kind::Open | Kind::Close => Expect::Keyword,
+            Kind::Equals if self.is_check => Expect::Check,
             Kind::Equals => Expect::FirstValue,
             Kind::Word | Kind::Quoted if is_value => Expect::Values,
             Kind::Word | Kind::Quoted => Expect::AfterKeyword,
@@ -253,6 +284,10 @@ impl<'t> Lexer<'t> {
         // Lines are limited to that before they get here.
         let length = u16::try_from(length).unwrap_or(u16::MAX);
         Ok(Some(Token { start, line: self.line, length, kind }))
+    }
+
+    fn expects_value(&self) -> bool {
+        matches!(self.expect, Expect::FirstValue | Expect::Check | Expect::Values)
     }
 
     /// Length of the word that `rest` begins with.
@@ -266,7 +301,7 @@ impl<'t> Lexer<'t> {
                 let blank = length_until(rest, is_blank);
                 rest[..blank].iter().rposition(|byte| *byte != b'{').map_or(blank, |last| last + 1)
             }
-            Expect::FirstValue | Expect::Values => length_until(rest, is_blank),
+            Expect::FirstValue | Expect::Check | Expect::Values => length_until(rest, is_blank),
         }
     }
 
@@ -274,14 +309,27 @@ impl<'t> Lexer<'t> {
     fn quoted(&self, rest: &[u8], quote: u8) -> Result<usize, Fault> {
         let inside = rest[1..].iter().position(|byte| *byte == quote).ok_or(Fault::Unclosed(self.at))?;
         let length = inside + 2;
-        let is_value = matches!(self.expect, Expect::FirstValue | Expect::Values);
-        let punctuation = !is_value && matches!(rest.get(length), Some(b'=' | b'{' | b'}'));
+        let punctuation = !self.expects_value() && matches!(rest.get(length), Some(b'=' | b'{' | b'}'));
         if punctuation || ends_token(rest, length) {
             Ok(length)
         } else {
             Err(Fault::NoBlank(self.at + length))
         }
     }
+}
+
+/// Length of the words of a check that `rest` begins with, up to a comment or a brace that stands by itself.
+fn check_length(rest: &[u8]) -> usize {
+    let mut length = first_len(rest);
+    while let Some(blanks) = rest[length..].iter().position(|byte| !is_blank(*byte)) {
+        let next = &rest[length + blanks..];
+        let word = &next[..first_len(next)];
+        if word.starts_with(b"#") || word == b"}" {
+            break;
+        }
+        length += blanks + word.len();
+    }
+    length
 }
 
 /// How many bytes stand before the first one that `ends`.
@@ -331,6 +379,33 @@ mod tests {
         assert_eq!(words("weight = 1 }")[3], (Kind::Close, "}"));
         assert_eq!(words("expect = }")[2], (Kind::Word, "}"));
         assert_eq!(words("expect = a#b #c")[2..], [(Kind::Word, "a#b")]);
+    }
+
+    #[test]
+    fn the_value_of_a_check_is_one_token_whatever_is_in_its_quotes() {
+        for check in [
+            "tcp",
+            r#"tcp  send="a # b" expect=#1"#,
+            r#"tcp send="} 'x" contains=}x"#,
+            r#"tcp regex="\" # }""#,
+            "é 'x",
+            "}",
+        ] {
+            for (before, after) in
+                [("check = ", ""), ("check=", " # why"), ("check =\t", "  # 'why"), ("\"check\" = ", " ")]
+            {
+                let text = format!("{before}{check}{after}");
+                let tokens = all(&text, Oddities::default());
+                let [_, _, token] = *tokens else { panic!("{text}: {tokens:?}") };
+                assert_eq!((token.kind, token.text(&text)), (Kind::Word, check), "{text}");
+            }
+        }
+        let value = |text: &'static str| words(text)[2..].to_vec();
+        assert_eq!(value("check = tcp send=x }"), [(Kind::Word, "tcp send=x"), (Kind::Close, "}")]);
+        assert_eq!(value("check = 'tcp send=\"# \"' # why"), [(Kind::Quoted, "tcp send=\"# \"")]);
+        assert_eq!(value(r#"check = tcp send="a # b }"#), [(Kind::Word, r#"tcp send="a # b }"#)]);
+        assert_eq!(value("check = # tcp"), []);
+        assert_eq!(words("virtual check { port = a 'b c' }").len(), 8);
     }
 
     #[test]

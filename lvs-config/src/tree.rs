@@ -50,7 +50,7 @@ impl Entry {
         let name = self.name.span();
         let start = self.equals(text).unwrap_or(name).end;
         let end = name.start + u32::from(self.length);
-        token::values(text, Span { start, end, ..name }, self.has_equals)
+        token::values(text, self.name.text(text), Span { start, end, ..name }, self.has_equals)
     }
 
     /// Its `=`.
@@ -502,7 +502,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
         #[test]
-        fn values_are_cut_again_as_they_were_on_their_line(text in "[av={}'\"# \t\n]{0,40}|(virtual|port) [a={} ]{0,9}") {
+        fn values_are_cut_again_as_they_were_on_their_line(text in "[av={}'\"# \t\n]{0,40}|(virtual|port|check) [a={} \"]{0,9}") {
             let tokens = token::all(&text, Oddities::default());
             let tree = read(&text, Oddities::default(), &mut Report::default());
             let mut found = Vec::new();

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use crate::keys::time_text;
 use crate::model::{
-    Check, Config, FailoverService, FloatingAddress, Forwarding, Hooks, Protocol, Quorum, RealServer,
-    RouterAddresses, SlowStart, SorryServer, StartPolicy, Tunnel, TunnelChecksum, VirtualServer,
+    Check, Config, Damping, FailoverService, FloatingAddress, Forwarding, Hooks, Pace, Protocol, Quorum,
+    RealServer, RouterAddresses, SlowStart, SorryServer, StartPolicy, Tunnel, TunnelChecksum, VirtualServer,
 };
 use crate::sched_flags;
 use crate::sysctl::Sysctls;
@@ -247,14 +247,23 @@ impl Writer {
 
     fn check(&mut self, check: &Check) {
         self.text("client_monitor", check.client_monitor.as_deref().and_then(|path| path.to_str()));
+        self.optional("check", check.spec.as_ref());
         self.text("send", check.send.as_deref());
         self.text("expect", check.expect.as_deref());
         self.switch("use_regex", check.use_regex);
         self.text("send_program", check.send_program.as_deref());
         self.time("timeout", check.interval);
+        let Pace { connect, answer, probe, failing, jitter } = check.pace;
+        self.optional("connect_timeout", connect.map(time_text));
+        self.optional("answer_timeout", answer.map(time_text));
+        self.optional("check_timeout", probe.map(time_text));
+        self.optional("failing_interval", failing.map(time_text));
+        self.optional("jitter", Some(jitter).filter(|percent| *percent > 0));
         self.time("reentry", check.reentry);
         self.optional("rise", Some(check.rise).filter(|rise| *rise != 1));
         self.optional("fall", Some(check.fall).filter(|fall| *fall != 1));
+        let rate = |damping: Damping| format!("{}/{}", damping.times, time_text(damping.within));
+        self.optional("damping", check.damping.map(rate));
         self.text("load_monitor", check.load_monitor.as_deref());
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use common::{Table, files};
 use lvs_config::model::{
-    Check, Forwarding, Hooks, Limits, Protocol, Quorum, RealServer, Scheduler, SchedulerFlags, ServiceKind,
-    SlowStart, SorryServer, StartPolicy, Timeouts, VirtualServer,
+    Check, Forwarding, Hooks, Limits, Pace, Protocol, Quorum, RealServer, Scheduler, SchedulerFlags,
+    ServiceKind, SlowStart, SorryServer, StartPolicy, Timeouts, VirtualServer,
 };
 use lvs_config::units::Weight;
 use lvs_config::{Config, SystemFiles, parse_with_files, reference_man, reference_markdown};
@@ -43,14 +43,17 @@ fn real_server(name: &str, line: u32, address: &str, port: u16, weight: u32) -> 
 fn check(send: &str, expect: &str) -> Check {
     Check {
         client_monitor: None,
+        spec: None,
         send: Some(send.to_owned()),
         expect: Some(expect.to_owned()),
         use_regex: false,
         send_program: None,
         interval: Duration::from_secs(1),
+        pace: Pace::default(),
         reentry: Duration::from_secs(3),
         rise: 1,
         fall: 1,
+        damping: None,
         load_monitor: Some("none".to_owned()),
     }
 }

@@ -5,6 +5,7 @@ mod common;
 use std::collections::HashSet;
 use std::{fmt, fs};
 
+use checkspec::{Exchange, Step, Transport};
 use common::{Table, files, meaning};
 use lvs_config::{Config, Document, Edit, Policy, Scope, Severity, parse};
 use proptest::collection::vec;
@@ -13,7 +14,7 @@ use proptest::sample::{Index, select};
 use proptest::test_runner::TestCaseError;
 use proptest::{prop_assert, prop_assert_eq, proptest};
 
-const DIRECTIVES: [&str; 10] = [
+const DIRECTIVES: [&str; 11] = [
     "serial_no",
     "primary",
     "keepalive",
@@ -22,6 +23,7 @@ const DIRECTIVES: [&str; 10] = [
     "address",
     "weight",
     "send",
+    "check",
     "scheduler",
     "no_such",
 ];
@@ -257,7 +259,38 @@ proptest! {
         let scope = Scope::virtual_server(&old.virtual_servers[v].name);
         let new = edited(&bytes, &[Edit::set(scope, "send", [send.clone()])])?;
         let mut expected = old.clone();
-        expected.virtual_servers[v].check.send = Some(send);
+        let check = &mut expected.virtual_servers[v].check;
+        // Beside a `check` it has no effect.
+        check.send = Some(send).filter(|_| check.spec.is_none());
+        prop_assert_eq!(config(&new), expected);
+        let (gone, come) = changed(&bytes, &new);
+        prop_assert!(gone.len() <= 1 && come.len() <= 1, "{:?} {:?}", gone, come);
+    }
+
+    #[test]
+    fn setting_a_check_changes_that_line(
+        Text(bytes) in valid_file(),
+        at in any::<Index>(),
+        sent in vec("[ -~]{1,12}", 1..3),
+        blanks in "[ \t]{1,2}",
+    ) {
+        let old = config(&bytes);
+        if old.virtual_servers.is_empty() {
+            return Ok(());
+        }
+        let steps = sent.into_iter().map(|text| Step::Send(text.into_bytes())).collect();
+        let exchange = Exchange { transport: Transport::Tcp, port: None, steps, silence_is_up: false };
+        let check = checkspec::Check::Exchange(exchange);
+        let v = at.index(old.virtual_servers.len());
+        let scope = Scope::virtual_server(&old.virtual_servers[v].name);
+        let text = check.to_string().replacen(' ', &blanks, 1);
+        let new = edited(&bytes, &[Edit::set(scope, "check", [text])])?;
+        let mut expected = old.clone();
+        let of = &mut expected.virtual_servers[v].check;
+        if of.client_monitor.is_none() {
+            of.spec = Some(check);
+            (of.send, of.expect, of.send_program, of.use_regex) = (None, None, None, false);
+        }
         prop_assert_eq!(config(&new), expected);
         let (gone, come) = changed(&bytes, &new);
         prop_assert!(gone.len() <= 1 && come.len() <= 1, "{:?} {:?}", gone, come);

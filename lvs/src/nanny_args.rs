@@ -2,12 +2,15 @@
 //! so that its monitors can be run in place of ours.
 //!
 //! ```text
-//! MONITOR [--report] -c -h REALIP -p VPORT -r RPORT [-f FWMARK] [-u | --sctp] [-e PROGRAM] [-s SEND] [-x EXPECT] [-q] [--regex] [-v]
-//!         -a REENTRY [--rise N] [--fall N] -I IPVSADM -t TIMEOUT -w WEIGHT -V VIP -M m|g|i [-U LOADCMD] [--nodaemon] --lvs
+//! MONITOR [--report] -c -h REALIP -p VPORT -r RPORT [-f FWMARK] [-u | --sctp] [-e PROGRAM] [-s SEND] [-x EXPECT]
+//!         [--check CHECK] [-q] [--regex] [-v] -a REENTRY [PACE] -I IPVSADM -t TIMEOUT -w WEIGHT -V VIP -M m|g|i
+//!         [-U LOADCMD] [--nodaemon] --lvs
 //! ```
 //!
-//! `--report`, `--rise` and `--fall` are for our own `nanny` only. With the first it tells what it sees and leaves the
-//! kernel to us; without it a monitor programs IPVS by itself. `--nodaemon` makes ours log to our standard error, when we are in the foreground; others
+//! `--report`, `--check` and PACE, which is `--rise`, `--fall`, `--connect-timeout`, `--answer-timeout`, `--check-timeout`,
+//! `--failing-interval`, `--jitter` and `--damping`, are for our own `nanny` only. With the first it tells what it sees and
+//! leaves the kernel to us; without it a monitor programs IPVS by itself. `--check` stands in place of how and what to send
+//! and expect. `--nodaemon` makes ours log to our standard error, when we are in the foreground; others
 //! always get it, because without it the original's closes its standard output, which is our pipe.
 //!
 //! When one of ours is started it is told besides what no two starts share ([`MonitorCommand::handed_over`]): `--was up|down`,
@@ -22,7 +25,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use lvs_config::model::{Check, Config, Forwarding, Protocol, RealServer, VirtualServer};
+use lvs_config::model::{Check, Config, Damping, Forwarding, Pace, Protocol, RealServer, VirtualServer};
 
 use crate::identity::ServerKey;
 
@@ -86,17 +89,16 @@ impl MonitorCommand {
         if let Some(mark) = virtual_server.fwmark {
             words.incidental(|words| words.option("-f", &mark));
         }
-        words.flag("-u", virtual_server.protocol == Protocol::Udp);
-        words.flag("--sctp", virtual_server.protocol == Protocol::Sctp);
-        words.texts(check);
+        match check.spec.as_ref() {
+            Some(spec) => words.option("--check", spec),
+            None => words.exchange(virtual_server.protocol, check),
+        }
         words.incidental(|words| words.flag("-q", virtual_server.quiesce));
         words.flag("--regex", check.use_regex);
         words.flag("-v", settings.verbose);
         words.option("-a", &time(check.reentry));
-        for (name, count) in [("--rise", check.rise), ("--fall", check.fall)] {
-            if ours && count != 1 {
-                words.option(name, &count);
-            }
+        if ours {
+            words.pace(check);
         }
         words.incidental(|words| words.option("-I", &config.ipvsadm.display()));
         words.option("-t", &time(check.interval));
@@ -110,10 +112,13 @@ impl MonitorCommand {
         });
         words.flag("--nodaemon", settings.foreground || !ours);
         words.flag("--lvs", true);
-        // One that computes weights from the load needs to know the weight that they are relative to; one of somebody
-        // else's changes the rows of one virtual server.
-        let own = !ours || load.is_some_and(|load| load != "none");
-        let says_nothing = check.send.is_none() && check.expect.is_none() && check.send_program.is_none();
+        // One that computes weights, or whose check asks about its virtual server, is that one's; one of somebody else's
+        // changes the rows of one virtual server.
+        let own = !ours
+            || load.is_some_and(|load| load != "none")
+            || check.spec.as_ref().is_some_and(checkspec::Check::is_of_one_service);
+        let texts = [&check.send, &check.expect, &check.send_program];
+        let says_nothing = check.spec.is_none() && texts.iter().all(|text| text.is_none());
         Self {
             program: check.client_monitor.as_deref().unwrap_or(&settings.nanny).to_owned(),
             arguments: words.all,
@@ -192,7 +197,37 @@ impl Words {
         self.incidental.extend(from..self.all.len());
     }
 
-    fn texts(&mut self, check: &Check) {
+    /// When our own monitor checks, beside re-entry and interval, and what its verdicts count.
+    fn pace(&mut self, check: &Check) {
+        for (name, count) in [("--rise", check.rise), ("--fall", check.fall)] {
+            if count != 1 {
+                self.option(name, &count);
+            }
+        }
+        let Pace { connect, answer, probe, failing, jitter } = check.pace;
+        let times = [
+            ("--connect-timeout", connect),
+            ("--answer-timeout", answer),
+            ("--check-timeout", probe),
+            ("--failing-interval", failing),
+        ];
+        for (name, given) in times {
+            if let Some(given) = given {
+                self.option(name, &time(given));
+            }
+        }
+        if jitter > 0 {
+            self.option("--jitter", &jitter);
+        }
+        if let Some(Damping { times, within }) = check.damping {
+            self.option("--damping", &format_args!("{times}/{}", time(within)));
+        }
+    }
+
+    /// The exchange that a check without a text of its own is.
+    fn exchange(&mut self, protocol: Protocol, check: &Check) {
+        self.flag("-u", protocol == Protocol::Udp);
+        self.flag("--sctp", protocol == Protocol::Sctp);
         for (name, text) in [("-e", &check.send_program), ("-s", &check.send), ("-x", &check.expect)] {
             if let Some(text) = text {
                 self.option(name, text);

@@ -6,7 +6,7 @@
 use crate::diagnostic::{Code, Problem, shown};
 use crate::document::lines;
 use crate::span::Span;
-use crate::token::{Kind, Token};
+use crate::token::{CHECK, Kind, Token, is_bare_check};
 use crate::tree::{Block, BlockKind, Entry, Node, Tree, blocks};
 use crate::write::quoted;
 
@@ -130,6 +130,10 @@ pub(super) fn word(
     like: Option<(Token, &str)>,
     place: Span,
 ) -> Result<String, Problem> {
+    let is_quoted = matches!(like, Some((Token { kind: Kind::Quoted, .. }, _)));
+    if directive == CHECK && !is_quoted && !has_line_end(value) && is_bare_check(value) {
+        return Ok(value.to_owned());
+    }
     let is_word =
         !value.is_empty() && !value.starts_with(['"', '\'', '#', '{', '}']) && !value.contains([' ', '\t']);
     if matches!(like, Some((Token { kind: Kind::Word, .. }, _))) && is_word && !has_line_end(value) {

@@ -5,7 +5,7 @@
 //! nobody sees once there is an error.
 //!
 //! `read.rs`, `number.rs` and `address.rs` read values; `global.rs` and `routers.rs` read what stands outside the
-//! blocks, `service.rs` and `server.rs` the blocks, `check.rs` how servers are checked, `scheduler.rs` the switches of a scheduler,
+//! blocks, `service.rs` and `server.rs` the blocks, `check.rs` and `pace.rs` how servers are checked, `scheduler.rs` the switches of a scheduler,
 //! `limits.rs` how many connections a server takes, `tunnel.rs` how packets get to it, `sorry.rs` the server of last resort,
 //! `policy.rs` what health leads to, `sysctl.rs` the settings of the kernel; `conflicts.rs` knows what has been seen
 //! before, `networks.rs` whether floating addresses fit their interfaces.
@@ -17,6 +17,7 @@ mod global;
 mod limits;
 mod networks;
 mod number;
+mod pace;
 mod policy;
 mod read;
 mod routers;

@@ -159,8 +159,15 @@ impl<'a> Lowering<'a> {
             Directive::Drain,
             Directive::Start,
             Directive::TunnelType,
+            Directive::Check,
             Directive::Rise,
             Directive::Fall,
+            Directive::ConnectTimeout,
+            Directive::AnswerTimeout,
+            Directive::CheckTimeout,
+            Directive::FailingInterval,
+            Directive::Jitter,
+            Directive::Damping,
         ];
         for directive in concerned {
             let Some(span) = found.span(directive) else { continue };

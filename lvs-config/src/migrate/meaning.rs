@@ -80,6 +80,7 @@ pub(super) fn entry(section: Section, key: &Key, values: &[&str]) -> String {
             "A failed server keeps its connections and gets no new ones.".to_owned()
         }
         (Directive::QuiesceServer, _) => "A failed server is removed with its connections.".to_owned(),
+        (Directive::Check, _) => format!("Each check is this: `{text}`."),
         (Directive::SendProgram, _) => format!("Each check runs `{text}`."),
         (Directive::Send, _) => format!("Each check sends `{text}`."),
         (Directive::Expect, _) => format!("A server is up if its answer is as `{text}` says."),

@@ -2,7 +2,7 @@
 
 use super::Change;
 use crate::keys::{Directive, Key, Section, Value};
-use crate::token::{self, Kind, Oddities};
+use crate::token::{self, CHECK, Kind, Oddities};
 use crate::tree::{Block, BlockKind, Node, Tree};
 use crate::value::{self, Literal};
 use crate::{Decoded, MAX_FILE};
@@ -122,6 +122,11 @@ fn without_effect(key: &Key, text: &str, around: &Around<'_>) -> Option<Verdict>
         }
         Directive::BackupActive if text == "1" && is_none(around.value("backup")) => {
             "Without a `backup` Piranha took it back; there is nobody to exchange heartbeats with."
+        }
+        Directive::Send | Directive::Expect | Directive::UseRegex | Directive::SendProgram
+            if around.is_given(CHECK) && !around.is_given("client_monitor") =>
+        {
+            "The `check` takes its place."
         }
         Directive::Send if around.is_given("send_program") => "The `send_program` takes its place.",
         Directive::UseRegex if !around.is_given("expect") => "There is no `expect` that it could be about.",
@@ -311,7 +316,7 @@ pub(super) fn of_block(tree: &Tree<'_>, block: &Block, around: &Around<'_>) -> V
         found.push("There is no `active`, and the default is 0: it is set aside.".to_owned());
     }
     if block.kind == BlockKind::Virtual {
-        let probes = ["send", "expect", "send_program"].iter().any(|name| is_given(name));
+        let probes = [CHECK, "send", "expect", "send_program"].iter().any(|name| is_given(name));
         let port = value_of(&inner, "port").and_then(value::number).unwrap_or(80);
         if !probes && port == 80 {
             let why = "Nothing says how to check: on port 80 that is `GET / HTTP/1.0`, and an answer that begins with HTTP.";
@@ -320,7 +325,7 @@ pub(super) fn of_block(tree: &Tree<'_>, block: &Block, around: &Around<'_>) -> V
             found.push("Nothing says how to check: a server is up if it takes a connection.".to_owned());
         }
         let is_udp = value_of(&inner, "protocol") == Some("udp");
-        if is_udp && !is_given("expect") && !is_given("send_program") {
+        if is_udp && !is_given(CHECK) && !is_given("expect") && !is_given("send_program") {
             let why = "UDP without `expect`: an answer crashed the monitor of Piranha; here any answer will do, and silence is \
                        down.";
             found.push(why.to_owned());

@@ -37,6 +37,60 @@ fn rise_and_fall_are_told_to_our_own_monitor_when_they_are_not_one() {
 }
 
 #[test]
+fn what_is_said_of_the_pace_is_told_to_our_own_monitor() {
+    let directives = "timeout = 6; connect_timeout = 500ms; answer_timeout = 2; check_timeout = 5; \
+                      failing_interval = 1500ms; jitter = 10; damping = 3/10m; rise = 2";
+    let line = command("", directives, "10.2.0.11").shell_line();
+    let pace = " -a 180 --rise 2 --connect-timeout 500ms --answer-timeout 2 --check-timeout 5 \
+                --failing-interval 1500ms --jitter 10 --damping 3/600 -I ";
+    assert!(line.contains(pace), "{line}");
+    let read = read_by_nanny(&command("", directives, "10.2.0.11"));
+    let millis = |time: Option<Duration>| time.map(|time| time.as_millis());
+    assert_eq!((millis(read.connect_timeout), millis(read.answer_timeout)), (Some(500), Some(2000)));
+    assert_eq!((millis(read.check_timeout), millis(read.failing_interval)), (Some(5000), Some(1500)));
+    let damping = read.damping.unwrap();
+    assert_eq!((read.jitter, damping.times, damping.within), (10, 3, Duration::from_secs(600)));
+    let foreign =
+        command("", &format!("client_monitor = /bin/other; {directives}"), "10.2.0.11").shell_line();
+    assert!(foreign.contains(" -a 180 -I "), "{foreign}");
+    let one = |directives: &str| command("", directives, "10.2.0.11");
+    for directive in directives.split("; ") {
+        assert_ne!(one(directive).identity(), one("").identity(), "{directive}");
+    }
+}
+
+#[test]
+fn a_check_is_told_to_our_own_monitor_in_place_of_what_it_replaces() {
+    let directives = "protocol = udp; send = x; use_regex = 1; expect = y; check = tcp send=\"a b\" port=81";
+    assert_eq!(
+        command("", directives, "10.2.0.11").shell_line(),
+        "/usr/sbin/nanny --report -c -h 10.2.0.11 -p 80 -r 80 --check 'tcp send=\"a b\" port=81' -a 180 -I /sbin/ipvsadm \
+         -t 10 -w 1 -V 10.1.0.100 -M m --nodaemon --lvs"
+    );
+    let read = read_by_nanny(&command("", directives, "10.2.0.11"));
+    assert_eq!(read.check.unwrap().to_string(), "tcp send=\"a b\" port=81");
+    let foreign = "client_monitor = /bin/other; check = tcp; send = x";
+    assert!(!command("", foreign, "10.2.0.11").shell_line().contains("--check"));
+}
+
+#[test]
+fn a_check_is_shared_unless_it_is_about_one_virtual_server() {
+    let of = |directives: &str| command("", directives, "10.2.0.11 port = 80");
+    let [web, other] = ["port = 80", "port = 8080; protocol = udp"];
+    let is_shared = |check: &str| {
+        of(&format!("{web}; check = {check}")).identity()
+            == of(&format!("{other}; check = {check}")).identity()
+    };
+    assert!(is_shared("tcp"));
+    assert!(is_shared("program run=/bin/x"));
+    assert!(!is_shared("program run=\"/bin/x %v\""));
+    assert!(!is_shared("program run=/bin/x warning=50"));
+    assert_ne!(of("check = tcp").identity(), of("check = tcp any").identity());
+    assert_ne!(of("check = tcp").identity(), of("").identity());
+    assert_eq!(of("check = tcp   any").identity(), of("check = 'tcp any'").identity());
+}
+
+#[test]
 fn everything_stands_in_the_originals_order() {
     let head = "network = tunnel\nrsh_command = ssh\nipvsadm = /opt/ipvsadm";
     let directives = "port = 53; protocol = udp; fwmark = 9; send = \"a b\\r\\n\"; expect = OK; \

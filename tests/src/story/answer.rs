@@ -55,8 +55,11 @@ impl Wish {
     /// Reads a check of a virtual server with this protocol and port.
     ///
     /// # Errors
-    /// When the expression of `expect` is not one.
+    /// When the expression of `expect` is not one, or the check is one of those that stand-ins know nothing of.
     pub(crate) fn new(check: &Check, protocol: Protocol, virtual_port: u16) -> Result<Self, String> {
+        if let Some(spec) = &check.spec {
+            return Err(format!("stand-ins cannot answer `check = {spec}`"));
+        }
         let bytes = |text: &Option<String>| translate(text.as_deref().unwrap_or_default().as_bytes());
         let (mut send, mut text) = (bytes(&check.send), bytes(&check.expect));
         let udp = protocol == Protocol::Udp;
@@ -212,19 +215,24 @@ fn contains(class: &Class, byte: u8) -> bool {
 mod tests {
     use std::time::Duration;
 
+    use lvs_config::model::Pace;
+
     use super::*;
 
     fn check(send: Option<&str>, expect: Option<&str>, use_regex: bool) -> Check {
         Check {
             client_monitor: None,
+            spec: None,
             send: send.map(str::to_owned),
             expect: expect.map(str::to_owned),
             use_regex,
             send_program: None,
             interval: Duration::from_secs(1),
+            pace: Pace::default(),
             reentry: Duration::from_secs(1),
             rise: 1,
             fall: 1,
+            damping: None,
             load_monitor: None,
         }
     }
@@ -232,6 +240,13 @@ mod tests {
     fn answered(check: &Check, protocol: Protocol, port: u16) -> Result<String, String> {
         let wish = Wish::new(check, protocol, port)?;
         answer(&[wish]).map(|answer| String::from_utf8_lossy(&answer.of("web1")).into_owned())
+    }
+
+    #[test]
+    fn a_check_in_one_line_is_refused_by_name() {
+        let check = Check { spec: "tcp any".parse().ok(), ..check(None, None, false) };
+        let refused = answered(&check, Protocol::Tcp, 80).unwrap_err();
+        assert_eq!(refused, "stand-ins cannot answer `check = tcp any`");
     }
 
     #[test]
