@@ -342,6 +342,10 @@ fn expect(options: &Options<'_>) -> Result<Option<Body>, SpecError> {
             let help = "a body is compared in one way: give one of the two";
             return Err(SpecError::new(word.place.clone(), message, help));
         }
+        if options.one("method").is_some_and(|method| method.value == Some("HEAD")) {
+            let message = format!("`{}` beside `method=HEAD`", word.name);
+            return Err(SpecError::new(word.place.clone(), message, "such an answer has no body: use GET"));
+        }
         found = Some((word.name, body));
     }
     Ok(found.map(|(_, body)| body))
@@ -447,6 +451,10 @@ mod tests {
                 "http contains=a regex=b",
                 "`regex` beside `contains`; a body is compared in one way: give one of the two".into(),
             ),
+            (
+                "http any method=HEAD",
+                "`any` beside `method=HEAD`; such an answer has no body: use GET".into(),
+            ),
             ("http sha256=ab", "`sha256` is `ab`; write 64 hexadecimal digits, as sha256sum does".into()),
             ("http redirects=11", "`redirects` is `11`; allowed: a whole number from 0 to 10".into()),
             (
@@ -499,6 +507,7 @@ mod tests {
             expect in prop::option::of(body()),
             redirects in 0..=MOST_REDIRECTS,
         ) -> Http {
+            let expect = expect.filter(|_| method != "HEAD");
             Http { tls, port, method, path, host, headers, body, status, expect, redirects }
         }
     }
