@@ -154,20 +154,18 @@ impl ServerHealth {
         }
     }
 
-    /// A check decided. Returns the state before, when it changed; a report of the same state changes nothing but
-    /// the weight, which is the file's again until the next weight report.
+    /// A check decided. Returns the state before, when it changed; a report of the same state changes nothing but the
+    /// reason and the weight, which is the file's again until the next weight report.
     pub fn checked(&mut self, now: Mono, up: bool, reason: &str) -> Option<Health> {
         let state = if up { Health::Up } else { Health::Down };
         self.reported_weight = None;
         self.served |= up;
-        if self.recalled.take().is_some() {
-            reason.clone_into(&mut self.reason);
-        }
+        self.recalled = None;
+        reason.clone_into(&mut self.reason);
         if self.state == state {
             return None;
         }
         let before = std::mem::replace(&mut self.state, state);
-        reason.clone_into(&mut self.reason);
         self.since = now;
         Some(before)
     }
@@ -261,14 +259,14 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_report_keeps_reason_and_time_but_not_the_reported_weight() {
+    fn a_repeated_report_keeps_the_time_but_not_the_reason_and_the_reported_weight() {
         let mut health = ServerHealth::unknown(Mono::ZERO);
         health.checked(NOW, true, "first");
         assert!(health.weighed(40));
         assert!(!health.weighed(40));
         assert_eq!(health.standing(), Standing::Serving(Some(40)));
         assert_eq!(health.checked(Mono::from_millis(99), true, "second"), None);
-        assert_eq!((health.since(), health.reason()), (NOW, "first"));
+        assert_eq!((health.since(), health.reason()), (NOW, "second"));
         assert_eq!(health.standing(), Standing::Serving(None));
     }
 

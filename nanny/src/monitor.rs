@@ -17,6 +17,9 @@
 //! A monitor that goes on from a known state ([`Rules::was`]) tells it again as soon as a probe agrees. A server that was
 //! down stays so for [`Rules::settling`], however good its probes: the wait for re-entry begins with this process.
 //!
+//! A server that is up is told again when there is something to look after ([`Success::concern`]), when that changes, and
+//! when it is over.
+//!
 //! A server whose probes are good is asked for its load, if that is wanted, after a good probe; what follows for its weight
 //! is decided in [`crate::weighing`]. An agent that objects takes the server down, and back up when it objects no longer,
 //! whatever `rise` and re-entry: it knows.
@@ -150,6 +153,8 @@ pub struct Monitor {
     probed: bool,
     /// The state that it goes on from has not been told by this process.
     untold: bool,
+    /// What the operator was last told to look after while the server is up.
+    concern: Option<Success>,
     settled: Mono,
     was_up: bool,
     failures_before_up: u32,
@@ -173,6 +178,7 @@ impl Monitor {
             faulty: false,
             probed: false,
             untold: rules.was != State::Unknown,
+            concern: None,
             settled: if rules.was == State::Down { now + rules.settling } else { now },
             was_up: rules.was == State::Up,
             failures_before_up: 0,
@@ -292,9 +298,11 @@ impl Monitor {
     /// a while later.
     fn good_news(&mut self, now: Mono, reason: Success, took: Duration) -> Option<Action> {
         let is_up = self.health.state() == State::Up && self.weighing.objection().is_none();
-        if !is_up || (self.told == State::Up && !self.untold) {
+        let is_news = self.told != State::Up || self.untold || self.concern != reason.concern();
+        if !is_up || !is_news {
             return None;
         }
+        self.concern = reason.concern();
         let transition = self.tell(State::Up);
         self.weighing.came_up();
         self.measure_next(now);
@@ -436,6 +444,24 @@ mod tests {
         }
         assert_eq!(monitor.step(at(194), Input::Tick), [Action::StartProbe]);
         assert_eq!(monitor.step(at(194), good()), up(State::Down));
+    }
+
+    #[test]
+    fn a_concern_is_told_once_as_it_changes_and_when_it_is_over() {
+        let mut monitor = Monitor::new(at(0), rules(), 0);
+        let mut probe = |seconds, reason| {
+            monitor.step(at(seconds), Input::Tick);
+            monitor.step(at(seconds), Input::Probed { verdict: Verdict::Healthy(reason), took: TOOK })
+        };
+        let told = |reason| vec![Action::Up { transition: None, reason, took: TOOK }];
+        let (twelve, eleven) = (Success::Expiring { days: 12 }, Success::Expiring { days: 11 });
+        let first = Some(Transition { from: State::Unknown, to: State::Up });
+        assert_eq!(probe(0, twelve), [Action::Up { transition: first, reason: twelve, took: TOOK }]);
+        assert_eq!(probe(10, twelve), []);
+        assert_eq!(probe(20, eleven), told(eleven));
+        assert_eq!(probe(30, eleven), []);
+        assert_eq!(probe(40, Success::Handshake), told(Success::Handshake));
+        assert_eq!(probe(50, Success::Connected), [], "no concern, whatever the reason");
     }
 
     #[test]

@@ -191,7 +191,12 @@ impl<'s> Shell<'s> {
             Action::StopProbe => self.stop_probe(),
             Action::Measure => return ControlFlow::Continue(self.start_measurement(now)),
             Action::Up { transition, reason, took } => {
+                let is_concern = reason.concern().is_some();
                 let reason = reason.to_string();
+                if is_concern {
+                    let (vs, rs) = (&self.settings.service, &self.server);
+                    tracing::warn!(%vs, %rs, reason, "real server needs attention");
+                }
                 self.log_transition(transition, State::Up, &reason, took);
                 self.want(now, Row::up);
                 self.report(&Report::Active { server: self.server.clone(), took, reason })?;
