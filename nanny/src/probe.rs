@@ -23,6 +23,7 @@ const PIECE: usize = 4096;
 #[derive(Debug)]
 pub struct Probe<'c> {
     conversation: Box<dyn Conversation + 'c>,
+    server: SocketAddr,
     medium: Medium,
     unsent: Vec<u8>,
     started: Mono,
@@ -36,6 +37,18 @@ enum Medium {
     Program(Program),
 }
 
+impl Medium {
+    fn connect(server: SocketAddr, transport: Transport) -> Result<Self, Errno> {
+        let socket = connect(server, transport)?;
+        Ok(Self::Socket { socket, transport, is_connected: false })
+    }
+
+    /// A socket for echoes is used like one for datagrams.
+    fn echo(socket: Socket) -> Self {
+        Self::Socket { socket, transport: Transport::Udp, is_connected: false }
+    }
+}
+
 impl<'c> Probe<'c> {
     /// Begins to probe `server`, and tells whoever looks on what happens if it is `narrated`.
     ///
@@ -43,10 +56,9 @@ impl<'c> Probe<'c> {
     /// The verdict, when the probe is over before it has begun.
     pub fn start(now: Mono, check: &'c Check, server: SocketAddr, narrated: bool) -> Result<Self, Verdict> {
         let mut conversation = check.conversation(narrated);
-        let by = |transport| move |socket| Medium::Socket { socket, transport, is_connected: false };
         let medium = match check.medium() {
-            check::Medium::Socket(transport) => connect(server, transport).map(by(transport)),
-            check::Medium::Echo => open_for_echo(server).map(by(Transport::Udp)),
+            check::Medium::Socket(transport) => Medium::connect(server, transport),
+            check::Medium::Echo => open_for_echo(server).map(Medium::echo),
             check::Medium::Program(check) => {
                 Program::start(&check.words, &check.environment).map(Medium::Program)
             }
@@ -56,8 +68,9 @@ impl<'c> Probe<'c> {
             Err(errno) => return Err(over(conversation.step(now, Event::Failed(errno)), errno)),
         };
         let total = check.limits.total;
-        let mut probe = Self { conversation, medium, unsent: Vec::new(), started: now, until: now, total };
-        probe.follow(next).map_or(Ok(probe), Err)
+        let mut probe =
+            Self { conversation, server, medium, unsent: Vec::new(), started: now, until: now, total };
+        probe.follow(now, next).map_or(Ok(probe), Err)
     }
 
     /// When it began.
@@ -97,13 +110,13 @@ impl<'c> Probe<'c> {
             Medium::Socket { .. } if ready => self.exchange(now),
             Medium::Socket { .. } => None,
         };
-        match next.and_then(|next| self.follow(next)) {
+        match next.and_then(|next| self.follow(now, next)) {
             None if self.end().is_some_and(|end| now >= end) => {
                 self.total.map(|total| Verdict::Unhealthy(Failure::TotalTimeout(total)))
             }
             None if now >= self.until => {
                 let late = self.conversation.step(now, Event::Deadline);
-                self.follow(late)
+                self.follow(now, late)
             }
             verdict => verdict,
         }
@@ -117,7 +130,7 @@ impl<'c> Probe<'c> {
         }
     }
 
-    fn follow(&mut self, next: Next) -> Option<Verdict> {
+    fn follow(&mut self, now: Mono, next: Next) -> Option<Verdict> {
         match next {
             Next::Send { bytes, until } => {
                 self.unsent = bytes;
@@ -128,7 +141,24 @@ impl<'c> Probe<'c> {
                 self.until = until;
                 None
             }
+            Next::Reconnect => {
+                let next = self.reconnect(now);
+                self.follow(now, next)
+            }
             Next::Done(verdict) => Some(verdict),
+        }
+    }
+
+    /// Begins to connect once more. How often is the conversation's business, which it bounds.
+    fn reconnect(&mut self, now: Mono) -> Next {
+        let Medium::Socket { transport, .. } = self.medium else { return Next::Wait { until: self.until } };
+        self.unsent.clear();
+        match Medium::connect(self.server, transport) {
+            Ok(medium) => {
+                self.medium = medium;
+                self.conversation.step(now, Event::Started)
+            }
+            Err(errno) => self.conversation.step(now, Event::Failed(errno)),
         }
     }
 
@@ -174,7 +204,9 @@ impl<'c> Probe<'c> {
 fn over(next: Next, errno: Errno) -> Verdict {
     match next {
         Next::Done(verdict) => verdict,
-        Next::Send { .. } | Next::Wait { .. } => Verdict::Unknown(Fault { doing: "probe", errno }),
+        Next::Send { .. } | Next::Wait { .. } | Next::Reconnect => {
+            Verdict::Unknown(Fault { doing: "probe", errno })
+        }
     }
 }
 

@@ -1,33 +1,46 @@
 //! From the text of `--check` to the conversation that it asks for: one arm for each kind.
 //!
 //! The text has been read already ([`checkspec`]); what it says is right in itself. Decided here is what it needs besides,
-//! such as an expression that can be compiled in bounded memory.
+//! such as an expression that can be compiled in bounded memory. What is in files is read here, once: later this process may
+//! not open any.
 
+use std::net::SocketAddr;
+
+use checkspec::TlsExchange;
 use checkspec::exchange as spec;
+use checkspec::http::Body;
 use checkspec::program::Surroundings;
 use checkspec::smtp::HeloName;
 
-use super::Kind;
 use super::exchange::{Exchange, Step};
+use super::http::{Http, body::Rule};
 use super::ping::Echo;
 use super::program::ProgramCheck;
 use super::smtp::Greeting;
+use super::tls::Client;
+use super::{Kind, Transport};
 use crate::expect::Expect;
+
+/// The protocol inside of `https` (RFC 7301, 6).
+const HTTP_1_1: &[u8] = b"http/1.1";
 
 /// What `check` asks of the server in these surroundings.
 ///
 /// # Errors
 /// Why that cannot be done, as a sentence about the check.
 pub fn kind(check: checkspec::Check, surroundings: Surroundings<'_>) -> Result<Kind, String> {
+    let Surroundings { server, .. } = surroundings;
+    let target = SocketAddr::new(server.ip(), check.port().unwrap_or(server.port()));
     match check {
         checkspec::Check::Exchange(asked) => exchange(asked).map(Kind::Exchange),
+        checkspec::Check::Http(asked) => http(asked, target),
+        checkspec::Check::Tls(asked) => tls_exchange(asked, target),
         checkspec::Check::Dns(asked) => Ok(Kind::Dns(asked)),
         checkspec::Check::Smtp(asked) => {
             Ok(Kind::Smtp(Greeting { helo: asked.helo.unwrap_or_else(own_name) }))
         }
         checkspec::Check::Ping(asked) => Ok(Kind::Ping(Echo::new(asked.size, surroundings.server.ip()))),
         checkspec::Check::Program(asked) => program(asked, surroundings).map(Kind::Program),
-        _ => Err("this program cannot make a check of this kind".to_owned()),
     }
 }
 
@@ -40,6 +53,34 @@ fn program(asked: checkspec::Program, surroundings: Surroundings<'_>) -> Result<
     let words = asked.command(surroundings).into_iter().map(Into::into).collect();
     let expect = asked.expect.map(expect).transpose()?;
     Ok(ProgramCheck { words, environment: asked.environment, expect, warning: asked.warning })
+}
+
+fn http(asked: checkspec::Http, server: SocketAddr) -> Result<Kind, String> {
+    let rule = match asked.expect.clone() {
+        None => None,
+        Some(Body::Like(expect)) => Some(Rule::Like(self::expect(expect)?)),
+        Some(Body::Sha256(digest)) => Some(Rule::Sha256(digest)),
+    };
+    let client = match &asked.tls {
+        None => None,
+        Some(tls) => Some(Client::new(tls, asked.host_name(), server.ip(), Some(HTTP_1_1))?),
+    };
+    let http = Kind::Http(Http::new(asked, rule, server));
+    Ok(match client {
+        None => http,
+        Some(client) => Kind::Secured { client, inside: Box::new(http) },
+    })
+}
+
+fn tls_exchange(asked: TlsExchange, server: SocketAddr) -> Result<Kind, String> {
+    let client = Client::new(&asked.tls, None, server.ip(), None)?;
+    let inside = exchange(spec::Exchange {
+        transport: Transport::Tcp,
+        port: None,
+        steps: asked.steps,
+        silence_is_up: false,
+    })?;
+    Ok(Kind::Secured { client, inside: Box::new(Kind::Exchange(inside)) })
 }
 
 fn step(asked: spec::Step) -> Result<Step, String> {
@@ -114,7 +155,7 @@ mod tests {
             r#"expect a match of "^e""#,
         ];
         assert_eq!(steps, wanted);
-        assert_eq!(exchange.transport, checkspec::Transport::Sctp);
+        assert_eq!(exchange.transport, Transport::Sctp);
     }
 
     #[test]

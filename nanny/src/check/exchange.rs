@@ -433,6 +433,7 @@ mod tests {
                     Some(event) => conversation.step(at(millis), *event),
                     None => break,
                 },
+                Next::Reconnect => panic!("one connection is all it has"),
                 Next::Done(verdict) => return (sent, Some(verdict)),
             };
         }

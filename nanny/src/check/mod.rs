@@ -8,11 +8,13 @@ pub mod answer;
 pub mod asked;
 pub mod dns;
 pub mod exchange;
+pub mod http;
 pub mod ping;
 pub mod program;
 mod progress;
 mod reason;
 pub mod smtp;
+pub mod tls;
 
 use std::fmt;
 use std::time::Duration;
@@ -23,8 +25,10 @@ use nix::errno::Errno;
 
 pub use checkspec::Transport;
 pub use exchange::{Exchange, Step};
+pub use http::{Http, HttpFailure};
 pub use program::ProgramCheck;
 pub use reason::{Failure, Fault, Success};
+pub use tls::TlsFailure;
 
 use crate::narrator::Narrated;
 use crate::random;
@@ -43,6 +47,15 @@ pub struct Check {
 pub enum Kind {
     /// Connect, send, expect.
     Exchange(Exchange),
+    /// Ask a web server for a page.
+    Http(Http),
+    /// Any of these over a stream, in TLS.
+    Secured {
+        /// How to speak TLS with the server.
+        client: tls::Client,
+        /// What is asked inside.
+        inside: Box<Kind>,
+    },
     /// Run a program and look at how it ends.
     Program(ProgramCheck),
     /// Ask a name server.
@@ -88,28 +101,45 @@ impl Check {
     /// What carries its conversations.
     #[must_use]
     pub fn medium(&self) -> Medium<'_> {
-        match &self.kind {
-            Kind::Exchange(exchange) => Medium::Socket(exchange.transport),
-            Kind::Program(program) => Medium::Program(program),
-            Kind::Dns(check) => Medium::Socket(dns::transport(check)),
-            Kind::Smtp(_) => Medium::Socket(Transport::Tcp),
-            Kind::Ping(_) => Medium::Echo,
-        }
+        self.kind.medium()
     }
 
     /// A new conversation, told to whoever looks on if it is `narrated`; its first event is [`Event::Started`] or
     /// [`Event::Failed`].
     #[must_use]
     pub fn conversation(&self, narrated: bool) -> Box<dyn Conversation + '_> {
-        let plain: Box<dyn Conversation + '_> = match &self.kind {
-            Kind::Exchange(exchange) => Box::new(exchange::Talk::new(exchange, self.limits)),
-            Kind::Program(program) => Box::new(program::Talk::new(program, self.limits)),
-            Kind::Dns(check) => {
-                let [low, high, ..] = random::number().to_le_bytes();
-                Box::new(dns::Talk::new(check, self.limits, u16::from_le_bytes([low, high])))
+        self.kind.conversation(self.limits, narrated)
+    }
+}
+
+impl Kind {
+    fn medium(&self) -> Medium<'_> {
+        match self {
+            Self::Exchange(exchange) => Medium::Socket(exchange.transport),
+            Self::Http(_) => Medium::Socket(Transport::Tcp),
+            Self::Secured { inside, .. } => inside.medium(),
+            Self::Program(program) => Medium::Program(program),
+            Self::Dns(check) => Medium::Socket(dns::transport(check)),
+            Self::Smtp(_) => Medium::Socket(Transport::Tcp),
+            Self::Ping(_) => Medium::Echo,
+        }
+    }
+
+    fn conversation(&self, limits: Limits, narrated: bool) -> Box<dyn Conversation + '_> {
+        let plain: Box<dyn Conversation + '_> = match self {
+            Self::Exchange(exchange) => Box::new(exchange::Talk::new(exchange, limits)),
+            Self::Http(http) => Box::new(http::Talk::new(http, limits)),
+            Self::Secured { client, inside } => {
+                // Whoever looks on understands what is said inside.
+                return Box::new(tls::Talk::new(client, inside.conversation(limits, narrated), limits));
             }
-            Kind::Smtp(greeting) => Box::new(smtp::Talk::new(greeting, self.limits)),
-            Kind::Ping(echo) => Box::new(ping::Talk::new(*echo, self.limits, random::number())),
+            Self::Program(program) => Box::new(program::Talk::new(program, limits)),
+            Self::Dns(check) => {
+                let [low, high, ..] = random::number().to_le_bytes();
+                Box::new(dns::Talk::new(check, limits, u16::from_le_bytes([low, high])))
+            }
+            Self::Smtp(greeting) => Box::new(smtp::Talk::new(greeting, limits)),
+            Self::Ping(echo) => Box::new(ping::Talk::new(*echo, limits, random::number())),
         };
         if narrated { Box::new(Narrated::new(plain)) } else { plain }
     }
@@ -146,7 +176,7 @@ pub enum Verdict {
 /// What happened to a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event<'a> {
-    /// The driver began to connect, or started the program.
+    /// The driver began to connect, for the first time or after [`Next::Reconnect`], or started the program.
     Started,
     /// The connection stands. A datagram socket connects at once.
     Connected,
@@ -184,6 +214,8 @@ pub enum Next {
         /// When to tell [`Event::Deadline`].
         until: Mono,
     },
+    /// Close the connection, connect to the same server again, and tell [`Event::Started`] or [`Event::Failed`].
+    Reconnect,
     /// The conversation is over; its socket or program can go.
     Done(Verdict),
 }

@@ -7,7 +7,7 @@ use daemonkit::children::Exit;
 use daemonkit::duration;
 use nix::errno::Errno;
 
-use super::{dns, smtp};
+use super::{HttpFailure, TlsFailure, dns, smtp};
 use crate::escape::quote;
 use crate::expect::LIMIT;
 use crate::flapping::Hold;
@@ -26,6 +26,17 @@ pub enum Success {
     AsExpected,
     /// No answer came, none was asked for, and nobody said that the port is closed.
     Silent,
+    /// The web server answered with this status, which is good.
+    Status(u16),
+    /// The web server answered with this status, which is good, and a page that is as expected.
+    Page(u16),
+    /// The TLS handshake is done, and nothing more was asked for.
+    Handshake,
+    /// The server does what is asked of it, but not for long.
+    Expiring {
+        /// Whole days until a certificate of its chain ends.
+        days: u16,
+    },
     /// The program ended with status 0 and, if one was asked for, with the expected output.
     ProgramPassed,
     /// The program ended with the status of a warning, which leaves the server a part of its weight.
@@ -48,11 +59,23 @@ impl Success {
             _ => 100,
         }
     }
+
+    /// What an operator should look after although all is well, if that is something.
+    #[must_use]
+    pub fn concern(self) -> Option<Self> {
+        matches!(self, Self::Expiring { .. }).then_some(self)
+    }
 }
 
 impl fmt::Display for Success {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Status(status) => return write!(f, "status {status}"),
+            Self::Page(status) => return write!(f, "status {status}, body as expected"),
+            Self::Expiring { days: 0 } => "healthy, but a certificate ends today",
+            Self::Expiring { days: 1 } => "healthy, but a certificate ends in 1 day",
+            Self::Expiring { days } => return write!(f, "healthy, but a certificate ends in {days} days"),
+            Self::Handshake => "TLS handshake done",
             Self::Connected => "connected",
             Self::Sent => "connected and took the request",
             Self::Answered => "answered",
@@ -133,6 +156,10 @@ pub enum Failure {
         /// Why it went down.
         failure: Box<Failure>,
     },
+    /// The answer of a web server is not good enough.
+    Http(HttpFailure),
+    /// There is no TLS.
+    Tls(TlsFailure),
     /// The program could not be started.
     ProgramNotStarted(Errno),
     /// The program ended with another status than 0, or by a signal.
@@ -198,6 +225,8 @@ impl fmt::Display for Failure {
                     "flapping, down {times} times within {time}, so back only after {back_after} of good probes: {failure}"
                 )
             }
+            Self::Http(failure) => write!(f, "{failure}"),
+            Self::Tls(failure) => write!(f, "{failure}"),
             Self::ProgramNotStarted(errno) => write!(f, "cannot run the program: {}", describe(*errno)),
             Self::ProgramFailed { exit, said } if !said.is_empty() => {
                 write!(f, "program {exit}, saying {}", quote(said))
@@ -237,7 +266,7 @@ impl fmt::Display for Fault {
 }
 
 /// The kernel's reason as it reads in the middle of a sentence.
-fn describe(errno: Errno) -> String {
+pub(super) fn describe(errno: Errno) -> String {
     let text = errno.desc();
     let mut letters = text.chars();
     letters.next().map_or(String::new(), |first| first.to_lowercase().chain(letters).collect())

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+mod authority;
 mod command_line;
 mod datagrams;
 mod dialogues;
@@ -13,3 +14,5 @@ mod process;
 mod programs;
 mod streams;
 mod support;
+mod tls;
+mod web;
