@@ -73,7 +73,7 @@ fn zeros_and_other_bytes_go_both_ways() {
     );
     assert_eq!(requests.recv_timeout(PATIENCE).unwrap(), b"\x00\xff \x00");
     let wrong = r#"answer begins with "\x00\x01", expected "\x00\x02""#;
-    assert_eq!(once(address, r"tcp send=q expect=\x00\x02", ""), unhealthy(wrong));
+    assert_eq!(once(answering(b"\x00\x01"), r"tcp send=q expect=\x00\x02", ""), unhealthy(wrong));
 }
 
 #[test]

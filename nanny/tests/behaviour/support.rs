@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use socket2::{Domain, Socket, Type};
 
 /// How long a test waits for something that has to happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -50,18 +51,20 @@ impl Nanny {
         Self { child, reports, log }
     }
 
-    /// The next report, with `N` for the time that the probe took and without the server's address.
+    /// The next report about the server, with `N` for the time that the probe took and without the server's address.
     #[track_caller]
     pub(crate) fn report(&self) -> String {
         match self.reports.recv_timeout(PATIENCE) {
+            // A word about this machine, which may be busy.
+            Ok(line) if is_late(&line) => self.report(),
             Ok(line) => normalise(&line),
             Err(error) => panic!("no report ({error}); log: {:#?}", self.log.try_iter().collect::<Vec<_>>()),
         }
     }
 
-    /// Whether a report waits to be read.
+    /// Whether a report about the server waits to be read.
     pub(crate) fn has_reported(&self) -> bool {
-        self.reports.try_recv().is_ok()
+        self.reports.try_iter().any(|line| !is_late(&line))
     }
 
     /// The first line of the log, from here on, that contains `part`.
@@ -115,6 +118,10 @@ fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
         }
     });
     received
+}
+
+fn is_late(line: &str) -> bool {
+    line.starts_with("[  late  ]")
 }
 
 fn normalise(line: &str) -> String {
@@ -197,9 +204,14 @@ pub(crate) fn wait_for_close(connection: &mut TcpStream) {
     let _ = std::io::copy(connection, &mut std::io::sink());
 }
 
-/// An address at which nothing listens.
+/// An address at which nothing listens, nor will as long as the tests run.
 pub(crate) fn nobody() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    // Nobody else gets the port while somebody has it.
+    std::mem::forget(socket);
+    address
 }
 
 /// Waits until the process is gone, or a zombie that nobody reaps.
