@@ -86,6 +86,12 @@ pub enum Command {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         target: Option<String>,
     },
+    /// Check a real server, or all of a virtual server, at once. One that passes comes back without waiting for the time
+    /// that a failed one has to answer well.
+    CheckNow {
+        /// The real or virtual server.
+        target: String,
+    },
     /// Tell the overrides in force.
     List,
     /// Tell what a reload of this file would do, and do nothing.
@@ -133,7 +139,12 @@ impl Command {
             | Self::Enable { reason, .. }
             | Self::Disable { reason, .. }
             | Self::Sorry { reason, .. } => reason.as_deref(),
-            Self::Reload | Self::Undrain { .. } | Self::Reset { .. } | Self::List | Self::Diff { .. } => None,
+            Self::Reload
+            | Self::Undrain { .. }
+            | Self::Reset { .. }
+            | Self::CheckNow { .. }
+            | Self::List
+            | Self::Diff { .. } => None,
         }
     }
 }
@@ -307,6 +318,7 @@ mod tests {
                 reason
             }),
             proptest::option::of(target).prop_map(|target| Command::Reset { target }),
+            target.prop_map(|target| Command::CheckNow { target }),
             target.prop_map(|path| Command::Diff { path }),
         ]
     }

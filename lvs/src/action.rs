@@ -65,6 +65,8 @@ pub enum Input {
 pub enum Action {
     /// Start a monitor; its lines and its end come back under this token.
     Spawn(u64, MonitorCommand),
+    /// Have the monitor with this token check at once (SIGHUP).
+    CheckNow(u64),
     /// Ask the monitor with this token to end (SIGTERM).
     Terminate(u64),
     /// End the monitor with this token and all that it started (SIGKILL).

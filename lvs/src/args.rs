@@ -74,6 +74,8 @@ SERVER are the names in the file, SERVER may also be its address[:port]:
       [--force]             check says
   sorry VIRTUAL on|off      the sorry server alone takes new connections
   reset [VIRTUAL[/SERVER]]  forget all overrides, or those of one
+  check-now VIRTUAL[/SERVER]
+                            check at once; what passes is back without delay
   list                      show the overrides in force
 
 Overrides survive a restart; --reason is kept with them and shown.

@@ -89,6 +89,13 @@ pub enum OperatorEvent {
     },
     /// Somebody asked for a reload.
     ReloadAsked(String),
+    /// Somebody asked for a check at once.
+    CheckAsked {
+        /// Of what.
+        target: String,
+        /// Who.
+        by: String,
+    },
     /// What is to survive a restart could not be written; serving goes on.
     NotSaved(String),
     /// It could be written again.
@@ -148,6 +155,7 @@ impl OperatorEvent {
                 tracing::warn!(vs, rs, reason = %ended, %left, "drained: what is left is cut off");
             }
             Self::ReloadAsked(by) => tracing::info!(%by, "asked to read the file again"),
+            Self::CheckAsked { by, .. } => tracing::info!(vs, rs, %by, "asked to check at once"),
             Self::NotSaved(reason) => {
                 tracing::error!(%reason, "cannot save overrides and health; a restart would not know them");
             }
@@ -166,6 +174,7 @@ impl OperatorEvent {
             | Self::Stayed { target, .. }
             | Self::Leaving { target, .. }
             | Self::Returned(target)
+            | Self::CheckAsked { target, .. }
             | Self::Drained { target, .. } => target.as_str(),
             Self::MoreRecalled(_) | Self::ReloadAsked(_) | Self::NotSaved(_) | Self::SavedAgain => {
                 return (None, None);

@@ -334,6 +334,7 @@ impl<K: Kernel> Shell<K> {
                 let program = hook.words.first().map_or("", String::as_str);
                 return Some(Input::SpawnFailed(token, format!("{program}: {failed}")));
             }
+            Action::CheckNow(token) => self.children.signal(token, Signal::SIGHUP),
             Action::Terminate(token) => self.children.signal(token, Signal::SIGTERM),
             Action::Kill(token) => self.children.signal_group(token, Signal::SIGKILL),
             Action::ReadTable => return Some(Input::Table(self.kernel.read())),

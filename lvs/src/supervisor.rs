@@ -46,6 +46,8 @@ struct Slot {
     feed: Feed,
     /// What it last said of its server, for who joins later.
     last: Option<Report>,
+    /// Whether the process that runs has said anything: it hears signals.
+    has_spoken: bool,
     state: State,
     reason: String,
     since: Mono,
@@ -151,6 +153,7 @@ impl Supervisor {
         let slot = Slot {
             feed,
             last: None,
+            has_spoken: false,
             state: State::Waiting { due, started_before: false },
             reason: "about to be started".into(),
             since: now,
@@ -173,11 +176,29 @@ impl Supervisor {
         slot.map_or(&[], |slot| &slot.feed.users)
     }
 
+    /// The monitor of a server, if it can be told to check at once; else why not. A process that has just begun does not
+    /// hear signals yet, and is about to check by itself.
+    ///
+    /// # Errors
+    /// Why not, as the rest of a sentence about the server.
+    pub fn promptable(&self, key: &ServerKey) -> Result<u64, String> {
+        let slot = self.slot_of(key).ok_or("it has no monitor")?;
+        match slot.state {
+            State::Running { token } if slot.has_spoken => Ok(token),
+            State::Running { .. } | State::Waiting { started_before: false, .. } => {
+                Err("its first check is under way".into())
+            }
+            State::Waiting { .. } => Err(format!("its monitor is started again soon: {}", slot.reason)),
+            State::GivenUp => Err(format!("its monitor was given up until a reload: {}", slot.reason)),
+        }
+    }
+
     /// Remembers what the monitor `token` said of its server's health.
     pub fn heard(&mut self, token: u64, report: &Report) {
         let slot = self.running.get(&token).and_then(|number| self.slots.get_mut(number));
-        if let Some(slot) = slot.filter(|_| matches!(report, Report::Active { .. } | Report::Inactive { .. }))
-        {
+        let Some(slot) = slot else { return };
+        slot.has_spoken = true;
+        if matches!(report, Report::Active { .. } | Report::Inactive { .. }) {
             slot.last = Some(report.clone());
         }
     }
@@ -263,6 +284,7 @@ impl Supervisor {
         self.last_token += 1;
         let token = self.last_token;
         slot.become_state(now, State::Running { token }, "started".into());
+        slot.has_spoken = false;
         self.running.insert(token, number);
         actions.push(Action::Log(Event::MonitorStarted { vs: slot.feed.vs.clone(), key: slot.feed.name() }));
         let known = slot.feed.users.iter().filter_map(was_up);

@@ -13,7 +13,7 @@ use lvs_ipc::status::RUN_DIR;
 use super::UsageError;
 
 /// The verbs with what follows them.
-const VERBS: [(&str, &str); 9] = [
+const VERBS: [(&str, &str); 10] = [
     ("reload", ""),
     ("drain", "VIRTUAL/SERVER [--deadline TIME]"),
     ("undrain", "VIRTUAL/SERVER"),
@@ -22,6 +22,7 @@ const VERBS: [(&str, &str); 9] = [
     ("disable", "VIRTUAL/SERVER"),
     ("sorry", "VIRTUAL on|off"),
     ("reset", "[VIRTUAL[/SERVER]]"),
+    ("check-now", "VIRTUAL[/SERVER]"),
     ("list", ""),
 ];
 
@@ -102,6 +103,7 @@ fn command(words: &[String], options: Options) -> Result<Command, UsageError> {
         ("disable", [server]) => Command::Disable { target: target(server), reason },
         ("sorry", [name, "on"]) => Command::Sorry { target: target(name), on: true, reason },
         ("sorry", [name, "off"]) => Command::Sorry { target: target(name), on: false, reason },
+        ("check-now", [what]) => Command::CheckNow { target: target(what) },
         ("reset", []) => Command::Reset { target: None },
         ("reset", [what]) => Command::Reset { target: Some(target(what)) },
         _ => return Err(UsageError::Ctl(wrong(verb))),

@@ -35,6 +35,12 @@ impl Engine {
         if command == Command::Reload && self.stop_by.is_none() {
             return self.reload_asked(now, id, who.by);
         }
+        let command = match command {
+            Command::CheckNow { target } if self.stop_by.is_none() => {
+                return self.check_now(id, target, who.by);
+            }
+            other => other,
+        };
         let is_order = !matches!(command, Command::Reload | Command::List | Command::Diff { .. });
         match self.reply(now, command, who) {
             Reply::Done { lines, .. } if is_order && self.overrides.is_unsaved() => {
@@ -73,6 +79,8 @@ impl Engine {
             }
             // The file is read elsewhere, and then this is asked for.
             Command::Reload | Command::Diff { .. } => Err("this needs a file that has been read".to_owned()),
+            // Answered before, with signals to monitors.
+            Command::CheckNow { .. } => Err("nothing can be checked now".to_owned()),
             Command::Drain { target, deadline_ms, .. } => {
                 self.drain(now, &target, deadline_ms.map(Duration::from_millis), order)
             }

@@ -23,6 +23,7 @@
 //! | `Tick` | start monitors, read or change the table, ready | withdraw; exit when all is done |
 //! | `Shutdown` | stopping: nothing is wanted any more | ignored |
 
+mod check_now;
 mod climb;
 mod control;
 mod counters;

@@ -40,6 +40,8 @@ fn each_verb_is_understood() {
     asks("ctl disable web/rs1 --reason disk", Asked::Disable { target: target(), reason: reason() });
     asks("ctl sorry web on", Asked::Sorry { target: "web".into(), on: true, reason: None });
     asks("ctl sorry web off", Asked::Sorry { target: "web".into(), on: false, reason: None });
+    asks("ctl check-now web/rs1", Asked::CheckNow { target: target() });
+    asks("ctl check-now web", Asked::CheckNow { target: "web".into() });
     asks("ctl reset", Asked::Reset { target: None });
     asks("ctl reset web", Asked::Reset { target: Some("web".into()) });
     assert_eq!(words("ctl --help"), Ok(Command::Help));
@@ -59,10 +61,12 @@ fn each_verb_is_understood() {
 fn what_makes_no_sense_is_refused_with_what_would() {
     refuses(
         "ctl",
-        "\"ctl\" needs one of reload, drain, undrain, weight, enable, disable, sorry, reset, list",
+        "\"ctl\" needs one of reload, drain, undrain, weight, enable, disable, sorry, reset, check-now, list",
     );
     refuses("ctl darin web/rs1", "\"ctl\" knows no \"darin\"; did you mean \"drain\"?");
     refuses("ctl drain", "usage: lvs ctl drain VIRTUAL/SERVER [--deadline TIME]");
+    refuses("ctl check-now", "usage: lvs ctl check-now VIRTUAL[/SERVER]");
+    refuses("ctl check-now web/rs1 --reason x", "--reason does not go with \"ctl check-now\"");
     refuses("ctl reload now", "usage: lvs ctl reload");
     refuses("ctl sorry web maybe", "usage: lvs ctl sorry VIRTUAL on|off");
     refuses("ctl weight web/rs1 65536", "\"65536\" is no weight; 0 to 65535 is allowed");

@@ -290,6 +290,7 @@ impl Director {
                 done.push(format!("hook {} of {}", hook.words.join(" "), hook.subject));
                 self.hooks.push((token, hook));
             }
+            Action::CheckNow(token) => done.push(format!("check now {token}")),
             Action::Terminate(token) => {
                 self.running.remove(&token);
                 done.push(format!("terminate {token}"));
@@ -408,6 +409,7 @@ fn operator(event: &OperatorEvent) -> String {
         OperatorEvent::Leaving { target, within } => format!("{target} leaves within {}", seconds(within)),
         OperatorEvent::Returned(target) => format!("{target} is back"),
         OperatorEvent::Drained { target, ended, left } => format!("{target} drained: {ended}, {left} left"),
+        OperatorEvent::CheckAsked { target, by } => format!("{target} check asked for by {by}"),
         OperatorEvent::ReloadAsked(by) => format!("reload asked for by {by}"),
         OperatorEvent::NotSaved(reason) => format!("not saved: {reason}"),
         OperatorEvent::SavedAgain => "saved again".into(),
