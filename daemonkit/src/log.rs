@@ -11,7 +11,7 @@ use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
@@ -77,7 +77,11 @@ pub fn start(ident: &'static str, sink: Sink, verbose: bool) {
             let write = |line: &[u8]| write_or_lose(io::stderr(), &STUCK, line);
             tracing::subscriber::set_global_default(Log { ident, sink, most, write })
         }
-        Sink::Syslog => tracing::subscriber::set_global_default(Log { ident, sink, most, write: to_syslog }),
+        Sink::Syslog => {
+            let syslog = Syslog::open(Path::new("/dev/log"));
+            let write = move |line: &[u8]| syslog.send(line);
+            tracing::subscriber::set_global_default(Log { ident, sink, most, write })
+        }
     };
 }
 
@@ -198,18 +202,31 @@ fn write_or_lose(mut to: impl Write + AsFd, stuck: &AtomicBool, line: &[u8]) {
     }
 }
 
-/// Sends a line as one datagram. While nobody listens at the socket, lines are lost: a daemon must not stop because its
+/// Sends each line as one datagram. While nobody listens at the socket, lines are lost: a daemon must not stop because its
 /// log does.
-fn to_syslog(line: &[u8]) {
-    let line = [&line[..line.len().min(SYSLOG_LIMIT)], b"\n"].concat();
-    let _ = send_to(Path::new("/dev/log"), &line);
+///
+/// The socket is connected to nothing, so that it survives a restarted syslog daemon, and open from the beginning, so that a
+/// process that may not open any more can still log.
+struct Syslog {
+    /// None when the kernel gave none; nobody can be told.
+    socket: Option<UnixDatagram>,
+    path: PathBuf,
 }
 
-/// A socket per line survives a restarted syslog daemon and needs no state; lines are rare.
-fn send_to(path: &Path, datagram: &[u8]) -> io::Result<usize> {
-    let socket = UnixDatagram::unbound()?;
-    socket.set_nonblocking(true)?;
-    socket.send_to(datagram, path)
+impl Syslog {
+    fn open(path: &Path) -> Self {
+        let unbound = || {
+            let socket = UnixDatagram::unbound()?;
+            socket.set_nonblocking(true)?;
+            Ok::<_, io::Error>(socket)
+        };
+        Self { socket: unbound().ok(), path: path.to_owned() }
+    }
+
+    fn send(&self, line: &[u8]) {
+        let line = [&line[..line.len().min(SYSLOG_LIMIT)], b"\n"].concat();
+        let _ = self.socket.as_ref().map(|socket| socket.send_to(&line, &self.path));
+    }
 }
 
 #[cfg(test)]
@@ -299,11 +316,15 @@ mod tests {
     #[test]
     fn syslog_lines_are_datagrams() {
         let path = std::env::temp_dir().join(format!("log-{}", std::process::id()));
-        let listener = UnixDatagram::bind(&path).unwrap();
-        assert_eq!(send_to(&path, b"<30>x").unwrap(), 5);
-        let mut received = [0; 16];
-        assert_eq!(listener.recv(&mut received).unwrap(), 5);
-        assert_eq!(&received[..5], b"<30>x");
-        std::fs::remove_file(path).unwrap();
+        let log = Syslog::open(&path);
+        log.send(b"lost: nobody listens yet");
+        for line in ["<30>x", "<30>heard by a daemon that was started again"] {
+            let listener = UnixDatagram::bind(&path).unwrap();
+            log.send(line.as_bytes());
+            let mut received = [0; 64];
+            let count = listener.recv(&mut received).unwrap();
+            assert_eq!(String::from_utf8_lossy(&received[..count]), format!("{line}\n"));
+            std::fs::remove_file(&path).unwrap();
+        }
     }
 }
