@@ -69,6 +69,8 @@ pub(crate) enum Value {
     Interface,
     /// An address and a port above the privileged ones, at which a program without privileges can listen.
     Listen,
+    /// A user's name, or numbers of a user and a group.
+    User,
     /// Any text.
     Text,
     /// A command and its arguments, split at blanks.
@@ -113,6 +115,7 @@ impl Value {
             Self::Listen => {
                 "an address and a port from 1024 on, such as `192.0.2.2:9646` or `[::1]:9646`".to_owned()
             }
+            Self::User => "a user's name, or its numbers as `UID:GID`".to_owned(),
             Self::Text => "text".to_owned(),
             Self::Command => "a command".to_owned(),
             Self::Words(words) => format!("{}, with commas between them", words().join(", ")),
@@ -170,6 +173,7 @@ pub(crate) enum Directive {
     InactiveCmd,
     MonitorLinks,
     Metrics,
+    MonitorUser,
     HardShutdown,
     Syncdaemon,
     SyncdIface,
@@ -470,6 +474,14 @@ const GLOBAL: &[Key] = &[
         Value::Listen,
         "",
         "Where `lvs` serves its metrics over HTTP, to whoever can connect. Without it, only at a Unix socket.",
+    ),
+    key(
+        Directive::MonitorUser,
+        "monitor_user",
+        Value::User,
+        "",
+        "As whom checks are made and their programs run. Without it, as `lvs-nanny` where `/etc/passwd` has that user, else \
+         as `nobody`; `root` where programs need what only root can read.",
     ),
     key(
         Directive::HardShutdown,

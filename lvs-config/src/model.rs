@@ -40,6 +40,8 @@ pub struct Config {
     pub monitor_links: bool,
     /// Where `lvs` serves its metrics over HTTP (`metrics`); `None`: nowhere.
     pub metrics: Option<SocketAddr>,
+    /// As whom checks are made, by name or as `UID:GID` (`monitor_user`); `None`: as the default user.
+    pub monitor_user: Option<String>,
     /// Accepted for old files (`hard_shutdown`). A dead monitor is restarted whatever it says.
     pub hard_shutdown: bool,
     /// The kernel's connection synchronisation (`syncdaemon`, `syncd_iface`, `syncd_id`); `None` when off.

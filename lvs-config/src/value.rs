@@ -136,6 +136,19 @@ fn aton(text: &str) -> Option<Ipv4Addr> {
     Some(Ipv4Addr::from(value))
 }
 
+/// Whether this is the name of a user, or `UID:GID`. The highest number is nobody's: to the kernel it means "unchanged".
+pub(crate) fn is_user(text: &str) -> bool {
+    let is_id = |text: &str| text.parse::<u32>().is_ok_and(|id| id != u32::MAX);
+    match text.split_once(':') {
+        Some((user, group)) => is_id(user) && is_id(group),
+        None => {
+            let is_part = |c: char| c.is_ascii_alphanumeric() || "._-$".contains(c);
+            let has_letter = text.contains(|c: char| c.is_ascii_alphabetic() || c == '_');
+            has_letter && !text.starts_with('-') && text.chars().all(is_part)
+        }
+    }
+}
+
 /// Why a text is not a mask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MaskError {
@@ -220,6 +233,17 @@ mod tests {
         assert_eq!(literal("web1.example"), Literal::NameLike);
         for bad in ["192.0.2.256", "1.2.3.4.5", "2001:db8::g", "192.0.2.", "a/24", "", "ö.example"] {
             assert_eq!(literal(bad), Literal::Malformed, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn users_are_names_or_two_numbers() {
+        for good in ["root", "lvs-nanny", "_x", "a.b$", "4user", "0:0", "4294967294:1"] {
+            assert!(is_user(good), "{good:?}");
+        }
+        for bad in ["", "99", "99:", "1:2:3", "-1:0", "4294967295:0", "0:4294967295", "a b", "-x", "a/b", "é"]
+        {
+            assert!(!is_user(bad), "{bad:?}");
         }
     }
 

@@ -87,6 +87,7 @@ impl Writer {
         if let Some(metrics) = config.metrics {
             self.entry("metrics", metrics);
         }
+        self.text("monitor_user", config.monitor_user.as_deref());
         self.switch("hard_shutdown", config.hard_shutdown);
         self.switch("syncdaemon", config.sync_daemon.is_some());
         if let Some(daemon) = &config.sync_daemon {

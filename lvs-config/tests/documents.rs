@@ -175,6 +175,23 @@ fn the_references_are_what_the_table_says() {
 }
 
 #[test]
+fn monitors_run_as_a_user_by_name_or_by_numbers() {
+    let parsed = |value: &str| {
+        let text = format!("primary = 192.0.2.1\n{value}\n");
+        lvs_config::parse(&text, &lvs_config::SystemNames)
+    };
+    for good in ["nobody", "0:0"] {
+        assert_eq!(
+            parsed(&format!("monitor_user = {good}")).config.unwrap().monitor_user.as_deref(),
+            Some(good)
+        );
+    }
+    assert_eq!(parsed("").config.unwrap().monitor_user, None);
+    let problems = parsed("monitor_user = 99").diagnostics;
+    assert!(problems[0].message.starts_with("`monitor_user` cannot be `99`"), "{problems:?}");
+}
+
+#[test]
 fn metrics_are_served_at_an_address_and_a_port_above_the_privileged_ones() {
     let parsed = |value: &str| {
         let text = format!("primary = 192.0.2.1\nmetrics = {value}\n");

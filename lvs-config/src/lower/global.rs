@@ -40,6 +40,7 @@ impl<'a> Lowering<'a> {
         let inactive_cmd = self.command(&found, Directive::InactiveCmd);
         let monitor_links = self.non_zero(&found, Directive::MonitorLinks);
         let metrics = self.listen(&found, Directive::Metrics);
+        let monitor_user = self.user(&found, Directive::MonitorUser);
         let hard_shutdown = self.switch(&found, Directive::HardShutdown);
         let ipvsadm = self.text(&found, Directive::Ipvsadm).map(PathBuf::from);
         let rsh_command = self.text(&found, Directive::RshCommand);
@@ -60,6 +61,7 @@ impl<'a> Lowering<'a> {
             inactive_cmd,
             monitor_links: monitor_links?,
             metrics,
+            monitor_user,
             hard_shutdown: hard_shutdown?,
             sync_daemon: sync_daemon?,
             timeouts: timeouts?,

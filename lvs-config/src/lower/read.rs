@@ -10,6 +10,7 @@ use crate::span::Span;
 use crate::suggest::nearest;
 use crate::token::Token;
 use crate::tree::{Entry, Node};
+use crate::value::is_user;
 use crate::words::{self, Word};
 
 /// The entries of one section, each directive's last one.
@@ -197,6 +198,14 @@ impl<'a> Lowering<'a> {
     /// Text; `None` also when it is empty.
     pub(super) fn text(&mut self, found: &Found<'_>, directive: Directive) -> Option<String> {
         self.one(found, directive, |_, a| Some(a.text.to_owned()).filter(|text| !text.is_empty()))
+    }
+
+    /// A user, by name or numbers.
+    pub(super) fn user(&mut self, found: &Found<'_>, directive: Directive) -> Option<String> {
+        self.one(found, directive, |lowering, a| match is_user(a.text) {
+            true => Some(a.text.to_owned()),
+            false => lowering.reject(Code::BadValue, a, ""),
+        })
     }
 
     /// A command, split at blanks; `None` also when it is blank.

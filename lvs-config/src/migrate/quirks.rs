@@ -241,11 +241,13 @@ fn special(section: Section, key: &Key, text: &str, around: &Around<'_>) -> Opti
             "Without `expect` Piranha took the server for down, whatever the program said; here its status decides."
         }
         Directive::SendProgram => {
-            "The command is split at blanks; a word that is %h or %p becomes address or port. It runs without capabilities."
+            "The command is split at blanks; a word that is %h or %p becomes address or port. It runs without \
+             capabilities, and as `monitor_user`, which is not root unless the file says so."
         }
         Directive::LoadMonitor if text == "uptime" => {
             "The load is asked for with `rsh_command`, for example ssh, as `COMMAND ADDRESS uptime`; a command that hangs is \
-             killed here, where it froze the monitor of Piranha."
+             killed here, where it froze the monitor of Piranha. It runs as `monitor_user`: \
+             say root, if the keys to log in with are root's."
         }
         Directive::LoadMonitor => "The weight moves between the one given and ten times that, as in Piranha.",
         Directive::QuiesceServer if text != "0" => {
