@@ -5,10 +5,11 @@
 //! [inactive] rs=10.2.0.11:80 took_ms=1 reason="connection refused"
 //! [ weight ] rs=10.2.0.11:80 weight=40 reason="load 0.31"
 //! [  late  ] rs=10.2.0.11:80 starts=3 worst_ms=140
+//! [ notice ] rs=10.2.0.11:80 reason="not fully confined; missing: Landlock (not in this kernel)"
 //! ```
 //!
-//! The first ten characters are, but for the last, the tokens that the original director looked for in its monitors' output,
-//! so a monitor of either suite is understood; it takes no notice of other lines. A director knows which monitor wrote a line by the pipe it came
+//! The first ten characters are, but for the last two, the tokens that the original director looked for in its monitors'
+//! output, so a monitor of either suite is understood; it takes no notice of other lines. A director knows which monitor wrote a line by the pipe it came
 //! through; `rs` is for people. The reason comes last and may hold anything but control characters.
 
 use std::fmt;
@@ -23,6 +24,7 @@ const ACTIVE: &str = "[ active ]";
 const INACTIVE: &str = "[inactive]";
 const WEIGHT: &str = "[ weight ]";
 const LATE: &str = "[  late  ]";
+const NOTICE: &str = "[ notice ]";
 
 /// One event of a monitored real server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +65,14 @@ pub enum Report {
         /// How late the latest of them was, to the millisecond.
         worst: Duration,
     },
+    /// Something about the monitor that its director's operator should know. Says nothing about the server; other monitors
+    /// may say the very same.
+    Notice {
+        /// Address and port, for people.
+        server: String,
+        /// What it is.
+        reason: String,
+    },
 }
 
 /// Why a line is no report.
@@ -87,7 +97,7 @@ impl Report {
     /// [`ReportError`] with (the beginning of) the line.
     pub fn parse(line: &str) -> Result<Self, ReportError> {
         let excerpt = || line.chars().take(80).collect();
-        let tokens = [ACTIVE, INACTIVE, WEIGHT, LATE];
+        let tokens = [ACTIVE, INACTIVE, WEIGHT, LATE, NOTICE];
         // The first token counts: a reason further on may quote the others.
         let (at, token) = tokens
             .into_iter()
@@ -102,6 +112,7 @@ impl Report {
                 let starts = starts.ok_or_else(|| ReportError::BadCount(excerpt()))?;
                 Ok(Self::Late { server, starts, worst })
             }
+            NOTICE => Ok(Self::Notice { server, reason }),
             _ => {
                 let weight = weight.ok_or_else(|| ReportError::BadWeight(excerpt()))?;
                 Ok(Self::Weight { server, weight, reason })
@@ -126,6 +137,7 @@ impl fmt::Display for Report {
                 let (server, worst) = (word(server), worst.as_millis());
                 return write!(f, "{LATE} rs={server} starts={starts} worst_ms={worst}");
             }
+            Self::Notice { server, reason } => (format!("{NOTICE} rs={}", word(server)), reason),
         };
         let room = MAX_LINE.saturating_sub(head.len() + " reason=\"\"".len());
         let reason = reason.chars().map(|c| if c.is_control() { ' ' } else { c });
@@ -215,6 +227,10 @@ mod tests {
                 "[  late  ] rs=10.2.0.11:80 starts=3 worst_ms=140",
                 Report::Late { server: server(), starts: 3, worst: Duration::from_millis(140) },
             ),
+            (
+                r#"[ notice ] rs=10.2.0.11:80 reason="no Landlock""#,
+                Report::Notice { server: server(), reason: "no Landlock".into() },
+            ),
         ] {
             assert_eq!(report.to_string(), line);
             assert_eq!(Report::parse(line), Ok(report));
@@ -230,7 +246,9 @@ mod tests {
 
     #[test]
     fn a_server_that_answers_with_a_token_does_not_choose_the_event() {
-        for (token, quoted) in [(ACTIVE, INACTIVE), (INACTIVE, ACTIVE), (INACTIVE, WEIGHT)] {
+        for (token, quoted) in
+            [(ACTIVE, INACTIVE), (INACTIVE, ACTIVE), (INACTIVE, WEIGHT), (INACTIVE, NOTICE)]
+        {
             let line = format!("{token} rs=a took_ms=1 reason=\"answer begins with \"{quoted} weight=7\"\"");
             let report = Report::parse(&line).unwrap();
             assert!(report.to_string().starts_with(token), "{report:?}");
@@ -288,8 +306,10 @@ mod tests {
             prop_assert_eq!(Report::parse(&report.to_string()), Ok(report));
             let report = Report::Late { server: server.clone(), starts: weight.into(), worst: took };
             prop_assert_eq!(Report::parse(&report.to_string()), Ok(report));
-            let report = Report::Weight { server, weight, reason };
-            prop_assert_eq!(Report::parse(&report.to_string()), Ok(report));
+            let weighed = Report::Weight { server: server.clone(), weight, reason: reason.clone() };
+            for report in [weighed, Report::Notice { server, reason }] {
+                prop_assert_eq!(Report::parse(&report.to_string()), Ok(report));
+            }
         }
 
         #[test]

@@ -178,6 +178,15 @@ pub enum Event {
         /// Its real server.
         key: ServerKey,
     },
+    /// A monitor has something to say about itself, which nobody has said before.
+    MonitorNotice {
+        /// Virtual server.
+        vs: String,
+        /// Its real server.
+        key: ServerKey,
+        /// What.
+        reason: String,
+    },
     /// A monitor wrote something that is no report.
     NoReport {
         /// Virtual server.
@@ -370,6 +379,9 @@ impl Event {
             }
             Self::MonitorMute { vs, key } => {
                 tracing::warn!(%vs, rs = %key.server, "monitor closed its output; replacing it");
+            }
+            Self::MonitorNotice { vs, key, reason } => {
+                tracing::warn!(%vs, rs = %key.server, %reason, "a monitor's notice; the same of others is not logged");
             }
             Self::NoReport { vs, key, reason } => {
                 tracing::debug!(%vs, rs = %key.server, %reason, "monitor said something else");

@@ -4,12 +4,12 @@
 //! ```text
 //! MONITOR [--report] -c -h REALIP -p VPORT -r RPORT [-f FWMARK] [-u | --sctp] [-e PROGRAM] [-s SEND] [-x EXPECT]
 //!         [--check CHECK] [-q] [--regex] [-v] -a REENTRY [PACE] -I IPVSADM -t TIMEOUT -w WEIGHT -V VIP -M m|g|i
-//!         [-U LOADCMD] [--nodaemon] --lvs
+//!         [-U LOADCMD] [--user USER] [--nodaemon] --lvs
 //! ```
 //!
 //! `--report`, `--check` and PACE, which is `--rise`, `--fall`, `--connect-timeout`, `--answer-timeout`, `--check-timeout`,
-//! `--failing-interval`, `--jitter` and `--damping`, are for our own `nanny` only. With the first it tells what it sees and
-//! leaves the kernel to us; without it a monitor programs IPVS by itself. `--check` stands in place of how and what to send
+//! `--failing-interval`, `--jitter` and `--damping`, and `--user` are for our own `nanny` only. With the first it tells what it
+//! sees and leaves the kernel to us; without it a monitor programs IPVS by itself. `--check` stands in place of how and what to send
 //! and expect. `--nodaemon` makes ours log to our standard error, when we are in the foreground; others
 //! always get it, because without it the original's closes its standard output, which is our pipe.
 //!
@@ -110,6 +110,9 @@ impl MonitorCommand {
                 words.option("-U", &if load == "uptime" { &config.rsh_command } else { load });
             }
         });
+        if let Some(user) = config.monitor_user.as_ref().filter(|_| ours) {
+            words.option("--user", user);
+        }
         words.flag("--nodaemon", settings.foreground || !ours);
         words.flag("--lvs", true);
         // One that computes weights, or whose check asks about its virtual server, is that one's; one of somebody else's

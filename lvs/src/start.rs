@@ -9,7 +9,7 @@ use daemonkit::clock::Mono;
 use daemonkit::log::{self, Sink};
 use daemonkit::notify::Notifier;
 use daemonkit::pidfile::{PidFile, PidFileError};
-use daemonkit::privilege::{Capability, PrivilegeError, keep_only};
+use daemonkit::privilege::{Capability, PrivilegeError, holds, keep_for_self, limit_programs};
 use daemonkit::{children, exit, program};
 use lvs_ipc::control::{LVS_CONTROL_SOCKET, Plan};
 
@@ -53,7 +53,7 @@ pub fn run(run: Run) -> anyhow::Result<ExitCode> {
     let _pid_file = PidFile::take(&pid_path)?;
     let listeners = Listeners::open(&run.run_dir, run.metrics)?;
     // Before the first thread: each thread has capabilities of its own.
-    keep_only(&[Capability::NET_ADMIN])?;
+    give_up_privileges()?;
     let settings = Settings { config_path: config_path.clone(), monitors: monitor_settings(&run) };
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -85,6 +85,16 @@ pub fn run(run: Run) -> anyhow::Result<ExitCode> {
     let code = Shell::start(engine, outside)?.run();
     tracing::info!(code, "ended");
     Ok(code.into())
+}
+
+/// Keeps what the table takes, and what monitors take who become another user: they themselves to do so, and this process to
+/// signal them then. Without the latter they stay who they are, because they must end when they are told to.
+fn give_up_privileges() -> Result<(), PrivilegeError> {
+    let (table, signals) = (Capability::NET_ADMIN, Capability::KILL);
+    let of_programs: &[_] =
+        if holds(signals)? { &[table, Capability::SETUID, Capability::SETGID] } else { &[table] };
+    limit_programs(of_programs)?;
+    keep_for_self(&[table, signals])
 }
 
 /// Prints what [`run`] would do.

@@ -13,6 +13,7 @@ use daemonkit::duration;
 use lexopt::Arg::{Long, Short};
 use lexopt::Parser;
 
+use crate::confine::user::User;
 use crate::escape::quote;
 use crate::flapping::Damping;
 use crate::health::State;
@@ -82,6 +83,7 @@ How it runs:
   -c, --nofork                  let go of the terminal without forking, log to syslog
       --once                    make one probe, write its outcome to standard output, and end with status 0 (healthy),
                                 1 (unhealthy) or 3 (unknown)
+      --user NAME|UID:GID       when started by root, run as this user (lvs-nanny, or else nobody)
   -v, --verbose                 log each probe, and in the foreground without --report what happens in it
       --version                 print the version
   -?, --help, --usage           print this
@@ -231,6 +233,8 @@ pub struct Args {
     pub no_fork: bool,
     /// `--once`.
     pub once: bool,
+    /// `--user`.
+    pub user: Option<User>,
     /// `--verbose`.
     pub verbose: bool,
 }
@@ -279,6 +283,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Invocation, Us
             Short('e') | Long("send_program") => args.program = Some(parser.value()?.into_vec()),
             Long("check") => args.check = Some(check(&parser.value()?)?),
             Short('U') | Long("loadcmd") => args.load_command = Some(parser.value()?.into_vec()),
+            Long("user") => args.user = Some(user(&parser.value()?)?),
             Short('I') | Long("ipvsadm") => drop(parser.value()?),
             other => switch(&mut args, other)?,
         }
@@ -403,6 +408,11 @@ fn check(word: &OsStr) -> Result<Check, UsageError> {
         };
         UsageError::Check { error, place }
     })
+}
+
+fn user(word: &OsStr) -> Result<User, UsageError> {
+    let user = word.to_str().and_then(User::parse);
+    user.ok_or_else(|| refuse("--user", word, "write a user's name, or numbers as UID:GID"))
 }
 
 fn was(word: &OsStr) -> Result<State, UsageError> {

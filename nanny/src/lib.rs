@@ -14,6 +14,7 @@
 //! | --- | --- |
 //! | [`args`], [`settings`] | what was asked for, and whether it makes sense |
 //! | [`check`] | what to say to the server and what its answer means |
+//! | [`confine`] | what this process gives up before it listens to anybody |
 //! | [`expect`], [`escape`] | whether bytes are as expected; how they are written down |
 //! | [`health`], [`flapping`] | when verdicts make a server up or down, and keep it out for longer |
 //! | [`monitor`], [`jitter`] | when to probe, measure, report, stop; [`lateness`]: whether that was in time |
@@ -27,6 +28,7 @@
 pub mod advice;
 pub mod args;
 pub mod check;
+pub mod confine;
 pub mod escape;
 pub mod expect;
 pub mod flapping;

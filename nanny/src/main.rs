@@ -1,14 +1,16 @@
 //! The program `nanny`: options, surroundings, then the loop of [`nanny::shell`].
 
+use std::fs::{File, Metadata};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use daemonkit::children::die_with_parent;
-use daemonkit::privilege::{Capability, keep_only, no_new_privileges};
 use daemonkit::{exit, log};
 use nanny::args::{HELP, Invocation, parse};
+use nanny::confine::policy::Policy;
+use nanny::confine::{ConfineError, Confinement};
 use nanny::once::UNKNOWN;
 use nanny::program::{HELPER, become_program};
 use nanny::settings::{Place, Settings};
@@ -46,7 +48,7 @@ fn main() -> ExitCode {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
             tracing::error!(reason = %format_args!("{error:#}"), "cannot go on");
-            let lacks_permission = error.is::<daemonkit::privilege::PrivilegeError>();
+            let lacks_permission = error.is::<ConfineError>();
             ExitCode::from(match (lacks_permission, settings.once) {
                 (true, _) => exit::NO_PERMISSION,
                 (false, true) => UNKNOWN,
@@ -69,15 +71,27 @@ fn run(settings: &Settings) -> anyhow::Result<u8> {
         Place::Detached => detach().context("let go of the terminal")?,
         Place::Foreground => {}
     }
-    // A daemon has left its parent on purpose.
+    let shell = Shell::new(settings).context("prepare to wait for signals")?;
+    let policy = Policy::of(settings, writes_files());
+    let confinement = Confinement::begin(&policy)?;
+    // Now, because the kernel forgets it when the user changes. A daemon has left its parent on purpose.
     if settings.place != Place::Daemon && !die_with_parent().context("follow the director")? {
         return Ok(settings.unasked());
     }
-    let shell = Shell::new(settings).context("prepare to wait for signals")?;
-    let needed: &[Capability] = if settings.duty.is_some() { &[Capability::NET_ADMIN] } else { &[] };
-    keep_only(needed)?;
-    no_new_privileges()?;
-    shell.run()
+    let confined = confinement.finish()?;
+    confined.log();
+    shell.run(confined.complaint().as_deref())
+}
+
+/// Whether somebody has redirected standard output or standard error to a file.
+fn writes_files() -> bool {
+    let is_file = |stream: io::Result<Metadata>| stream.is_ok_and(|about| about.is_file());
+    is_file(about(io::stdout())) || is_file(about(io::stderr()))
+}
+
+/// What is known of the file behind a stream.
+fn about(stream: impl AsFd) -> io::Result<Metadata> {
+    File::from(stream.as_fd().try_clone_to_owned()?).metadata()
 }
 
 /// Standard input and standard error become `/dev/null`; standard output is where the reports go and stays.

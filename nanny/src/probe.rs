@@ -212,21 +212,15 @@ fn over(next: Next, errno: Errno) -> Verdict {
 
 /// Begins to connect. A datagram socket is connected at once; then it hears ICMP errors and nobody else's datagrams.
 fn connect(server: SocketAddr, transport: Transport) -> Result<Socket, Errno> {
-    let (kind, protocol) = match transport {
-        Transport::Tcp => (Type::STREAM, Protocol::TCP),
-        Transport::Udp => (Type::DGRAM, Protocol::UDP),
-        Transport::Sctp => (Type::STREAM, Protocol::SCTP),
-    };
-    open(server, kind, protocol)
+    open(server, kind(transport))
 }
 
 /// Gets a socket for echo requests without privileges. What it hears are replies that carry its number, from anybody.
 fn open_for_echo(server: SocketAddr) -> Result<Socket, Errno> {
-    let protocol = if server.is_ipv4() { Protocol::ICMPV4 } else { Protocol::ICMPV6 };
-    open(server, Type::DGRAM, protocol)
+    open(server, echo(server))
 }
 
-fn open(server: SocketAddr, kind: Type, protocol: Protocol) -> Result<Socket, Errno> {
+fn open(server: SocketAddr, (kind, protocol): (Type, Protocol)) -> Result<Socket, Errno> {
     let open = || {
         let socket = Socket::new(Domain::for_address(server), kind.nonblocking().cloexec(), Some(protocol))?;
         match socket.connect(&SockAddr::from(server)) {
@@ -235,6 +229,22 @@ fn open(server: SocketAddr, kind: Type, protocol: Protocol) -> Result<Socket, Er
         }
     };
     open().map_err(|error| errno(&error))
+}
+
+/// The type and the protocol of the socket for `transport`.
+#[must_use]
+pub fn kind(transport: Transport) -> (Type, Protocol) {
+    match transport {
+        Transport::Tcp => (Type::STREAM, Protocol::TCP),
+        Transport::Udp => (Type::DGRAM, Protocol::UDP),
+        Transport::Sctp => (Type::STREAM, Protocol::SCTP),
+    }
+}
+
+/// The type and the protocol of the socket for echo requests to `server`.
+#[must_use]
+pub fn echo(server: SocketAddr) -> (Type, Protocol) {
+    (Type::DGRAM, if server.is_ipv4() { Protocol::ICMPV4 } else { Protocol::ICMPV6 })
 }
 
 fn is_temporary(error: &io::Error) -> bool {

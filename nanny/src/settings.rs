@@ -12,6 +12,7 @@ use ipvsadm::{Destination, DestinationId, Family, Forward, Protocol, ServiceId, 
 
 use crate::args::{Args, Method, UsageError, refuse};
 use crate::check::{Check, Exchange, Kind, Limits, Medium, ProgramCheck, Transport, asked, program};
+use crate::confine::user::User;
 use crate::escape::translate;
 use crate::expect::Expect;
 use crate::health::Thresholds;
@@ -58,6 +59,8 @@ pub struct Settings {
     pub duty: Option<Duty>,
     /// Where to run.
     pub place: Place,
+    /// As whom to run, if somebody was asked for.
+    pub user: Option<User>,
     /// Whether whoever reads the reports logs the transitions; then they are details here.
     pub reports_only: bool,
     /// Whether to log each probe.
@@ -142,6 +145,7 @@ impl Settings {
             load_words,
             duty: duty(args, server, port, weight, &mut warnings)?,
             place: place(args),
+            user: args.user.clone(),
             reports_only: args.report,
             verbose: args.verbose,
             narrated: args.verbose && place(args) == Place::Foreground && !args.report,

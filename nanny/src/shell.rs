@@ -86,13 +86,24 @@ impl<'s> Shell<'s> {
         })
     }
 
-    /// Runs until a signal or the monitor ends it, and returns the exit status.
+    /// Runs until a signal or the monitor ends it, and returns the exit status. Says `complaint` first, to whom it concerns.
     ///
     /// # Errors
     /// The operating system's, when waiting fails.
-    pub fn run(mut self) -> anyhow::Result<u8> {
+    pub fn run(mut self, complaint: Option<&str>) -> anyhow::Result<u8> {
         for warning in &self.settings.warnings {
             tracing::warn!(vs = %self.settings.service, rs = %self.server, "{warning}");
+        }
+        match complaint {
+            // One that reads the reports of thousands says it once.
+            Some(complaint) if self.settings.reports_only => {
+                let notice = Report::Notice { server: self.server.clone(), reason: complaint.to_owned() };
+                if let ControlFlow::Break(status) = self.report(&notice) {
+                    return Ok(status);
+                }
+            }
+            Some(complaint) => tracing::warn!(vs = %self.settings.service, rs = %self.server, "{complaint}"),
+            None => {}
         }
         let status = loop {
             let news = self.wait()?;

@@ -4,6 +4,7 @@ mod announce;
 mod balancing;
 mod cf;
 mod config_errors;
+mod confinement;
 mod control;
 mod convert;
 mod diff;
@@ -41,6 +42,7 @@ fn all() -> Vec<Scenario> {
         announce::all(),
         balancing::all(),
         config_errors::all(),
+        confinement::all(),
         control::all(),
         convert::all(),
         diff::all(),

@@ -93,6 +93,9 @@ pub const STOP_LIMIT: Duration = Duration::from_secs(6);
 /// How long before that the kernel's settings are set back at the latest, although something still needs them.
 pub const SET_BACK_TIME: Duration = Duration::from_secs(2);
 
+/// Most different notices of monitors that are logged: there are a handful.
+const MOST_NOTICES: usize = 32;
+
 /// What does not come from the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -158,6 +161,8 @@ pub struct Engine {
     reload: Verdict,
     /// Whether the kernel's table is as wanted.
     as_wanted: Verdict,
+    /// What monitors have said about themselves; each is logged once.
+    notices: BTreeSet<String>,
     ready: bool,
     /// When the time to stop is over.
     stop_by: Option<Mono>,
@@ -190,6 +195,7 @@ impl Engine {
             unanswered: Vec::new(),
             reload: good("read at start"),
             as_wanted: Verdict { good: false, ..good("the kernel's table has not been read yet") },
+            notices: BTreeSet::new(),
             ready: false,
             stop_by: None,
             stale: Scope::All,
@@ -273,15 +279,31 @@ impl Engine {
                 self.counters.late(&keys, starts.into());
                 Vec::new()
             }
+            Ok(Report::Notice { reason, .. }) => self.notice(*first, reason),
             Ok(report) => {
                 self.supervisor.heard(token, &report);
                 keys.into_iter().flat_map(|key| self.told(now, key, &report)).collect()
             }
             Err(error) => {
-                let vs = self.servers.get(first).map_or_else(String::new, |server| server.vs.clone());
-                vec![Action::Log(Event::NoReport { vs, key: *first, reason: error.to_string() })]
+                vec![Action::Log(Event::NoReport {
+                    vs: self.vs_of(first),
+                    key: *first,
+                    reason: error.to_string(),
+                })]
             }
         }
+    }
+
+    /// What a monitor said about itself.
+    fn notice(&mut self, key: ServerKey, reason: String) -> Vec<Action> {
+        if self.notices.len() >= MOST_NOTICES || !self.notices.insert(reason.clone()) {
+            return Vec::new();
+        }
+        vec![Action::Log(Event::MonitorNotice { vs: self.vs_of(&key), key, reason })]
+    }
+
+    fn vs_of(&self, key: &ServerKey) -> String {
+        self.servers.get(key).map_or_else(String::new, |server| server.vs.clone())
     }
 
     /// What a monitor said, for one of the servers that it speaks for.
@@ -295,7 +317,8 @@ impl Engine {
                 Report::Weight { weight, reason, .. } => server.health.weighed(*weight).then(|| {
                     Event::Weight { vs: server.vs.clone(), key, to: *weight, reason: reason.clone() }
                 }),
-                Report::Late { .. } => None,
+                // These are not about the server.
+                Report::Late { .. } | Report::Notice { .. } => return Vec::new(),
             };
         self.hooks.extend(event.as_ref().and_then(|event| server.hook(event)));
         self.stale.add(key.service);

@@ -5,8 +5,10 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
+use daemonkit::privilege::UserIds;
 use lvs::nanny_args::{MonitorCommand, MonitorSettings};
 use nanny::args::{Args, Invocation, parse};
+use nanny::confine::user::User;
 use nanny::health::State;
 use proptest::prelude::*;
 
@@ -88,6 +90,16 @@ fn a_check_is_shared_unless_it_is_about_one_virtual_server() {
     assert_ne!(of("check = tcp").identity(), of("check = tcp any").identity());
     assert_ne!(of("check = tcp").identity(), of("").identity());
     assert_eq!(of("check = tcp   any").identity(), of("check = 'tcp any'").identity());
+}
+
+#[test]
+fn our_own_monitor_is_told_as_whom_to_run_when_the_file_says_so() {
+    let numbered = command("monitor_user = 998:997", "", "10.2.0.11");
+    let numbers = UserIds { uid: 998, gid: 997 };
+    assert_eq!(read_by_nanny(&numbered).user, Some(User::Numbered(numbers)));
+    assert_ne!(numbered.identity(), command("", "", "10.2.0.11").identity());
+    let foreign = command("monitor_user = root", "client_monitor = /opt/mon", "10.2.0.11");
+    assert_eq!(foreign, command("", "client_monitor = /opt/mon", "10.2.0.11"));
 }
 
 #[test]

@@ -168,6 +168,20 @@ fn monitors_that_died_together_are_restarted_in_bursts_between_which_others_are_
 }
 
 #[test]
+fn what_several_monitors_say_about_themselves_is_told_once() {
+    let mut director = Director::new(&two_servers());
+    director.tick(0);
+    let mut say = |millis: u64, token: u64, reason: &str| {
+        director.at(millis, Input::Line(token, format!("[ notice ] rs=x reason=\"{reason}\"")))
+    };
+    assert_lines(&say(10, 1, "no Landlock"), &["log notice of 10.2.0.11:80: no Landlock"]);
+    assert_lines(&say(11, 2, "no Landlock"), &[]);
+    assert_lines(&say(12, 2, "no seccomp"), &["log notice of 10.2.0.12:80: no seccomp"]);
+    let lines: Vec<String> = (0..100_u64).flat_map(|n| say(20 + n, 1, &n.to_string())).collect();
+    assert_eq!(lines.len(), 30, "whatever a monitor says, the log does not fill up");
+}
+
+#[test]
 fn a_line_that_is_no_report_changes_nothing() {
     let mut director = one_server();
     assert_lines(&director.at(20, Input::Line(1, "hello".into())), &["log not a report: \"hello\""]);

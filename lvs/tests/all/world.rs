@@ -375,6 +375,7 @@ fn short(event: &Event) -> Option<String> {
         }
         Event::MonitorGivenUp { key, exit, .. } => format!("monitor of {} given up: {exit}", key.server),
         Event::MonitorMute { key, .. } => format!("monitor of {} mute", key.server),
+        Event::MonitorNotice { key, reason, .. } => format!("notice of {}: {reason}", key.server),
         Event::NoReport { reason, .. } => reason.clone(),
         Event::Reloaded { virtual_servers, real_servers, monitors_changed } => {
             format!("reloaded {virtual_servers}/{real_servers}, monitors {monitors_changed}")

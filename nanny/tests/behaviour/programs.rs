@@ -20,7 +20,10 @@ impl Script {
         let script = Self { folder };
         let path = script.path("check");
         std::fs::write(&path, format!("#!/bin/sh\ncd {}\n{text}\n", script.folder.display())).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        // Run by root, programs are another user's.
+        for (path, mode) in [(&path, 0o755), (&script.folder, 0o777)] {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        }
         script
     }
 

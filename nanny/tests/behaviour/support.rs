@@ -46,8 +46,9 @@ impl Nanny {
     /// Starts `command`.
     pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let reports = lines(child.stdout.take().unwrap());
-        let log = lines(child.stderr.take().unwrap());
+        // What the kernel here does not offer is said first, and is no matter of most tests.
+        let reports = lines(child.stdout.take().unwrap(), |line| !line.starts_with("[ notice ]"));
+        let log = lines(child.stderr.take().unwrap(), |_| true);
         Self { child, reports, log }
     }
 
@@ -108,10 +109,11 @@ impl Drop for Nanny {
     }
 }
 
-fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
+/// The lines of a stream that `matter`.
+fn lines(from: impl Read + Send + 'static, matter: fn(&str) -> bool) -> Receiver<String> {
     let (to, received) = channel();
     thread::spawn(move || {
-        for line in BufReader::new(from).lines().map_while(Result::ok) {
+        for line in BufReader::new(from).lines().map_while(Result::ok).filter(|line| matter(line)) {
             if to.send(line).is_err() {
                 return;
             }
