@@ -1,24 +1,48 @@
-//! Checkers to what `nanny` can do: connect, send and expect, or run a program.
+//! Checkers to what `check` of `lvs.cf` can say.
 
 use std::net::IpAddr;
+use std::time::Duration;
+
+use checkspec::words::Line;
+use checkspec::{Check, Transport};
 
 use super::notes::Notes;
 use super::timing::Timing;
 use super::tree::Node;
-use super::{pattern, values};
 use crate::model::Protocol;
 
-/// How a real server is checked, as `lvs.cf` says it.
+/// How a real server is checked; `None`: not at all, it counts as up.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Probe {
-    /// By connecting.
-    Connect,
-    /// Not at all: it counts as up.
-    Never,
-    /// By what it answers. Texts as `nanny` reads them, backslashes included.
-    Answer { send: Option<String>, expect: Option<String>, use_regex: bool },
-    /// By a program's exit status.
-    Program(String),
+pub(super) struct Probe(pub(super) Option<Check>);
+
+impl Probe {
+    /// Whether it needs to know a port of the real server.
+    pub(super) fn needs_port(&self) -> bool {
+        match &self.0 {
+            None | Some(Check::Ping(_)) => false,
+            Some(check @ Check::Program(_)) => check.to_string().contains("%p"),
+            Some(check) => check.port().is_none(),
+        }
+    }
+
+    /// Whether it waits for something beside the connection.
+    pub(super) fn waits_for_answers(&self) -> bool {
+        match &self.0 {
+            None => false,
+            Some(Check::Exchange(exchange)) => !exchange.steps.is_empty(),
+            Some(_) => true,
+        }
+    }
+
+    /// Whether there is a connection to wait for.
+    pub(super) fn connects(&self) -> bool {
+        match &self.0 {
+            None | Some(Check::Ping(_) | Check::Program(_)) => false,
+            Some(Check::Exchange(exchange)) => exchange.transport != Transport::Udp,
+            Some(Check::Dns(dns)) => dns.transport == checkspec::dns::Transport::Tcp,
+            Some(_) => true,
+        }
+    }
 }
 
 /// A checker: how, and how often.
@@ -26,6 +50,8 @@ pub(super) enum Probe {
 pub(super) struct Checker {
     pub(super) probe: Probe,
     pub(super) timing: Timing,
+    /// How long a program may run, where that is said.
+    pub(super) run_time: Option<Duration>,
     /// Retries when none are given.
     pub(super) retries: u32,
 }
@@ -41,7 +67,7 @@ pub(super) struct Checked<'a> {
 
 /// The checker of `node`; `None` when it is not one.
 pub(super) fn read(node: &Node, server: Checked<'_>, notes: &mut Notes) -> Option<Checker> {
-    let mut reader = Reader { server, timing: Timing::default(), notes, rest: Vec::new() };
+    let mut reader = Reader { server, timing: Timing::default(), run_time: None, notes, rest: Vec::new() };
     let retries = match node.keyword() {
         "DNS_CHECK" => 3,
         "MISC_CHECK" => 0,
@@ -53,9 +79,9 @@ pub(super) fn read(node: &Node, server: Checked<'_>, notes: &mut Notes) -> Optio
         }
     }
     let probe = match node.keyword() {
-        "TCP_CHECK" => reader.connect(node),
-        "HTTP_GET" => reader.http(node),
-        "SSL_GET" => reader.tls(node),
+        "TCP_CHECK" => reader.connect(),
+        "HTTP_GET" => reader.page("http", node),
+        "SSL_GET" => reader.page("https", node),
         "SMTP_CHECK" => reader.smtp(node),
         "DNS_CHECK" => reader.dns(node),
         "MISC_CHECK" => reader.program(node),
@@ -68,20 +94,35 @@ pub(super) fn read(node: &Node, server: Checked<'_>, notes: &mut Notes) -> Optio
         _ => return None,
     };
     reader.leave_rest();
-    Some(Checker { probe, timing: reader.timing, retries })
+    Some(Checker { probe, timing: reader.timing, run_time: reader.run_time, retries })
 }
 
 /// What takes the place of a check that there is not.
 pub(super) fn fallback(protocol: Protocol) -> Probe {
     match protocol {
-        Protocol::Udp => Probe::Never,
-        Protocol::Tcp | Protocol::Sctp => Probe::Connect,
+        Protocol::Udp => Probe(None),
+        Protocol::Tcp | Protocol::Sctp => connection(protocol.name(), None),
+    }
+}
+
+/// A connection over `transport`, to another port than the server's if one is given.
+fn connection(transport: &str, port: Option<u16>) -> Probe {
+    let mut line = Line::default();
+    line.word(transport);
+    with_port(&mut line, port);
+    Probe(line.as_str().parse().ok())
+}
+
+fn with_port(line: &mut Line, port: Option<u16>) {
+    if let Some(port) = port {
+        line.plain("port", port);
     }
 }
 
 struct Reader<'a, 'n> {
     server: Checked<'a>,
     timing: Timing,
+    run_time: Option<Duration>,
     notes: &'n mut Notes,
     /// What of the block has not been understood yet.
     rest: Vec<&'a Node>,
@@ -97,7 +138,8 @@ impl<'a> Reader<'a, '_> {
     fn leave_rest(&mut self) {
         for node in std::mem::take(&mut self.rest) {
             let why = match node.keyword() {
-                "connect_port" | "connect_ip" => "checks go to the real server's address and port",
+                "connect_ip" => "checks go to the real server's address",
+                "connect_port" => "the port is not a number from 1 to 65535, or this check has none",
                 "bindto" | "bind_if" | "bind_port" | "fwmark" => "checks leave as the router's routes say",
                 _ => "this check has no such setting",
             };
@@ -109,40 +151,100 @@ impl<'a> Reader<'a, '_> {
     fn instead(&mut self, node: &Node, why: &str) -> Probe {
         let probe = fallback(self.server.protocol);
         let instead = match probe {
-            Probe::Never => "the server counts as up",
+            Probe(None) => "the server counts as up",
             _ => "only connects",
         };
         self.notes.add(node.place, format!("{}: {why}; {instead}", node.keyword()));
         probe
     }
 
-    /// Whether the service is spoken to over TCP.
-    fn is_tcp(&self) -> bool {
-        self.server.protocol == Protocol::Tcp
+    /// The port that is checked, if it is not the real server's.
+    fn port(&mut self) -> Option<u16> {
+        let at = self.rest.iter().position(|node| node.keyword() == "connect_port")?;
+        let port = self.rest[at].argument().and_then(|text| text.parse().ok()).filter(|port| *port > 0)?;
+        self.rest.remove(at);
+        Some(port).filter(|port| *port != self.server.port)
     }
 
-    fn connect(&mut self, node: &Node) -> Probe {
-        match self.server.protocol {
-            Protocol::Udp => self.instead(node, "a UDP server is checked over UDP"),
-            Protocol::Tcp | Protocol::Sctp => Probe::Connect,
+    /// The check that `line` is, in place of `node`.
+    fn checked(&mut self, node: &Node, line: &Line) -> Probe {
+        match line.as_str().parse() {
+            Ok(check) => Probe(Some(check)),
+            Err(error) => self.instead(node, &error.to_string()),
         }
     }
 
-    fn http(&mut self, node: &Node) -> Probe {
-        let minor = match self.take("http_protocol").and_then(Node::argument) {
-            Some("1.1") => 1,
-            _ => 0,
-        };
+    fn connect(&mut self) -> Probe {
+        let transport = if self.server.protocol == Protocol::Sctp { "sctp" } else { "tcp" };
+        connection(transport, self.port())
+    }
+
+    fn page(&mut self, kind: &str, node: &Node) -> Probe {
+        // All that is asked for is asked for by HTTP/1.1, and a delay between several pages is about none.
+        for without_effect in ["http_protocol", "fast_recovery", "enable_sni"] {
+            self.take(without_effect);
+        }
         let host = self.take("virtualhost").and_then(Node::argument).or(self.server.virtual_host);
+        let port = self.port();
         let url = self.take("url");
         self.further_urls();
-        // Only a delay between several pages.
-        self.take("fast_recovery");
         let Some(url) = url else { return self.instead(node, "no url is given") };
-        if !self.is_tcp() {
-            return self.instead(node, "the virtual server is not TCP");
+        let find = |keyword: &str| url.nodes.iter().find(|inner| inner.keyword() == keyword);
+        let mut line = Line::default();
+        line.word(kind);
+        if let Some(path) = find("path").and_then(Node::argument) {
+            line.bytes("path", path.as_bytes());
         }
-        self.page(url, host, minor)
+        if let Some(host) = find("virtualhost").and_then(Node::argument).or(host) {
+            line.bytes("host", host.as_bytes());
+        }
+        if let Some(status) = find("status_code").and_then(|node| self.statuses(node)) {
+            line.plain("status", status);
+        }
+        if let Some(expression) = find("regex").and_then(|node| self.expression(node)) {
+            line.regex("regex", &expression);
+        }
+        if kind == "https" {
+            // As in keepalived, which looks at no certificate.
+            line.plain("verify", "off");
+        }
+        with_port(&mut line, port);
+        for other in &url.nodes {
+            let why = match other.keyword() {
+                "path" | "virtualhost" | "status_code" | "regex" => continue,
+                "digest" => "an MD5 says little today; add `sha256` of the page to the check",
+                "regex_no_match" => "a page that does not match cannot be asked for",
+                _ => "a page is judged by its status and one expression",
+            };
+            self.notes.leave(other.place, &other.words, why);
+        }
+        self.checked(url, &line)
+    }
+
+    /// The codes of a `status_code` line.
+    fn statuses(&mut self, node: &Node) -> Option<String> {
+        let ranges = node.arguments().join(",");
+        if format!("http status={ranges}").parse::<Check>().is_ok() {
+            return Some(ranges);
+        }
+        self.notes.leave(node.place, &node.words, "no status codes from 100 to 599; it is 200-299");
+        None
+    }
+
+    /// The expression of a `regex` line.
+    fn expression(&mut self, node: &Node) -> Option<String> {
+        let expression = node.argument().unwrap_or_default();
+        match checkspec::Pattern::new(expression) {
+            Ok(pattern) => Some(pattern.as_str().to_owned()),
+            Err(reason) => {
+                self.notes.leave(
+                    node.place,
+                    &node.words,
+                    &format!("no expression that is known here: {reason}"),
+                );
+                None
+            }
+        }
     }
 
     fn further_urls(&mut self) {
@@ -153,80 +255,44 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    fn page(&mut self, url: &'a Node, host: Option<&str>, minor: u8) -> Probe {
-        let mut path = "/";
-        let mut host = host;
-        let mut expect = pattern::status([pattern::DEFAULT]);
-        for node in &url.nodes {
-            match (node.keyword(), node.argument()) {
-                ("path", Some(text)) => path = text,
-                ("virtualhost", Some(text)) => host = Some(text),
-                ("status_code", Some(_)) => {
-                    let found = pattern::status(node.arguments().iter().map(String::as_str));
-                    if found.is_none() {
-                        self.notes.leave(node.place, &node.words, "no status code from 100 to 999");
-                    }
-                    expect = found.or(expect);
-                }
-                ("digest", _) => {
-                    self.notes.leave(node.place, &node.words, "the page is not compared, only its status");
-                }
-                _ => self.notes.leave(node.place, &node.words, "only the status of the page is looked at"),
-            }
-        }
-        let mut send = format!("GET {} HTTP/1.{minor}\\r\\n", escaped(path));
-        if let Some(host) = host {
-            send.push_str(&format!("Host: {}\\r\\n", escaped(host)));
-        }
-        if minor == 1 {
-            send.push_str("Connection: close\\r\\n");
-        }
-        send.push_str("\\r\\n");
-        if values::token(&send).is_none() {
-            return self.instead(url, "the request cannot be written");
-        }
-        Probe::Answer { send: Some(send), expect, use_regex: true }
-    }
-
-    fn tls(&mut self, node: &Node) -> Probe {
-        self.rest.clear();
-        self.instead(node, "checks do not speak TLS")
-    }
-
     fn smtp(&mut self, node: &Node) -> Probe {
-        if !self.is_tcp() {
-            return self.instead(node, "the virtual server is not TCP");
+        let mut line = Line::default();
+        line.word("smtp");
+        if let Some(name) = self.take("helo_name").and_then(Node::argument) {
+            line.bytes("helo", name.as_bytes());
         }
-        self.take("helo_name");
-        self.notes.add(node.place, "SMTP_CHECK: the greeting must be 220; HELO is not sent");
-        Probe::Answer { send: None, expect: Some("220".to_owned()), use_regex: false }
+        with_port(&mut line, self.port());
+        self.checked(node, &line)
     }
 
     fn dns(&mut self, node: &Node) -> Probe {
-        self.notes.add(node.place, "DNS_CHECK: /usr/bin/host is run for each check");
-        let kind = self.take("type").and_then(Node::argument).unwrap_or("SOA");
+        let mut line = Line::default();
+        line.word("dns");
         let name = self.take("name").and_then(Node::argument).unwrap_or(".");
-        let is_plain =
-            |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
-        let (kind, name) = if is_plain(kind) && is_plain(name) { (kind, name) } else { ("SOA", ".") };
-        let port = if self.server.port == 53 { "" } else { "-p %p " };
-        Probe::Program(format!("/usr/bin/host {port}-W 5 -t {kind} {name} %h"))
+        line.bytes("name", name.as_bytes());
+        let kind = self.take("type").and_then(Node::argument).unwrap_or("SOA");
+        line.bytes("type", kind.to_ascii_uppercase().as_bytes());
+        with_port(&mut line, self.port());
+        self.checked(node, &line)
     }
 
     fn ping(&mut self, node: &Node) -> Probe {
-        self.notes.add(node.place, "PING_CHECK: /bin/ping is run for each check");
-        Probe::Program("/bin/ping -n -q -c 1 -W 5 %h".to_owned())
+        let mut line = Line::default();
+        line.word("ping");
+        self.checked(node, &line)
     }
 
     fn program(&mut self, node: &Node) -> Probe {
         for (keyword, why) in [
-            ("misc_timeout", "a program is killed after the interval between checks"),
             ("misc_dynamic", "exit statuses from 2 on are failures here, and change no weight"),
             ("user", "check programs run without capabilities, as the user of lvs"),
         ] {
             if let Some(found) = self.take(keyword) {
                 self.notes.leave(found.place, &found.words, why);
             }
+        }
+        if let Some(limit) = self.take("misc_timeout") {
+            self.run_time = super::timing::limit(limit, self.notes);
         }
         let Some(path) = self.take("misc_path").and_then(Node::argument) else {
             return self.instead(node, "no misc_path is given");
@@ -236,36 +302,31 @@ impl<'a> Reader<'a, '_> {
         let word = |word: &'_ str| match word {
             _ if word == address => "%h".to_owned(),
             _ if word == port => "%p".to_owned(),
-            _ => word.to_owned(),
+            _ => word.replace('%', "%%"),
         };
-        let words: Vec<String> = path.split_whitespace().map(word).collect();
-        let command = words.join(" ");
-        match values::command(&command) {
-            Some(_) => Probe::Program(command),
-            None => self.instead(node, "an argument with blanks or quotes cannot be written"),
-        }
+        let words: Vec<String> = path.split(' ').map(word).collect();
+        let mut line = Line::default();
+        line.word("program");
+        line.bytes("run", words.join(" ").as_bytes());
+        self.checked(node, &line)
     }
 
     fn datagram(&mut self, node: &Node) -> Probe {
         let payload = self.take("payload").map(|n| bytes(n.arguments()));
         let reply = self.take("require_reply").map(|n| bytes(n.arguments()));
-        if self.server.protocol != Protocol::Udp {
-            return self.instead(node, "a server is checked over the protocol of its service");
-        }
-        let (Some(payload), Some(reply)) = (payload, reply) else {
-            return self.instead(node, "without a payload and a reply there is nothing to tell by");
+        let (Some(Some(payload)), None | Some(Some(_))) = (payload, &reply) else {
+            return self.instead(node, "without a payload in hexadecimal there is nothing to tell by");
         };
-        let text = |bytes: Option<Vec<u8>>| bytes.and_then(|bytes| printable(&bytes));
-        let (send, expect) = (text(payload), text(reply));
-        match (send, expect) {
-            (Some(send), Some(expect))
-                if values::token(&send).is_some() && values::token(&expect).is_some() =>
-            {
-                let expect = if expect.is_empty() { "*".to_owned() } else { expect };
-                Probe::Answer { send: Some(send), expect: Some(expect), use_regex: false }
-            }
-            _ => self.instead(node, "`send` and `expect` are text"),
+        let mut line = Line::default();
+        line.word("udp");
+        line.bytes("send", &payload);
+        match reply.flatten() {
+            None => line.plain("silence", "up"),
+            Some(reply) if reply.is_empty() => line.word("any"),
+            Some(reply) => line.bytes("expect", &reply),
         }
+        with_port(&mut line, self.port());
+        self.checked(node, &line)
     }
 }
 
@@ -280,25 +341,4 @@ fn bytes(words: &[String]) -> Option<Vec<u8>> {
         }
     }
     Some(out)
-}
-
-/// `bytes` as `nanny` reads them back, when they are text.
-fn printable(bytes: &[u8]) -> Option<String> {
-    let mut out = String::new();
-    for byte in bytes {
-        match byte {
-            b'\r' => out.push_str("\\r"),
-            b'\n' => out.push_str("\\n"),
-            b'\t' => out.push_str("\\t"),
-            b'\\' => out.push_str("\\\\"),
-            b' '..=b'~' => out.push(char::from(*byte)),
-            _ => return None,
-        }
-    }
-    Some(out)
-}
-
-/// `text` with its backslashes doubled, which `nanny` takes for one.
-fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\")
 }

@@ -17,7 +17,6 @@ mod files;
 mod group;
 mod notes;
 mod output;
-mod pattern;
 mod routers;
 mod server;
 mod service;

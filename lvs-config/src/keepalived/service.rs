@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::check::{self, Probe};
+use super::check::{self, Checker, Probe};
 use super::group::{self, Groups, Target};
 use super::notes::{Note, Notes};
 use super::output::Output;
@@ -21,6 +21,8 @@ use crate::words;
 
 /// Interval between checks when none is given.
 const INTERVAL: Duration = Duration::from_secs(60);
+/// Limit of connecting and of each answer when none is given.
+const STEP: Duration = Duration::from_secs(5);
 /// `persistence_timeout` without a number.
 const PERSISTENCE: &str = "360";
 
@@ -71,6 +73,9 @@ struct Sorry {
 struct Check {
     probe: Option<Probe>,
     interval: Option<Duration>,
+    step: Option<Duration>,
+    run_time: Option<Duration>,
+    failing: Option<Duration>,
     fall: Option<u32>,
     inhibit: bool,
     alpha: bool,
@@ -267,7 +272,7 @@ impl Service {
         let probes: Vec<Probe> = self
             .servers
             .iter()
-            .map(|server| server.checker.as_ref().map_or(Probe::Never, |checker| checker.probe.clone()))
+            .map(|server| server.checker.as_ref().map_or(Probe(None), |checker| checker.probe.clone()))
             .collect();
         let falls: Vec<u32> = self
             .servers
@@ -279,25 +284,43 @@ impl Service {
             })
             .collect();
         let intervals: Vec<Duration> = timings.iter().map(|t| t.interval.unwrap_or(INTERVAL)).collect();
+        let steps = self.of_checked(&timings, |_, timing| timing.step);
+        let failing = self.of_checked(&timings, |_, timing| timing.failing);
+        let run_times = self.of_checked(&timings, |checker, _| checker.run_time);
         let inhibit: Vec<bool> = timings.iter().map(|t| t.inhibit.unwrap_or(false)).collect();
         let alpha: Vec<bool> = timings.iter().map(|t| t.alpha.unwrap_or(false)).collect();
         let mut common = Common { servers: &self.servers, notes };
         self.check = Check {
             probe: common.of(&probes, "the check"),
             interval: common.of(&intervals, "delay_loop"),
+            step: common.of(&steps, "connect_timeout").flatten(),
+            run_time: common.of(&run_times, "misc_timeout").flatten(),
+            failing: common.of(&failing, "delay_before_retry").flatten(),
             fall: common.of(&falls, "retry"),
             inhibit: common.of(&inhibit, "inhibit_on_failure").unwrap_or(false),
             alpha: common.of(&alpha, "alpha").unwrap_or(false),
         };
     }
 
+    /// Of each server what `of` says of its checker; one without any has what the others have.
+    fn of_checked(
+        &self,
+        timings: &[Timing],
+        of: fn(&Checker, &Timing) -> Option<Duration>,
+    ) -> Vec<Option<Duration>> {
+        let given: Vec<Option<Option<Duration>>> = self
+            .servers
+            .iter()
+            .zip(timings)
+            .map(|(server, timing)| server.checker.as_ref().map(|checker| of(checker, timing)))
+            .collect();
+        let usual = given.iter().flatten().next().copied().flatten();
+        given.into_iter().map(|value| value.unwrap_or(usual)).collect()
+    }
+
     /// Under NAT keepalived leaves the ports of marked packets as they are, which `port = 0` says; a check needs a port.
     fn keep_ports(&mut self, notes: &mut Notes) {
-        let needs_no_port = match &self.check.probe {
-            Some(Probe::Never) => true,
-            Some(Probe::Program(command)) => !command.contains("%p"),
-            _ => false,
-        };
+        let needs_no_port = self.check.probe.as_ref().is_some_and(|probe| !probe.needs_port());
         for server in &mut self.servers {
             if server.method.as_ref().unwrap_or(&self.method).forwarding != Way::Nat {
                 continue;
@@ -306,8 +329,8 @@ impl Service {
                 server.port = Some(0);
             } else {
                 let message = format!(
-                    "real_server {}: marked packets to any port go to the one that is checked; with a `send_program`, \
-                     `port = 0` keeps theirs",
+                    "real_server {}: marked packets to any port go to the one that is checked; with a `port` in the \
+                     `check`, `port = 0` here keeps theirs",
                     server.address
                 );
                 notes.add(server.place, message);
@@ -418,23 +441,22 @@ impl Service {
 
     fn write_check(&self, output: &mut Output<'_>) {
         let fallback = check::fallback(self.protocol);
-        match self.check.probe.as_ref().unwrap_or(&fallback) {
-            Probe::Never => output.entry("send_program", "/bin/true"),
-            // Without any text, port 80 is asked for a page.
-            Probe::Connect if self.protocol == Protocol::Tcp && self.virtual_port() == 80 => {
-                output.entry("send", "\"\\r\\n\"");
-            }
-            Probe::Connect => {}
-            Probe::Answer { send, expect, use_regex } => {
-                output.optional("send", send.as_deref().and_then(values::token));
-                output.optional("expect", expect.as_deref().and_then(values::token));
-                if *use_regex {
-                    output.entry("use_regex", 1);
-                }
-            }
-            Probe::Program(command) => output.optional("send_program", values::token(command)),
+        let probe = self.check.probe.as_ref().unwrap_or(&fallback);
+        match &probe.0 {
+            None => output.entry("send_program", "/bin/true"),
+            Some(check) => output.entry("check", check),
         }
-        output.entry("timeout", time_text(self.check.interval.unwrap_or(INTERVAL)));
+        let interval = self.check.interval.unwrap_or(INTERVAL);
+        output.entry("timeout", time_text(interval));
+        let step = self.check.step.unwrap_or(STEP);
+        let is_shorter = |limit: &Duration| *limit != interval;
+        let connect = Some(step).filter(|_| probe.connects()).filter(is_shorter);
+        output.optional("connect_timeout", connect.map(time_text));
+        let is_program = matches!(probe.0, Some(checkspec::Check::Program(_)));
+        let answer = if is_program { self.check.run_time } else { Some(step) };
+        let answer = answer.filter(|_| probe.waits_for_answers()).filter(is_shorter);
+        output.optional("answer_timeout", answer.map(time_text));
+        output.optional("failing_interval", self.check.failing.map(time_text));
         // One good check is enough, as in keepalived.
         output.entry("reentry", "1ms");
         output.optional("fall", self.check.fall.filter(|fall| *fall > 1));

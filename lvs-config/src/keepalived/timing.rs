@@ -7,7 +7,8 @@ use super::notes::Notes;
 use super::tree::Node;
 use super::values;
 
-/// Longest interval of `lvs.cf`.
+/// Shortest and longest interval of `lvs.cf`.
+const SHORTEST: Duration = Duration::from_millis(10);
 const LONGEST: Duration = Duration::from_secs(3600);
 /// Most failures in a row of `lvs.cf`.
 const MOST: u32 = 100;
@@ -19,6 +20,10 @@ pub(super) struct Timing {
     pub(super) retry: Option<u32>,
     pub(super) inhibit: Option<bool>,
     pub(super) alpha: Option<bool>,
+    /// Limit of connecting, and of each answer.
+    pub(super) step: Option<Duration>,
+    /// Interval after a failure.
+    pub(super) failing: Option<Duration>,
 }
 
 impl Timing {
@@ -33,14 +38,8 @@ impl Timing {
             },
             "inhibit_on_failure" => self.inhibit = switch(node, notes),
             "alpha" => self.alpha = switch(node, notes),
-            "connect_timeout" => {
-                let why = "each step of a check may take as long as the interval between checks";
-                notes.leave(node.place, &node.words, why);
-            }
-            "delay_before_retry" => {
-                let why = "after a failure, checks go on at the same interval";
-                notes.leave(node.place, &node.words, why);
-            }
+            "connect_timeout" => self.step = limit(node, notes),
+            "delay_before_retry" => self.failing = limit(node, notes),
             "warmup" => {
                 notes.leave(node.place, &node.words, "lvs spreads the first checks by itself");
             }
@@ -59,8 +58,20 @@ impl Timing {
             retry: self.retry.or(outer.retry),
             inhibit: self.inhibit.or(outer.inhibit),
             alpha: self.alpha.or(outer.alpha),
+            step: self.step.or(outer.step),
+            failing: self.failing.or(outer.failing),
         }
     }
+}
+
+/// A time of at least a hundredth of a second and at most an hour.
+pub(super) fn limit(node: &Node, notes: &mut Notes) -> Option<Duration> {
+    let time = node.argument().and_then(values::time);
+    let time = time.filter(|time| (SHORTEST..=LONGEST).contains(time));
+    if time.is_none() {
+        notes.leave(node.place, &node.words, "not a time from 10ms to an hour");
+    }
+    time
 }
 
 fn interval(node: &Node, notes: &mut Notes) -> Option<Duration> {
