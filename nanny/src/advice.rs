@@ -18,7 +18,7 @@
 use crate::escape::quote;
 
 /// Largest part of the configured weight, in percent: what a weight of 1 needs to become the largest of HAProxy's.
-const MOST: u16 = 256;
+pub(crate) const MOST: u16 = 256;
 
 /// Most bytes of the text for people that a reason quotes.
 const TEXT: usize = 80;

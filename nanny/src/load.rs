@@ -17,7 +17,13 @@ pub fn parse(output: &[u8]) -> Option<f64> {
     let end = number.find([',', ' ', '\t', '\r', '\n']).unwrap_or(number.len());
     let number = &number[..end];
     let plain = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    number.parse().ok().filter(|load| plain && *load <= LOAD_LIMIT)
+    number.parse().ok().filter(|load| plain && is_load(*load))
+}
+
+/// Whether a number can be a load average.
+#[must_use]
+pub fn is_load(number: f64) -> bool {
+    (0.0..=LOAD_LIMIT).contains(&number)
 }
 
 /// The weight for a server of configured weight `configured` that now has `current` and reports `load`, or `None`

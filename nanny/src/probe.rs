@@ -73,6 +73,12 @@ impl<'c> Probe<'c> {
         probe.follow(now, next).map_or(Ok(probe), Err)
     }
 
+    /// What the server has answered, if the conversation keeps that.
+    #[must_use]
+    pub fn answer(&self) -> &[u8] {
+        self.conversation.answer()
+    }
+
     /// When it began.
     #[must_use]
     pub fn started(&self) -> Mono {

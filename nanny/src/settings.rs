@@ -1,6 +1,6 @@
 //! Options into settings: defaults, what options mean together, and what cannot go together.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::os::unix::ffi::OsStrExt;
@@ -16,7 +16,8 @@ use crate::confine::user::User;
 use crate::escape::translate;
 use crate::expect::Expect;
 use crate::health::Thresholds;
-use crate::monitor::{LOAD_PERIOD, Rules};
+use crate::measure::Source;
+use crate::monitor::Rules;
 use crate::once::UNKNOWN;
 use crate::row::Duty;
 
@@ -53,8 +54,8 @@ pub struct Settings {
     pub check: Check,
     /// When, and what follows from it.
     pub rules: Rules,
-    /// The program that tells the load, and its arguments; it may run for one interval.
-    pub load_words: Option<Vec<OsString>>,
+    /// Who tells the load, within one interval.
+    pub load: Option<Source>,
     /// The row of the IPVS table to look after, if that is this process's duty.
     pub duty: Option<Duty>,
     /// Where to run.
@@ -111,7 +112,7 @@ impl Settings {
         }
         let default_reentry = if args.failover { interval } else { DEFAULT_REENTRY };
         let reentry = args.reentry.filter(|time| !time.is_zero()).unwrap_or(default_reentry);
-        let load_words = load_words(args, address)?;
+        let load = load(args, server, interval)?;
         let phase = args.phase.unwrap_or(interval);
         if phase > interval {
             let allowed = "write a time up to the interval";
@@ -134,7 +135,7 @@ impl Settings {
             failover: args.failover,
             weight,
             scale: args.scale.unwrap_or(DEFAULT_SCALE),
-            measure_every: load_words.is_some().then_some(LOAD_PERIOD),
+            measure_every: load.as_ref().map(|source| source.period(interval)),
         };
         Ok(Self {
             server,
@@ -142,7 +143,7 @@ impl Settings {
             service,
             check,
             rules,
-            load_words,
+            load,
             duty: duty(args, server, port, weight, &mut warnings)?,
             place: place(args),
             user: args.user.clone(),
@@ -264,20 +265,12 @@ fn transport(args: &Args) -> Transport {
     }
 }
 
-/// `COMMAND ADDRESS`, and what to run there if the command is a remote shell.
-fn load_words(args: &Args, server: IpAddr) -> Result<Option<Vec<OsString>>, UsageError> {
+fn load(args: &Args, server: SocketAddr, interval: Duration) -> Result<Option<Source>, UsageError> {
     let Some(command) = args.load_command.as_deref().filter(|command| *command != b"none") else {
         return Ok(None);
     };
-    let mut words = program::split(command, SocketAddr::new(server, 0));
-    if words.is_empty() {
-        return Err(refuse("-U/--loadcmd", OsStr::new(""), "write a program and its arguments, or none"));
-    }
-    words.push(server.to_string().into());
-    if command == b"rsh" || command == b"ssh" {
-        words.push("uptime".into());
-    }
-    Ok(Some(words))
+    let source = Source::named(command, server, interval);
+    source.map(Some).map_err(|reason| refuse("-U/--loadcmd", OsStr::from_bytes(command), reason))
 }
 
 fn service_name(args: &Args, port: u16) -> String {
@@ -341,6 +334,8 @@ fn family(virtual_address: Option<&str>, server: IpAddr) -> Family {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
     use super::*;
     use crate::args::{Invocation, parse};
     use crate::check::Step;
@@ -567,12 +562,26 @@ mod tests {
 
     #[test]
     fn a_remote_shell_is_asked_for_the_uptime() {
-        let words = |command: &str| resolve(&["-U", command]).unwrap().load_words.unwrap_or_default();
-        assert_eq!(words("none"), Vec::<OsString>::new());
+        let words = |command: &str| match resolve(&["-U", command]).unwrap().load.unwrap().check.kind {
+            Kind::Program(program) => program.words,
+            other => panic!("{other:?}"),
+        };
+        assert!(resolve(&["-U", "none"]).unwrap().load.is_none());
         assert_eq!(words("rup"), ["rup", "10.2.0.11"]);
         assert_eq!(words("ssh"), ["ssh", "10.2.0.11", "uptime"]);
         assert_eq!(words("/usr/bin/load -q"), ["/usr/bin/load", "-q", "10.2.0.11"]);
-        assert_eq!(resolve(&["-U", "rup"]).unwrap().rules.measure_every, Some(LOAD_PERIOD));
+        assert_eq!(resolve(&["-U", "rup"]).unwrap().rules.measure_every, Some(Duration::from_secs(20)));
+    }
+
+    #[test]
+    fn an_agent_is_asked_as_often_as_the_server_and_must_have_a_port() {
+        let interval = Duration::from_secs(4);
+        let settings = resolve(&["-t", "4", "-U", "agent port=5309"]).unwrap();
+        assert_eq!(settings.rules.measure_every, Some(interval));
+        assert_eq!(
+            resolve(&["-U", "agent"]).unwrap_err(),
+            "-U/--loadcmd: \"agent\" is not allowed; `agent` needs `port`; write port=PORT, where the agent listens"
+        );
     }
 
     #[test]

@@ -23,7 +23,6 @@ use signal_hook::iterator::exfiltrator::SignalOnly;
 use crate::check::{Failure, Medium, Verdict};
 use crate::health::{State, Transition};
 use crate::lateness::Late;
-use crate::measure::Measurement;
 use crate::monitor::{Action, Input, Monitor};
 use crate::once;
 use crate::probe::Probe;
@@ -33,7 +32,7 @@ use crate::reporter::{Gone, Reporter};
 use crate::row::Row;
 use crate::settings::Settings;
 use crate::table::Table;
-use crate::weighing::{Change, Measured};
+use crate::weighing::Change;
 
 /// Most killed programs that the kernel has not let go of; then no further check program is started.
 const MOST_DYING: usize = 8;
@@ -50,7 +49,7 @@ pub struct Shell<'s> {
     signals: SignalDelivery<UnixStream, SignalOnly>,
     reporter: Reporter,
     probe: Option<Probe<'s>>,
-    measurement: Option<Measurement>,
+    measurement: Option<Probe<'s>>,
     load_failed: bool,
     dying: Vec<Dying>,
     table: Option<Table>,
@@ -62,6 +61,7 @@ struct News {
     reader_gone: bool,
     signalled: bool,
     probe_ready: bool,
+    load_ready: bool,
 }
 
 impl<'s> Shell<'s> {
@@ -123,12 +123,13 @@ impl<'s> Shell<'s> {
         let probe = self.probe.as_ref().map_or(Vec::new(), Probe::interest);
         let of_probe = fds.len()..fds.len() + probe.len();
         fds.extend(probe.into_iter().map(|(fd, flags)| PollFd::new(fd, flags)));
-        let load = self.measurement.iter().flat_map(|measurement| measurement.program().streams());
-        fds.extend(load.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+        let load = self.measurement.as_ref().map_or(Vec::new(), Probe::interest);
+        let of_load = fds.len()..fds.len() + load.len();
+        fds.extend(load.into_iter().map(|(fd, flags)| PollFd::new(fd, flags)));
         let deadlines = [
             self.monitor.deadline(),
             self.probe.as_ref().map(Probe::deadline),
-            self.measurement.as_ref().map(Measurement::deadline),
+            self.measurement.as_ref().map(Probe::deadline),
             self.table.as_ref().and_then(Table::deadline),
         ];
         let now = Mono::now();
@@ -144,6 +145,7 @@ impl<'s> Shell<'s> {
             reader_gone: came(1).intersects(CLOSED),
             signalled: !came(0).is_empty(),
             probe_ready: of_probe.into_iter().any(|at| !came(at).is_empty()),
+            load_ready: of_load.into_iter().any(|at| !came(at).is_empty()),
         })
     }
 
@@ -168,8 +170,10 @@ impl<'s> Shell<'s> {
             self.stop_probe();
             self.feed(now, Input::Probed { verdict, took })?;
         }
-        if let Some(load) = self.measurement.as_mut().and_then(|measurement| measurement.advance(now)) {
-            self.measured(now, load.map(Measured::Load))?;
+        if let Some(verdict) = self.measurement.as_mut().and_then(|asked| asked.advance(now, news.load_ready))
+        {
+            let input = self.measured(verdict);
+            self.feed(now, input)?;
         }
         if let Some(table) = self.table.as_mut().filter(|table| table.deadline().is_some_and(|at| now >= at))
         {
@@ -264,28 +268,35 @@ impl<'s> Shell<'s> {
             self.log_load_failure("an earlier program cannot be killed");
             return Some(Input::Measured(None));
         }
-        let words = self.settings.load_words.as_deref().unwrap_or_default();
-        let until = now + self.settings.rules.interval;
-        match Measurement::start(words, until) {
-            Ok(measurement) => {
-                self.measurement = Some(measurement);
+        let source = self.settings.load.as_ref()?;
+        match Probe::start(now, &source.check, source.target, false) {
+            Ok(asked) => {
+                self.measurement = Some(asked);
                 None
             }
-            Err(errno) => {
-                self.log_load_failure(errno.desc());
-                Some(Input::Measured(None))
-            }
+            Err(verdict) => Some(self.measured(verdict)),
         }
     }
 
-    fn measured(&mut self, now: Mono, load: Option<Measured>) -> ControlFlow<u8> {
-        let killed = self.measurement.take().map(Measurement::stop);
+    /// What the end of a measurement means.
+    fn measured(&mut self, verdict: Verdict) -> Input {
+        let asked = self.measurement.take();
+        let answer = asked.as_ref().map_or(&[][..], Probe::answer);
+        let measured = match verdict {
+            Verdict::Healthy(_) => {
+                let source = self.settings.load.as_ref();
+                source.map_or_else(|| Err("nobody is asked".into()), |source| source.read(answer))
+            }
+            Verdict::Unhealthy(reason) => Err(reason.to_string()),
+            Verdict::Unknown(reason) => Err(reason.to_string()),
+        };
+        let killed = asked.and_then(Probe::stop);
         self.dying.extend(killed.into_iter().filter_map(Dying::still_there));
-        match load {
-            Some(_) => self.load_failed = false,
-            None => self.log_load_failure("the program failed, took too long or printed no load average"),
+        match &measured {
+            Ok(_) => self.load_failed = false,
+            Err(reason) => self.log_load_failure(reason),
         }
-        self.feed(now, Input::Measured(load))
+        Input::Measured(measured.ok())
     }
 
     fn want(&mut self, now: Mono, change: impl FnOnce(&mut Row)) {

@@ -9,6 +9,7 @@ pub mod asked;
 pub mod dns;
 pub mod exchange;
 pub mod http;
+pub mod line;
 pub mod ping;
 pub mod program;
 mod progress;
@@ -26,6 +27,7 @@ use nix::errno::Errno;
 pub use checkspec::Transport;
 pub use exchange::{Exchange, Step};
 pub use http::{Http, HttpFailure};
+pub use line::LineCheck;
 pub use program::ProgramCheck;
 pub use reason::{Failure, Fault, Success};
 pub use tls::TlsFailure;
@@ -64,6 +66,8 @@ pub enum Kind {
     Smtp(smtp::Greeting),
     /// Ask the machine for an echo.
     Ping(ping::Echo),
+    /// Connect and take one line.
+    Line(LineCheck),
 }
 
 /// How long a probe may take.
@@ -116,7 +120,7 @@ impl Kind {
     fn medium(&self) -> Medium<'_> {
         match self {
             Self::Exchange(exchange) => Medium::Socket(exchange.transport),
-            Self::Http(_) => Medium::Socket(Transport::Tcp),
+            Self::Http(_) | Self::Line(_) => Medium::Socket(Transport::Tcp),
             Self::Secured { inside, .. } => inside.medium(),
             Self::Program(program) => Medium::Program(program),
             Self::Dns(check) => Medium::Socket(dns::transport(check)),
@@ -140,6 +144,7 @@ impl Kind {
             }
             Self::Smtp(greeting) => Box::new(smtp::Talk::new(greeting, limits)),
             Self::Ping(echo) => Box::new(ping::Talk::new(*echo, limits, random::number())),
+            Self::Line(line) => Box::new(line::Talk::new(line, limits)),
         };
         if narrated { Box::new(Narrated::new(plain)) } else { plain }
     }
@@ -159,6 +164,11 @@ pub trait Conversation: fmt::Debug {
     /// Its steps as they were asked for, for whoever looks on; none if there is nothing to tell apart.
     fn steps(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// What the server has answered, of those that keep it for someone who reads more in it than health.
+    fn answer(&self) -> &[u8] {
+        &[]
     }
 }
 

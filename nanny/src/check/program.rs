@@ -83,6 +83,10 @@ impl Conversation for Talk<'_> {
         };
         Next::Done(verdict)
     }
+
+    fn answer(&self) -> &[u8] {
+        &self.output
+    }
 }
 
 impl<'c> Talk<'c> {

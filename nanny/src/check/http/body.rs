@@ -90,6 +90,15 @@ impl Body {
         Self { place, length, count: 0, taken }
     }
 
+    /// What of it has come and was kept.
+    #[must_use]
+    pub fn kept(&self) -> &[u8] {
+        match &self.taken {
+            Taken::Kept(bytes) => bytes,
+            Taken::Hashed(_) => &[],
+        }
+    }
+
     /// The next piece has come. Tells whether that is all that is looked at.
     ///
     /// # Errors

@@ -23,6 +23,7 @@ use daemonkit::clock::Mono;
 use nix::errno::Errno;
 
 use super::{Conversation, Event, Failure, Limits, Next, Success, Verdict};
+use crate::expect::Expect;
 use body::{Body, Rule};
 use head::{Head, Reader};
 pub use reason::HttpFailure;
@@ -51,6 +52,22 @@ pub struct Http {
 }
 
 impl Http {
+    /// A page whose body is read to its end; there must be one.
+    #[must_use]
+    pub fn page(path: String, host: Option<String>, server: SocketAddr) -> Self {
+        Self {
+            scheme: "http",
+            method: "GET".to_owned(),
+            path,
+            host: host.unwrap_or_else(|| own_host("http", server)),
+            headers: Vec::new(),
+            body: None,
+            status: Statuses::default(),
+            rule: Some(Rule::Like(Expect::Anything)),
+            redirects: 0,
+        }
+    }
+
     /// What `asked` means for this server. `rule` is what it says of the body.
     #[must_use]
     pub fn new(asked: checkspec::Http, rule: Option<Rule>, server: SocketAddr) -> Self {
@@ -126,6 +143,13 @@ impl Conversation for Talk<'_> {
             (_, Event::Failed(errno)) => self.failed(errno),
             (_, Event::Deadline) => self.too_late(),
             _ => self.wait(),
+        }
+    }
+
+    fn answer(&self) -> &[u8] {
+        match &self.phase {
+            Phase::Body { body, .. } => body.kept(),
+            Phase::Connecting | Phase::Sending | Phase::Head(_) => &[],
         }
     }
 }
