@@ -94,6 +94,7 @@ mod realserver;
 mod scenario;
 pub mod shell;
 mod source_ports;
+mod stalls;
 pub mod story;
 pub mod suite;
 pub mod topology;
@@ -117,6 +118,7 @@ pub use probe::{Failure, Outage, Probe, ProbeBuilder, Report as ProbeReport, Req
 pub use program::{Finished, Launch, Program, children, programs_folder, suite_binary};
 pub use realserver::{Behaviour, Counts, RealServer, Recital};
 pub use scenario::{Scenario, results_folder, run_if_asked};
+pub use stalls::Stalls;
 pub use topology::{Cluster, ClusterBuilder, HostSpec, at, standard};
 
 /// The hidden commands that this executable is started with inside a kernel; returns if `args` are none of them.
