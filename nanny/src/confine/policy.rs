@@ -21,7 +21,7 @@ use socket2::{Domain, Protocol, Type};
 
 use super::limits::{Limit, limits};
 use super::user::{User, find};
-use crate::check::{Medium, Transport};
+use crate::check::{Check, Medium, Transport};
 use crate::probe::{echo, kind};
 use crate::settings::Settings;
 
@@ -63,18 +63,12 @@ impl Policy {
             capabilities: &[],
             sockets: Vec::new(),
             tcp_ports: Vec::new(),
-            runs_programs: settings.load_words.is_some(),
+            runs_programs: false,
             writes_files,
         };
-        match settings.check.medium() {
-            Medium::Socket(transport) => {
-                policy.opens(settings.target, kind(transport));
-                if transport == Transport::Tcp {
-                    policy.tcp_ports.push(settings.target.port());
-                }
-            }
-            Medium::Echo => policy.opens(settings.target, echo(settings.target)),
-            Medium::Program(_) => policy.runs_programs = true,
+        policy.asks(&settings.check, settings.target);
+        if let Some(load) = &settings.load {
+            policy.asks(&load.check, load.target);
         }
         if settings.duty.is_some() {
             policy.capabilities = &[Capability::NET_ADMIN];
@@ -82,6 +76,19 @@ impl Policy {
             policy.sockets.push(SocketKind { family, kind: libc::SOCK_RAW, protocol });
         }
         policy
+    }
+
+    fn asks(&mut self, check: &Check, target: SocketAddr) {
+        match check.medium() {
+            Medium::Socket(transport) => {
+                self.opens(target, kind(transport));
+                if transport == Transport::Tcp {
+                    self.tcp_ports.push(target.port());
+                }
+            }
+            Medium::Echo => self.opens(target, echo(target)),
+            Medium::Program(_) => self.runs_programs = true,
+        }
     }
 
     fn opens(&mut self, server: SocketAddr, (kind, protocol): (Type, Protocol)) {
