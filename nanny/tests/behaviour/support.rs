@@ -80,6 +80,16 @@ impl Nanny {
         panic!("no line with {part:?} in the log")
     }
 
+    /// What comes first: a report about the server, as [`Nanny::report`] gives it, or a line of the log that contains `part`.
+    #[track_caller]
+    pub(crate) fn report_or_line(&self, part: &str) -> Result<String, String> {
+        eventually("there is a report or a line of the log", || {
+            let report = self.reports.try_iter().find(|line| !is_late(line));
+            let line = || self.log.try_iter().find(|line| line.contains(part));
+            report.map(|report| Ok(normalise(&report))).or_else(|| line().map(Err))
+        })
+    }
+
     /// The log from here on; call it after the end.
     pub(crate) fn rest_of_the_log(&self) -> Vec<String> {
         self.log.iter().collect()
