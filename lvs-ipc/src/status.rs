@@ -242,6 +242,9 @@ pub struct VirtualServerStatus {
     /// Forwarding method of the file: `nat`, `direct` or `tunnel`.
     #[serde(default)]
     pub forwarding: String,
+    /// How its real servers are checked, as `check` in the file says it; `None` when other directives do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<String>,
     /// Whether the sorry server serves.
     pub sorry: bool,
     /// What the kernel counted; `None` when it is not in the table.

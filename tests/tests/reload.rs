@@ -115,14 +115,16 @@ impl<'lab> Reloading<'lab> {
         Ok(())
     }
 
-    fn hang_up(&self, answer: &str) -> Result<()> {
+    /// Sends SIGHUP and waits for this line.
+    pub(crate) fn hang_up(&self, answer: &str) -> Result<()> {
         let mark = self.lab.journal().mark();
         self.lvs.signal(Signal::SIGHUP)?;
         self.lvs.wait_for_line_after(mark, answer, SOON)?;
         Ok(())
     }
 
-    fn nannies(&self) -> Result<BTreeMap<String, i32>> {
+    /// The monitors that run.
+    pub(crate) fn nannies(&self) -> Result<BTreeMap<String, i32>> {
         self.world.nannies(&self.lvs)
     }
 }

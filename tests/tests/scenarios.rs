@@ -3,6 +3,7 @@
 mod announce;
 mod balancing;
 mod cf;
+mod checks;
 mod config_errors;
 mod confinement;
 mod control;
@@ -41,6 +42,7 @@ fn all() -> Vec<Scenario> {
     [
         announce::all(),
         balancing::all(),
+        checks::all(),
         config_errors::all(),
         confinement::all(),
         control::all(),

@@ -162,6 +162,7 @@ impl Engine {
             service: id.to_string(),
             scheduler: crate::desired::scheduler(virtual_server.scheduler).to_string(),
             forwarding: method(virtual_server.forwarding).to_owned(),
+            check: virtual_server.check.spec.as_ref().map(ToString::to_string),
             sorry,
             traffic: entry.map(|entry| traffic(&entry.stats)),
             repairs: self.counters.repairs_of.get(&id).copied().unwrap_or_default(),

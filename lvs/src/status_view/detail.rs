@@ -36,6 +36,9 @@ pub(super) fn render(
     let weight = |weight: Option<u32>| weight.map_or("none".to_owned(), |weight| weight.to_string());
     line("weight", format!("{}, {} wanted", weight(server.weight), weight(server.weight_wanted)));
     line("method", server.forwarding.clone());
+    if let Some(check) = &virtual_server.check {
+        line("check", check.clone());
+    }
     if let Some(now) = server.connections {
         let (active, inactive, persistent) = (now.active, now.inactive, now.persistent);
         line("connections", format!("{active} active, {inactive} inactive, {persistent} persistent"));

@@ -93,6 +93,17 @@ fn a_real_server_that_is_named_alone_is_told_in_every_detail() {
 }
 
 #[test]
+fn a_check_in_one_line_is_among_the_details() {
+    let body = virtual_server("web", "10.1.0.100", "check = tcp  send=\"QUIT\\r\\n\"", &["10.2.0.11"]);
+    let mut director = Director::new(&config(&body));
+    director.tick(0);
+    let status = director.status();
+    assert_eq!(status.virtual_servers[0].check.as_deref(), Some("tcp send=QUIT\\r\\n"));
+    let text = shown(&status, &["web/s10.2.0.11"]);
+    assert!(text.contains("\n  method       nat\n  check        tcp send=QUIT\\r\\n\n"), "{text}");
+}
+
+#[test]
 fn a_part_goes_by_names_or_addresses() {
     let status = status();
     let rows = |names: &[&str]| {
