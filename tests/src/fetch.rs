@@ -26,7 +26,7 @@ const KERNEL_SUITE: &str = "unstable";
 /// The packages of the kernel.
 const KERNEL_PACKAGES: [&str; 2] = ["user-mode-linux", "libc6"];
 /// Programs that the lab needs, and the package of each.
-const TOOLS: [(&str, &str); 8] = [
+const TOOLS: [(&str, &str); 10] = [
     ("ip", "iproute2"),
     ("tc", "iproute2"),
     ("bridge", "iproute2"),
@@ -35,6 +35,8 @@ const TOOLS: [(&str, &str); 8] = [
     ("ipvsadm", "ipvsadm"),
     ("nft", "nftables"),
     ("keepalived", "keepalived"),
+    ("dnsmasq", "dnsmasq-base"),
+    ("smtpd", "opensmtpd"),
 ];
 /// The file that says that a folder of the cache is complete.
 const STAMP: &str = "stamp.json";

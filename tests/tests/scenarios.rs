@@ -25,6 +25,7 @@ mod policy;
 mod reload;
 mod reload_under_load;
 mod schedulers;
+mod services;
 mod sharing;
 mod status;
 mod supervision;
@@ -67,6 +68,7 @@ fn all() -> Vec<Scenario> {
         reload::all(),
         reload_under_load::all(),
         schedulers::all(),
+        services::all(),
         sharing::all(),
         status::all(),
         supervision::all(),
